@@ -1,0 +1,165 @@
+"""AI Watch Buddy: a companion that watches a video with you.
+
+    VideoSource → Understanding → ActionGenerator → placement → session log → Timeline → client
+      fetch        what is known    what to say       when, and     append-only   what is due
+                   per time span    (drafts, per      whether       and durable   now
+                                     window)
+
+Words:      actions, events, video, character, entries, wire, errors
+Contracts:  protocols
+Stages:     sources, understanding, characters, generation, placement, timeline, stores
+Session:    session (the producer and the deliverer around the log), client
+
+Names are imported when they are first used, so this import costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchbuddy_core.actions import (
+        Action,
+        Draft,
+        Emotion,
+        EndReaction,
+        Expression,
+        PauseVideo,
+        PostReplay,
+        PostSeek,
+        ReplaySegment,
+        Seek,
+        Speak,
+    )
+    from watchbuddy_core.character import Character, MomentKind, Phrase
+    from watchbuddy_core.errors import WatchBuddyError
+    from watchbuddy_core.events import (
+        ActionCompleted,
+        Connected,
+        Due,
+        PlayerEvent,
+        SeekUpdate,
+        Skipped,
+        TimelineState,
+        TimestampUpdate,
+    )
+    from watchbuddy_core.protocols import (
+        ActionGenerator,
+        Brief,
+        Conversation,
+        JobRunner,
+        Match,
+        Scheduler,
+        SessionLog,
+        VideoSource,
+    )
+    from watchbuddy_core.session import Delivery, LocalJobs, Parts, WatchSession
+    from watchbuddy_core.stores.memory import MemoryStore
+    from watchbuddy_core.timeline import Timeline
+    from watchbuddy_core.video import Cue, Understanding, Video, VideoRequest, Window
+    from watchbuddy_core.wire import CreateSession
+
+_HOME = {
+    "actions": (
+        "Action",
+        "Draft",
+        "Emotion",
+        "EndReaction",
+        "Expression",
+        "PauseVideo",
+        "PostReplay",
+        "PostSeek",
+        "ReplaySegment",
+        "Seek",
+        "Speak",
+    ),
+    "character": ("Character", "MomentKind", "Phrase"),
+    "errors": ("WatchBuddyError",),
+    "events": (
+        "ActionCompleted",
+        "Connected",
+        "Due",
+        "PlayerEvent",
+        "SeekUpdate",
+        "Skipped",
+        "TimelineState",
+        "TimestampUpdate",
+    ),
+    "protocols": (
+        "ActionGenerator",
+        "Brief",
+        "Conversation",
+        "JobRunner",
+        "Match",
+        "Scheduler",
+        "SessionLog",
+        "VideoSource",
+    ),
+    "session": ("Delivery", "LocalJobs", "Parts", "WatchSession"),
+    "stores.memory": ("MemoryStore",),
+    "timeline": ("Timeline",),
+    "video": ("Cue", "Understanding", "Video", "VideoRequest", "Window"),
+    "wire": ("CreateSession",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Action",
+    "ActionCompleted",
+    "ActionGenerator",
+    "Brief",
+    "Character",
+    "Connected",
+    "Conversation",
+    "CreateSession",
+    "Cue",
+    "Delivery",
+    "Draft",
+    "Due",
+    "Emotion",
+    "EndReaction",
+    "Expression",
+    "JobRunner",
+    "LocalJobs",
+    "Match",
+    "MemoryStore",
+    "MomentKind",
+    "Parts",
+    "PauseVideo",
+    "Phrase",
+    "PlayerEvent",
+    "PostReplay",
+    "PostSeek",
+    "ReplaySegment",
+    "Scheduler",
+    "Seek",
+    "SeekUpdate",
+    "SessionLog",
+    "Skipped",
+    "Speak",
+    "Timeline",
+    "TimelineState",
+    "TimestampUpdate",
+    "Understanding",
+    "Video",
+    "VideoRequest",
+    "VideoSource",
+    "WatchBuddyError",
+    "WatchSession",
+    "Window",
+]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        module = _MODULE_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

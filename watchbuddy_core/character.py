@@ -1,0 +1,88 @@
+"""Who is watching along.
+
+A character is data: who it is, in words for a model, and phrases for the
+generator that works without one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from watchbuddy_core.actions import Emotion
+
+
+class MomentKind(StrEnum):
+    """What can happen in a video that a companion reacts to."""
+
+    OPENING = "opening"
+    """The first seconds of the range."""
+    SCENE = "scene"
+    """A cut to a clearly different picture."""
+    STILL = "still"
+    """The picture has hardly moved for long."""
+    LOUD = "loud"
+    """It suddenly gets loud."""
+    QUIET = "quiet"
+    """It suddenly goes quiet, or silent."""
+    QUESTION = "question"
+    """Somebody asks something."""
+    EXCLAMATION = "exclamation"
+    """Somebody cries out."""
+    SAYING = "saying"
+    """Somebody says something worth picking up."""
+    LAUGHTER = "laughter"
+    MUSIC = "music"
+    SOUND = "sound"
+    """Subtitles name a sound: a door, thunder, steps."""
+    CHAPTER = "chapter"
+    """A chapter begins."""
+    LULL = "lull"
+    """Nothing of note has happened for a while; the time that passed is the topic."""
+    REPLAY = "replay"
+    """A moment is worth seeing twice."""
+    ENDING = "ending"
+    """The end of the range is near."""
+
+
+class Phrase(BaseModel):
+    """A line with slots, such as `“{quote}” … {quote}?`.
+
+    Slots: {quote} words just said, {word} one of them, {speaker} who said them,
+    {sound} a named sound, {chapter} a title, {title} the video's, {time} the
+    position in words, {minutes} whole minutes watched, {seconds} a length.
+    A phrase is used only where each of its slots can be filled.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = Field(min_length=1, max_length=300)
+    emotion: Emotion | None = None
+    """The face that goes with it."""
+    pause: bool = False
+    """Worth stopping the video for."""
+
+
+class Character(BaseModel):
+    """One companion. `revision` changes whenever anything else in it does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    name: dict[str, str] = Field(min_length=1)
+    """By language (ISO 639-1); the first is the character's own."""
+    description: dict[str, str] = {}
+    """By language: who it is, in one line for people."""
+    persona: str = ""
+    """Who it is and how it talks, in words for a model."""
+    examples: tuple[str, ...] = ()
+    """Lines in its voice."""
+    phrases: dict[str, dict[MomentKind, tuple[Phrase, ...]]] = {}
+    """By language, by moment."""
+    revision: str = ""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages it speaks, its own first."""
+        return tuple(self.phrases) or tuple(self.name)

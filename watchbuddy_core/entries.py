@@ -1,0 +1,236 @@
+"""What can stand in a session's log.
+
+The log is the seam between the one who makes a script (the producer) and the one
+who delivers it (a connection's deliverer): they share nothing else. It is only
+ever appended to. Reconnecting, taking over, restarting after a crash and
+delivering from another process are all the same thing: reading the log.
+
+Entries are tagged by `kind` and carry the `version` of their form. What delivery
+has done is the fold of the log: `delivered` says which actions went out, and the
+last `delivered` or `moved` holds the rest of the Timeline's state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from watchbuddy_core.actions import Action, Draft, MediaSeconds
+from watchbuddy_core.events import Outcome, Playhead
+from watchbuddy_core.video import Window
+
+StageName = Literal["fetching", "understanding", "generating"]
+Density = Literal["muted", "quiet", "normal", "chatty"]
+Role = Literal["producer", "deliverer"]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+
+
+class Stage(_Entry):
+    """Producer: where the work is. What is known by then comes with it."""
+
+    kind: Literal["stage"] = "stage"
+    stage: StageName
+    title: str | None = None
+    duration: float | None = None
+    """Of the whole video, in seconds; from the stage `generating` on."""
+    start: MediaSeconds | None = None
+    end: MediaSeconds | None = None
+    """The range that will be scripted."""
+    notes: tuple[str, ...] = ()
+    """What cannot be done as wished, in sentences for the viewer."""
+
+
+class Failed(_Entry):
+    """Producer: why it ended."""
+
+    kind: Literal["failed"] = "failed"
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class Ready(_Entry):
+    """Producer: the whole range is scripted."""
+
+    kind: Literal["ready"] = "ready"
+
+
+class Spent(_Entry):
+    """Producer: what one model call cost."""
+
+    kind: Literal["spent"] = "spent"
+    window: int | None = None
+    model: str
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+    cost: float | None = None
+    """In US dollars. None: the model has no known price."""
+
+
+class Scripted(_Entry):
+    """Producer: one window's drafts, as generated, before placement."""
+
+    kind: Literal["window"] = "window"
+    window: Window
+    drafts: tuple[Draft, ...]
+    generator: str
+    """The name of the plugin that made them."""
+    rung: str | None = None
+    """What it worked from (`video`, `frames`, `transcript`), where it has a choice."""
+
+
+class Drop(BaseModel):
+    """A draft that placement did not keep, or that delivery skipped."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    """`spoiler`, `no_gap`, `density`, `pauses`, `repeated`, `jumps`, `out_of_range`, …"""
+    trigger_timestamp: MediaSeconds
+    action_type: str
+    text: str | None = None
+
+
+class Placed(_Entry):
+    """Producer: actions placed from one window's drafts, and what was dropped."""
+
+    kind: Literal["placed"] = "placed"
+    window: int
+    actions: tuple[Action, ...]
+    dropped: tuple[Drop, ...] = ()
+
+
+class Withdrawn(_Entry):
+    """Either: actions that must not be sent any more."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    ids: tuple[str, ...]
+    reason: str
+
+
+class Joined(_Entry):
+    """Deliverer: a connection has taken the session over. Older ones end on reading it."""
+
+    kind: Literal["joined"] = "joined"
+    connection: int
+    lookahead: float = 0.0
+    early_ready: bool = False
+
+
+class Wanted(_Entry):
+    """Deliverer: where the viewer is; at most one a second, and at once after a seek."""
+
+    kind: Literal["wanted"] = "wanted"
+    position: MediaSeconds
+    moved: bool = False
+    """The playhead was moved here, rather than having played on."""
+    paused: bool | None = None
+    ahead: int | None = None
+    """How many windows to script ahead of the position. None: all."""
+
+
+class Delivered(_Entry):
+    """Deliverer: actions that are sent as soon as this entry stands."""
+
+    kind: Literal["delivered"] = "delivered"
+    ids: tuple[str, ...]
+    redelivered: tuple[str, ...] = ()
+    playhead: Playhead
+
+
+class Moved(_Entry):
+    """Deliverer: the playhead was moved, or a jump has ended."""
+
+    kind: Literal["moved"] = "moved"
+    playhead: Playhead
+
+
+class Acked(_Entry):
+    """Deliverer: the client is through with an action."""
+
+    kind: Literal["acked"] = "acked"
+    action_id: str
+    outcome: Outcome | None = None
+    heard_text: str | None = None
+
+
+class Asked(_Entry):
+    """Deliverer: the viewer said something to the companion."""
+
+    kind: Literal["asked"] = "asked"
+    message_id: str
+    text: str
+    position: MediaSeconds
+
+
+class Replied(_Entry):
+    """Producer: a part of the answer; its actions fire at most once."""
+
+    kind: Literal["replied"] = "replied"
+    message_id: str
+    actions: tuple[Action, ...]
+    finished: bool
+
+
+class Feedback(_Entry):
+    """Deliverer: the viewer wants more, or less."""
+
+    kind: Literal["feedback"] = "feedback"
+    wish: Literal["less", "more", "mute", "unmute"]
+    density: Density
+    """What is in force from here on."""
+
+
+class Cancelled(_Entry):
+    """Control: the session was deleted."""
+
+    kind: Literal["cancelled"] = "cancelled"
+
+
+Entry = Annotated[
+    Stage
+    | Failed
+    | Ready
+    | Spent
+    | Scripted
+    | Placed
+    | Withdrawn
+    | Joined
+    | Wanted
+    | Delivered
+    | Moved
+    | Acked
+    | Asked
+    | Replied
+    | Feedback
+    | Cancelled,
+    Field(discriminator="kind"),
+]
+
+ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry and its place in the log, counted from 1."""
+
+    position: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The right to write: a connection's or an attempt's number.
+
+    The newest of a role may append; entries of older ones are refused.
+    """
+
+    role: Role
+    number: int

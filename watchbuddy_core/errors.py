@@ -1,0 +1,193 @@
+"""Every error this library raises on purpose, in one tree.
+
+    WatchBuddyError
+    ├── RequestRefused                 the caller's input; nothing was started
+    │   ├── UnsupportedVideoSource     UNSUPPORTED_VIDEO_SOURCE
+    │   ├── UnknownCharacter           UNKNOWN_CHARACTER
+    │   ├── InvalidTimeRange           INVALID_TIME_RANGE
+    │   └── SessionNotFound            SESSION_NOT_FOUND
+    ├── ProcessingFailed               a session that was started and could not be finished
+    │   ├── VideoUnavailable           VIDEO_UNAVAILABLE
+    │   ├── VideoDownloadFailed        VIDEO_DOWNLOAD_FAILED
+    │   ├── VideoUnreadable            VIDEO_UNREADABLE
+    │   ├── VideoTooLong               VIDEO_TOO_LONG
+    │   ├── ActionGenerationFailed     ACTION_GENERATION_FAILED
+    │   └── SessionCancelled           SESSION_CANCELLED
+    ├── InvalidMessage                 a client's frame that is no message (INVALID_MESSAGE)
+    ├── InvalidPosition                a time that is no time (also a ValueError)
+    ├── StaleFence                     a replaced connection or a revived worker tried to write
+    ├── MissingExtra                   an optional dependency is not installed
+    ├── PluginProblem                  an entry point that cannot be used
+    ├── InvalidCharacterFile           a character file that does not say what one must
+    └── ConnectionLost                 the client lost its server for good
+
+`code` is what the wire calls the error. `retryable` says whether the same call
+may succeed later without anybody changing anything. Messages say what happened,
+to what, and what to do; they never carry a key, a header or a path of the server.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WatchBuddyError(Exception):
+    """Root of the tree; never raised itself."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """The sentence for people, safe to show to anybody."""
+        return str(self)
+
+
+class RequestRefused(WatchBuddyError):
+    """The request cannot be served as it was made."""
+
+
+class UnsupportedVideoSource(RequestRefused):
+    """No source may open this address."""
+
+    code = "UNSUPPORTED_VIDEO_SOURCE"
+
+    def __init__(self, host: str | None = None) -> None:
+        self.host = host
+        super().__init__(
+            f"The provided video URL from '{host}' is not supported."
+            if host
+            else "The provided video URL is not supported."
+        )
+
+
+class UnknownCharacter(RequestRefused):
+    """No character of this id is installed."""
+
+    code = "UNKNOWN_CHARACTER"
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self.known = known
+        super().__init__(f"There is no such character. Installed: {', '.join(known) or 'none'}.")
+
+
+class InvalidTimeRange(RequestRefused):
+    """`end_time` is not after `start_time`, or the range lies beyond the video's end."""
+
+    code = "INVALID_TIME_RANGE"
+
+
+class SessionNotFound(RequestRefused):
+    """No session of this id exists, or it has expired."""
+
+    code = "SESSION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such session. It may have expired: create a new one.")
+
+
+class ProcessingFailed(WatchBuddyError):
+    """A session ended before its script was complete."""
+
+
+class VideoUnavailable(ProcessingFailed):
+    """The video cannot be had: missing, private, or nothing here can open it."""
+
+    code = "VIDEO_UNAVAILABLE"
+
+
+class VideoDownloadFailed(ProcessingFailed):
+    """The video exists, and fetching it failed."""
+
+    code = "VIDEO_DOWNLOAD_FAILED"
+    retryable = True
+
+
+class VideoUnreadable(ProcessingFailed):
+    """The file was fetched and is no video that can be read."""
+
+    code = "VIDEO_UNREADABLE"
+
+
+class VideoTooLong(ProcessingFailed):
+    """The video is longer than this server takes."""
+
+    code = "VIDEO_TOO_LONG"
+
+
+class ActionGenerationFailed(ProcessingFailed):
+    """No script could be made. `details` says why, in words for the viewer."""
+
+    code = "ACTION_GENERATION_FAILED"
+
+    def __init__(self, details: str) -> None:
+        self.details = details
+        super().__init__(f"Failed to generate actions for the video: {details}")
+
+
+class SessionCancelled(ProcessingFailed):
+    """Somebody ended the session."""
+
+    code = "SESSION_CANCELLED"
+
+    def __init__(self) -> None:
+        super().__init__("The session was cancelled.")
+
+
+class InvalidMessage(WatchBuddyError):
+    """A frame from a client that is no message of the protocol.
+
+    `counts` is False for a well-formed message of an unknown type: a newer client
+    may send those, so they never add up to a closed connection.
+    """
+
+    code = "INVALID_MESSAGE"
+
+    def __init__(self, message: str, *, counts: bool = True) -> None:
+        self.counts = counts
+        super().__init__(message)
+
+
+class InvalidPosition(WatchBuddyError, ValueError):
+    """A position or trigger that is not a finite number of seconds."""
+
+    code = "INVALID_MESSAGE"
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        super().__init__(f"A time must be a finite number of seconds, not {value!r:.40}.")
+
+
+class StaleFence(WatchBuddyError):
+    """A newer connection or attempt has taken over; what this one wrote was refused."""
+
+    def __init__(self, role: str, number: int, newest: int) -> None:
+        self.role, self.number, self.newest = role, number, newest
+        super().__init__(f"{role} {number} was replaced by {newest}.")
+
+
+class MissingExtra(WatchBuddyError):
+    """An optional part of the installation is not there."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        self.extra = extra
+        super().__init__(f"{purpose} needs an extra: pip install 'watchbuddy[{extra}]'.")
+
+
+class PluginProblem(WatchBuddyError):
+    """A plugin is unknown, broken, or claimed by two packages."""
+
+
+class InvalidCharacterFile(WatchBuddyError):
+    """A character file cannot be read; the message names the field."""
+
+
+class ConnectionLost(WatchBuddyError):
+    """The client could not reach its server any more, or the server closed for good.
+
+    `close_code` is the WebSocket close code, or None where there was no connection.
+    """
+
+    def __init__(self, message: str, *, close_code: int | None = None) -> None:
+        self.close_code = close_code
+        super().__init__(message)

@@ -1,0 +1,222 @@
+"""The contracts between the parts, each of one to four methods.
+
+A class fulfils one by having its methods; nothing needs to be inherited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from watchbuddy_core.actions import Action, Draft
+from watchbuddy_core.character import Character
+from watchbuddy_core.entries import Density, Entry, Fence, Logged, Role
+from watchbuddy_core.events import Due, PlayerEvent
+from watchbuddy_core.video import Understanding, Video, VideoRequest, Window
+
+Progress = Callable[[float | None, str], None]
+"""Called with a fraction done (0 to 1, or None where unknown) and what is happening."""
+
+
+class Match(IntEnum):
+    """How well a source and a URL fit. The highest wins."""
+
+    NO = 0
+    FALLBACK = 1
+    """May work; anything that knows the site goes first."""
+    SITE = 2
+    """Made for this site."""
+    OVERRIDE = 3
+    """Goes before the built-in source for the site."""
+
+
+@runtime_checkable
+class VideoSource(Protocol):
+    """Fetches videos from one kind of place."""
+
+    def match(self, url: str) -> Match:
+        """Say whether this source opens `url`. Cheap; performs no I/O."""
+        ...
+
+    async def open(self, request: VideoRequest, progress: Progress) -> Video:
+        """Fetch the video, or enough of it to be understood.
+
+        Cancelling it leaves nothing half-done behind.
+
+        Raises:
+            ProcessingFailed: VideoUnavailable, VideoDownloadFailed and the like.
+        """
+        ...
+
+
+class Spoken(BaseModel):
+    """A line that the companion has already placed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trigger_timestamp: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """All that a generator is told about one window; nothing later than its end."""
+
+    title: str
+    window: Window
+    range_start: float
+    range_end: float
+    """The part of the video that is watched, in media seconds."""
+    understanding: Understanding
+    """From the start of the range up to the window's end."""
+    character: Character
+    wish: str = ""
+    """What the viewer asked for in their own words (`text` of the request)."""
+    outline: tuple[str, ...] = ()
+    memory: str = ""
+    last_lines: tuple[Spoken, ...] = ()
+    """The lines spoken last before the window, oldest first."""
+
+    @property
+    def is_first(self) -> bool:
+        return self.window.start <= self.range_start
+
+    @property
+    def is_last(self) -> bool:
+        return self.window.end >= self.range_end
+
+
+@runtime_checkable
+class ActionGenerator(Protocol):
+    """Thinks of things to say and do in one window."""
+
+    def generate(self, brief: Brief) -> AsyncIterator[Draft]:
+        """Yield drafts, richest density, each with its importance; in any order.
+
+        Raises:
+            ActionGenerationFailed: no script can be made for this window.
+        """
+        ...
+
+
+@runtime_checkable
+class Conversation(Protocol):
+    """A generator that can be talked to."""
+
+    def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
+        """Yield the answer, from nothing but what the viewer has seen."""
+        ...
+
+
+@runtime_checkable
+class WishReader(Protocol):
+    """A generator that can say beforehand what it cannot do."""
+
+    def notes(self, wish: str, character: Character) -> tuple[str, ...]:
+        """What of the viewer's wish it cannot follow, in sentences for the viewer."""
+        ...
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """Decides which actions are due. Performs no I/O and reads no clock."""
+
+    def add(self, actions: Iterable[Action], *, once: bool = False) -> None: ...
+
+    def withdraw(self, ids: Iterable[str]) -> None: ...
+
+    def receive(self, event: PlayerEvent, *, now: float) -> None: ...
+
+    def actions_due(self) -> list[Due]: ...
+
+
+class SessionRecord(BaseModel):
+    """What a session was created with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session_id: str
+    video_url: str
+    start_time: float = 0.0
+    end_time: float | None = None
+    text: str = ""
+    character_id: str
+    user_id: str | None = None
+    density: Density | None = None
+    created_at: float
+    """Seconds since 1970."""
+
+
+@runtime_checkable
+class SessionLog(Protocol):
+    """An append-only sequence of entries per session, with fences."""
+
+    async def fence(self, session_id: str, role: Role) -> Fence:
+        """Take the role over: from now on only this fence may write in it."""
+        ...
+
+    async def append(self, session_id: str, entries: Sequence[Entry], fence: Fence | None) -> int:
+        """Append all entries or none; returns the position of the last.
+
+        `fence` is None for what is said about a session from outside (`cancelled`).
+
+        Raises:
+            StaleFence: the role has been taken over.
+        """
+        ...
+
+    async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
+        """The entries behind position `after`."""
+        ...
+
+    def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Logged]:
+        """The entries behind position `after`, and then each new one; never ends by itself."""
+        ...
+
+
+@runtime_checkable
+class Records(Protocol):
+    """What is kept of each session."""
+
+    async def get(self, session_id: str) -> SessionRecord:
+        """Raises: SessionNotFound."""
+        ...
+
+    async def put(self, record: SessionRecord) -> None: ...
+
+    async def list(self) -> Sequence[SessionRecord]: ...
+
+    async def delete(self, session_id: str) -> None:
+        """Forget a session and its log. Unknown ids are ignored."""
+        ...
+
+
+@runtime_checkable
+class Store(SessionLog, Records, Protocol):
+    """Everything that is kept of sessions, in one place."""
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """Drafts by content; may forget anything at any time."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes) -> None: ...
+
+
+@runtime_checkable
+class JobRunner(Protocol):
+    """Runs one job per session: the production of its script."""
+
+    async def submit(self, session_id: str) -> None:
+        """Start the job, unless it runs already."""
+        ...
+
+    async def cancel(self, session_id: str) -> None:
+        """End the job and wait until it has ended."""
+        ...

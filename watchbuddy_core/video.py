@@ -1,0 +1,134 @@
+"""A video, and what is known about it.
+
+All times are media seconds from the start of the whole video, whatever part of
+it a session watches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from watchbuddy_core.actions import MediaSeconds
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class VideoRequest(_Fact):
+    """What to watch, and which part of it."""
+
+    url: str
+    start_time: float = 0.0
+    end_time: float | None = None
+    """None: to the end of the video."""
+
+
+class SubtitleFile(_Fact):
+    """Subtitles that lie beside a video."""
+
+    path: Path
+    language: str | None = None
+    """An ISO 639 code, where it is known."""
+    automatic: bool = False
+
+
+class Video(_Fact):
+    """What a source hands over. Its content is probed before it is believed."""
+
+    content_id: str
+    """The same for the same content, whoever asks: the key of every cache."""
+    title: str
+    path: Path
+    """A local file."""
+    subtitles: tuple[SubtitleFile, ...] = ()
+    """In order of preference."""
+
+
+class Chapter(_Fact):
+    start: MediaSeconds
+    end: MediaSeconds
+    title: str
+
+
+class Stream(_Fact):
+    kind: Literal["video", "audio", "subtitle"]
+    codec: str
+    language: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frame_rate: float | None = None
+    sample_rate: int | None = None
+
+
+class Cue(_Fact):
+    """A subtitle: what is said, or heard, from `start` to `end`."""
+
+    start: MediaSeconds
+    end: MediaSeconds
+    text: str
+    """What is said, without markup, speaker names and sound marks. May be empty."""
+    speaker: str | None = None
+    sounds: tuple[str, ...] = ()
+    """Sound marks such as `laughs` or `♪`, without their brackets."""
+
+
+class Scene(_Fact):
+    """A passage between two cuts."""
+
+    start: MediaSeconds
+    end: MediaSeconds
+    change: float = Field(ge=0, le=1)
+    """How unlike the picture before it is: 0 the same, 1 nothing in common."""
+    motion: float | None = Field(default=None, ge=0, le=1)
+    """How much the picture changes within: 0 stands still. None: nobody has looked."""
+
+
+class Sound(_Fact):
+    """A passage that sounds different from what is around it."""
+
+    kind: Literal["loud", "quiet", "silence"]
+    start: MediaSeconds
+    end: MediaSeconds
+    level: float
+    """Loudness in dB against the median of the surroundings; below 0 is quieter."""
+
+
+class Overview(_Fact):
+    """What demuxing alone tells about the whole video, without decoding a picture."""
+
+    duration: float = Field(gt=0, allow_inf_nan=False)
+    streams: tuple[Stream, ...]
+    chapters: tuple[Chapter, ...] = ()
+    keyframes: tuple[float, ...] = ()
+    """Times of the keyframes, ascending."""
+    cues: tuple[Cue, ...] = ()
+    """All subtitles, ascending by start."""
+    language: str | None = None
+    """Of the subtitles: an ISO 639-1 code, where it is known."""
+
+
+class Window(_Fact):
+    """One piece of the range: the unit of work, of retry, of caching and of cost."""
+
+    index: int = Field(ge=0)
+    start: MediaSeconds
+    end: MediaSeconds
+
+
+class Understanding(_Fact):
+    """What is known from the start of the range up to `end`; nothing later."""
+
+    start: MediaSeconds
+    end: MediaSeconds
+    cues: tuple[Cue, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+    sounds: tuple[Sound, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    """Those that have begun by `end`."""
+    has_picture: bool = True
+    has_sound: bool = True
+    language: str | None = None

@@ -1,0 +1,218 @@
+"""The messages of the WebSocket protocol, both ways, and the request that starts a session.
+
+Words only: `decode_client_message` and `decode_server_message` turn a frame into a
+typed value, `encode` turns one into a frame. Actions are sent bare, without a
+`type`: that is how a receiver tells them from the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from watchbuddy_core.actions import ACTION, MAX_SECONDS, Action
+from watchbuddy_core.entries import Density
+from watchbuddy_core.errors import InvalidMessage, InvalidTimeRange
+from watchbuddy_core.events import (
+    ActionCompleted,
+    Outcome,
+    SeekCause,
+    SeekUpdate,
+    TimestampUpdate,
+)
+
+PROTOCOL_VERSION = "1.1"
+
+
+def _absent(value: object) -> object:
+    """`null` and `""` mean that an optional field was not given."""
+    return None if value == "" else value
+
+
+_Time = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+_OptionalTime = Annotated[_Time | None, BeforeValidator(_absent)]
+
+Position = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""Where a player says it is, in media seconds. Any finite number: the Timeline clamps it."""
+
+
+class CreateSession(BaseModel):
+    """The body of `POST /api/v1/sessions`. Unknown keys are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    video_url: str = Field(min_length=1, max_length=4096)
+    start_time: _OptionalTime = None
+    end_time: _OptionalTime = None
+    text: Annotated[Annotated[str, Field(max_length=4000)] | None, BeforeValidator(_absent)] = None
+    character_id: str = Field(min_length=1, max_length=64)
+    user_id: Annotated[Annotated[str, Field(max_length=256)] | None, BeforeValidator(_absent)] = (
+        None
+    )
+    density: Annotated[Density | None, BeforeValidator(_absent)] = None
+
+    def check_range(self) -> None:
+        """Raises: InvalidTimeRange, where the end does not lie after the start."""
+        if self.end_time is not None and self.end_time <= (self.start_time or 0.0):
+            raise InvalidTimeRange("end_time must lie after start_time.")
+
+
+class SessionCreated(BaseModel):
+    """The answer to it."""
+
+    session_id: str
+
+
+# --- from the client -------------------------------------------------------------------
+
+
+class _FromClient(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TimestampUpdateMessage(_FromClient):
+    """Where the player is; several times a second while it plays."""
+
+    type: Literal["timestamp_update"] = "timestamp_update"
+    timestamp: Position
+    paused: Annotated[bool | None, Field(strict=True)] = None
+    playback_rate: Annotated[
+        float | None, Field(strict=True, gt=0, le=100, allow_inf_nan=False)
+    ] = None
+
+    def event(self) -> TimestampUpdate:
+        return TimestampUpdate(self.timestamp, self.paused, self.playback_rate)
+
+
+class SeekUpdateMessage(_FromClient):
+    """The player was moved."""
+
+    type: Literal["seek_update"] = "seek_update"
+    timestamp: Position
+    cause: SeekCause | None = None
+    action_id: Annotated[str | None, Field(max_length=64)] = None
+
+    def event(self) -> SeekUpdate:
+        return SeekUpdate(self.timestamp, self.cause, self.action_id)
+
+
+class ActionCompletedMessage(_FromClient):
+    """The client is through with an action."""
+
+    type: Literal["action_completed"] = "action_completed"
+    action_id: str = Field(max_length=64)
+    outcome: Outcome | None = None
+    heard_text: Annotated[str | None, Field(max_length=4000)] = None
+
+    def event(self) -> ActionCompleted:
+        return ActionCompleted(self.action_id, self.outcome, self.heard_text)
+
+
+ClientMessage = Annotated[
+    TimestampUpdateMessage | SeekUpdateMessage | ActionCompletedMessage,
+    Field(discriminator="type"),
+]
+_CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
+
+
+def decode_client_message(frame: str | bytes) -> ClientMessage:
+    """Read a frame from a client.
+
+    Raises:
+        InvalidMessage: it is no message; the text says why and does not echo it.
+    """
+    try:
+        return _CLIENT.validate_json(frame)
+    except ValidationError as exc:
+        raise _complaint(exc) from None
+
+
+def _complaint(exc: ValidationError) -> InvalidMessage:
+    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    if error["type"] == "json_invalid":
+        return InvalidMessage("The message is not valid JSON.")
+    if error["type"] == "union_tag_invalid":
+        return InvalidMessage("The message has an unknown type.", counts=False)
+    field = ".".join(str(part) for part in error["loc"][1:])
+    return InvalidMessage(f"{field}: {error['msg']}" if field else error["msg"])
+
+
+# --- from the server -------------------------------------------------------------------
+
+
+class _FromServer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SessionReadyMessage(_FromServer):
+    """The script is there."""
+
+    type: Literal["session_ready"] = "session_ready"
+
+
+class ProcessingErrorMessage(_FromServer):
+    """There will be no script. The server closes the connection after it."""
+
+    type: Literal["processing_error"] = "processing_error"
+    error_code: str
+    message: str
+
+
+class ErrorMessage(_FromServer):
+    """A frame from the client was no message; nothing has changed."""
+
+    type: Literal["error"] = "error"
+    error_code: str
+    message: str
+
+
+ControlMessage = SessionReadyMessage | ProcessingErrorMessage | ErrorMessage
+
+
+class UnknownMessage(_FromServer):
+    """A message of a newer server; ignored."""
+
+    type: str
+
+
+_SERVER: TypeAdapter[ControlMessage] = TypeAdapter(
+    Annotated[ControlMessage, Field(discriminator="type")]
+)
+ServerMessage = ControlMessage | UnknownMessage | Action
+
+
+def encode(message: Action | ControlMessage | ClientMessage) -> str:
+    """One text frame: compact JSON, text beyond ASCII as it is, absent fields left out."""
+    return message.model_dump_json(exclude_none=True)
+
+
+def decode_server_message(frame: str | bytes) -> ServerMessage:
+    """Read a frame from a server. What a newer server adds comes back as UnknownMessage.
+
+    Raises:
+        InvalidMessage: it is no message.
+    """
+    try:
+        value: Any = json.loads(frame)
+    except ValueError:
+        raise InvalidMessage("The message is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise InvalidMessage("The message is not a JSON object.")
+    try:
+        if "type" not in value:
+            return ACTION.validate_python(value)
+        return _SERVER.validate_python(value)
+    except ValidationError as exc:
+        complaint = _complaint(exc)
+        if not complaint.counts and isinstance(value.get("type"), str):
+            return UnknownMessage(type=value["type"])
+        raise complaint from None
