@@ -1,0 +1,113 @@
+"""Subtitles as people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchbuddy_core.understanding.subtitles import guess_language, read_subtitles
+from watchbuddy_core.video import Cue
+
+CHINESE = (
+    "1\n00:00:27,000 --> 00:00:30,730\n宇宙守护神 保护着我们\n\n"
+    "2\n00:00:31,000 --> 00:00:33,000\n你在哪里？\n"
+)
+FRENCH = "1\n00:00:01,000 --> 00:00:02,000\nOù est le café ? Il était là-bas, à côté de l'hôtel.\n"
+
+
+def read(tmp_path: Path, name: str, content: bytes | str) -> tuple[Cue, ...]:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_subtitles(path)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        CHINESE.encode(),
+        CHINESE.encode("utf-8-sig"),
+        CHINESE.encode("utf-16"),
+        b"\xfe\xff" + CHINESE.encode("utf-16-be"),
+        CHINESE.encode("gb18030"),
+        CHINESE.replace("\n", "\r\n").encode(),
+    ],
+    ids=["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "gb18030", "crlf"],
+)
+def test_chinese_is_read_in_every_usual_encoding(tmp_path: Path, encoded: bytes) -> None:
+    first, second = read(tmp_path, "a.srt", encoded)
+    assert first == Cue(start=27.0, end=30.73, text="宇宙守护神 保护着我们")
+    assert second.text == "你在哪里？"
+
+
+def test_western_text_in_an_old_encoding_is_read(tmp_path: Path) -> None:
+    (cue,) = read(tmp_path, "a.srt", FRENCH.encode("cp1252"))
+    assert cue.text.startswith("Où est le café")
+
+
+def test_what_is_heard_is_told_from_what_is_said_and_by_whom(tmp_path: Path) -> None:
+    cues = read(
+        tmp_path,
+        "a.srt",
+        "1\n00:00:01,000 --> 00:00:02,000\n[door slams] Who is there?\n\n"
+        "2\n00:00:03,000 --> 00:00:04,000\n(LAUGHS)\n\n"
+        "3\n00:00:05,000 --> 00:00:06,000\n♪ la la la ♪\n\n"
+        "4\n00:00:07,000 --> 00:00:08,000\nMARIA: <i>I know</i> &amp; I go.\n\n"
+        "5\n00:00:09,000 --> 00:00:10,000\n- Yes.\n- No.\n\n"
+        "6\n00:00:11,000 --> 00:00:12,000\n【掌声】小明：你好\n\n"
+        "7\n00:00:13,000 --> 00:00:14,000\n\n\n"
+        "8\n00:00:15,000 --> 00:00:14,000\nbackwards\n",
+    )
+    assert [(cue.text, cue.speaker, cue.sounds) for cue in cues] == [
+        ("Who is there?", None, ("door slams",)),
+        ("", None, ("laughs",)),
+        ("la la la", None, ("♪",)),
+        ("I know & I go.", "Maria", ()),
+        ("Yes. No.", None, ()),
+        ("小明：你好", None, ("掌声",)),
+    ]
+
+
+def test_webvtt_with_settings_notes_and_short_times_is_read(tmp_path: Path) -> None:
+    cues = read(
+        tmp_path,
+        "a.vtt",
+        "WEBVTT - a title\n\nNOTE a remark\n\nSTYLE\n::cue { color: red }\n\n"
+        "intro\n00:01.000 --> 00:02.500 align:start position:0%\n<v Roger>Hello <b>there</b>\n\n"
+        "01:00:00.000 --> 01:00:01.000\nMuch later\n",
+    )
+    assert cues == (
+        Cue(start=1.0, end=2.5, text="Hello there", speaker="Roger"),
+        Cue(start=3600.0, end=3601.0, text="Much later"),
+    )
+
+
+def test_captions_that_roll_up_are_merged_into_what_is_newly_said(tmp_path: Path) -> None:
+    cues = read(
+        tmp_path,
+        "a.vtt",
+        "WEBVTT\n\n"
+        "00:00:01.000 --> 00:00:03.000\nhello<00:00:01.500><c> everybody</c>\n\n"
+        "00:00:03.000 --> 00:00:03.010\nhello everybody\n\n"
+        "00:00:03.010 --> 00:00:05.000\nhello everybody\nand<00:00:03.500><c> welcome</c>\n",
+    )
+    assert [cue.text for cue in cues] == ["hello everybody", "and welcome"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 100, b"WEBVTT\n\nnonsense", b"1\n2\n3\n", b"\xff\xfe", b"{}"]
+)
+def test_what_makes_no_sense_has_no_cues(tmp_path: Path, content: bytes) -> None:
+    assert read(tmp_path, "a.srt", content) == ()
+    assert read(tmp_path, "a.vtt", content) == ()
+
+
+def test_the_language_is_guessed_from_the_script() -> None:
+    def cues(text: str) -> list[Cue]:
+        return [Cue(start=0.0, end=1.0, text=text)] * 3
+
+    assert guess_language(cues("宇宙守护神保护着我们每一个人")) == "zh"
+    assert guess_language(cues("That is what you and I have to do in the end")) == "en"
+    assert guess_language(cues("ここはとてもきれいなところですね")) == "ja"
+    assert guess_language(cues("Das ist nicht das was wir wollten")) is None
+    assert guess_language([]) is None

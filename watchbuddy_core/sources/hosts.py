@@ -1,0 +1,53 @@
+"""Which addresses a session may be asked to watch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from watchbuddy_core.errors import UnsupportedVideoSource
+
+DEFAULT_HOSTS = frozenset({"youtube.com", "youtu.be", "bilibili.com", "b23.tv"})
+"""Allowed with their subdomains, where the operator says nothing else."""
+
+LIBRARY = "library:"
+"""How the address of a file in one of the server's folders begins."""
+
+_NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+
+
+def check_url(url: str, allowed: Collection[str]) -> None:
+    """Let through files of the library and links to allowed hosts, by their parsed host.
+
+    This is what a caller is told at once. It is no guard: where a name leads to is
+    checked when a connection is made.
+
+    Args:
+        allowed: hosts in lower case; their subdomains are allowed with them.
+
+    Raises:
+        UnsupportedVideoSource: the address is not for this server.
+    """
+    if url.startswith(LIBRARY):
+        return
+    if _NEVER_IN_A_URL.search(url):
+        raise UnsupportedVideoSource
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").removesuffix(".")
+        parts.port  # noqa: B018 - raises where the port is none
+    except ValueError:
+        raise UnsupportedVideoSource from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise UnsupportedVideoSource
+    if parts.username is not None or not any(
+        host == name or host.endswith(f".{name}") for name in allowed
+    ):
+        raise UnsupportedVideoSource(_shown(host))
+
+
+def _shown(host: str) -> str | None:
+    """The host as a message may repeat it: a plain name or nothing."""
+    return host.removeprefix("www.") if _HOST.fullmatch(host) else None

@@ -1,0 +1,117 @@
+"""Video files in the folders that the operator names."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from watchbuddy_core.errors import VideoUnavailable
+from watchbuddy_core.protocols import Match, Progress
+from watchbuddy_core.sources.hosts import LIBRARY
+from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
+
+SUBTITLE_ENDINGS = (".srt", ".vtt")
+_IDENTITY_BYTES = 1024 * 1024
+"""So much of a file's head and tail tells it from others."""
+_LONGEST_PATH = 1024
+
+
+def library_url(path: Path) -> tuple[Path, str]:
+    """The folder to serve and the `library:` address under which it holds this file."""
+    resolved = path.expanduser().resolve()
+    return resolved.parent, f"{LIBRARY}{resolved.name}"
+
+
+class LocalSource:
+    """Opens `library:relative/path.mp4` below one of the library folders.
+
+    The path is taken as it is written: nothing in it is decoded. Nothing outside the
+    folders can be reached, through links neither. The first folder that has the file wins.
+    """
+
+    def __init__(self, libraries: Sequence[Path] = ()) -> None:
+        self._libraries = tuple(folder.expanduser().resolve() for folder in libraries)
+
+    def match(self, url: str) -> Match:
+        return Match.SITE if url.startswith(LIBRARY) else Match.NO
+
+    async def open(self, request: VideoRequest, progress: Progress) -> Video:
+        """Find the file and the subtitles beside it.
+
+        Raises:
+            VideoUnavailable: there is no such file in the library.
+        """
+        progress(None, "Looking in the library")
+        return await asyncio.to_thread(self._open, request.url.removeprefix(LIBRARY))
+
+    def _open(self, relative: str) -> Video:
+        path = self._find(relative)
+        subtitles = tuple(file for file in _subtitles_beside(path) if self._holds(file.path))
+        try:
+            content_id = _content_id(path, [file.path for file in subtitles])
+        except OSError as exc:
+            raise VideoUnavailable("The file in the library cannot be read.") from exc
+        return Video(content_id=content_id, title=path.stem, path=path, subtitles=subtitles)
+
+    def _find(self, relative: str) -> Path:
+        if _is_plain(relative):
+            for folder in self._libraries:
+                try:
+                    path = (folder / relative).resolve()
+                    if path.is_relative_to(folder) and path.is_file():
+                        return path
+                except (OSError, RuntimeError):  # a name too long, or links in a circle
+                    continue
+        raise VideoUnavailable(
+            "There is no such file in the library. The address is library: and the path "
+            "below one of the server's library folders, such as library:films/sintel.mp4."
+        )
+
+    def _holds(self, path: Path) -> bool:
+        """Whether a path, with its links followed, stays in a library folder."""
+        return any(path.resolve().is_relative_to(folder) for folder in self._libraries)
+
+
+def _is_plain(relative: str) -> bool:
+    """Whether a path says nothing but a way down from a folder."""
+    parts = PurePosixPath(relative).parts
+    return (
+        bool(parts)
+        and len(relative) <= _LONGEST_PATH
+        and relative.isprintable()
+        and not relative.startswith(("/", "~"))
+        and "\\" not in relative
+        and ":" not in parts[0]
+        and ".." not in parts
+    )
+
+
+def _subtitles_beside(video: Path) -> tuple[SubtitleFile, ...]:
+    """`name.srt` and `name.vtt`, then `name.en.srt` and the like."""
+    found = []
+    for path in sorted(video.parent.iterdir()):
+        if path.suffix.lower() not in SUBTITLE_ENDINGS or not path.is_file():
+            continue
+        if path.stem == video.stem:
+            found.append(SubtitleFile(path=path))
+        elif path.stem.startswith(f"{video.stem}."):
+            language = path.stem.removeprefix(f"{video.stem}.").lower()
+            if language.replace("-", "").isalpha() and len(language) <= 8:
+                found.append(SubtitleFile(path=path, language=language))
+    return tuple(sorted(found, key=lambda file: (file.language is not None, file.path.name)))
+
+
+def _content_id(video: Path, subtitles: Sequence[Path]) -> str:
+    """The same for the same content: size, head and tail of the file, and its subtitles."""
+    digest = hashlib.sha256()
+    size = video.stat().st_size
+    digest.update(size.to_bytes(8, "big"))
+    with video.open("rb") as file:
+        digest.update(file.read(_IDENTITY_BYTES))
+        file.seek(max(0, size - _IDENTITY_BYTES))
+        digest.update(file.read(_IDENTITY_BYTES))
+    for path in subtitles:
+        digest.update(path.read_bytes())
+    return f"file-{digest.hexdigest()[:32]}"

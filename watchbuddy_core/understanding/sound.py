@@ -1,0 +1,138 @@
+"""What stands out in the sound: bursts, turns to quiet, silences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from watchbuddy_core.understanding.container import seek, start_of
+from watchbuddy_core.understanding.work import Stop
+from watchbuddy_core.video import Sound
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+    Levels = NDArray[np.float64]
+
+STEP = 0.1
+"""Seconds per level."""
+CONTEXT = 15.0
+"""What is usual is the median over so many seconds before."""
+_RATE = 16_000
+_SILENT = -55.0
+"""dB of full scale; below it nothing is heard."""
+_LOUD = 8.0
+_QUIET = -12.0
+"""dB against what is usual."""
+_SHORTEST = {"loud": 0.2, "quiet": 1.5, "silence": 1.5}
+"""Seconds that a passage lasts at least."""
+_JOINED = 0.5
+"""Passages of one kind that are nearer than this, in seconds, are one."""
+
+
+def levels(container: InputContainer, start: float, end: float, stop: Stop) -> Levels:
+    """Loudness in dB of full scale for every tenth of a second of [start, end)."""
+    import av
+    import numpy as np
+
+    count = max(0, round((end - start) / STEP))
+    power = np.zeros(count)
+    if not container.streams.audio:
+        return np.zeros(0)
+    stream = container.streams.audio[0]
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
+    zero = start_of(container)
+    seek(container, stream, max(0.0, start - 0.5))
+    samples_per_step = round(_RATE * STEP)
+    for packet in container.demux(stream):
+        stop.check()
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue  # a damaged packet is a tenth of a second that is not heard
+        for frame in frames:
+            if frame.pts is None or frame.time_base is None:
+                continue
+            at = float(frame.pts * frame.time_base) - zero
+            if at >= end:
+                return _decibels(power)
+            frame.pts = None
+            for even in resampler.resample(frame):
+                heard = even.to_ndarray().ravel()
+                where = (round((at - start) * _RATE) + np.arange(len(heard))) // samples_per_step
+                inside = (where >= 0) & (where < count)
+                power += np.bincount(
+                    where[inside], np.square(heard[inside]) / samples_per_step, minlength=count
+                )
+                at += len(heard) / _RATE
+    return _decibels(power)
+
+
+def _decibels(power: Levels) -> Levels:
+    import numpy as np
+
+    return 10 * np.log10(np.maximum(power, 1e-10))
+
+
+def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
+    """The passages that stand out.
+
+    Args:
+        heard: levels from `start` on.
+        since: only passages that begin at or after this are told; what lies before tells
+            what is usual.
+    """
+    import numpy as np
+
+    if not len(heard):
+        return ()
+    usual = _usual(heard)
+    smooth = np.convolve(heard, np.ones(3) / 3, mode="same")
+    silent = heard < _SILENT
+    audible = usual > _SILENT
+    marks: dict[Literal["loud", "quiet", "silence"], NDArray[np.bool_]] = {
+        "silence": silent,
+        "loud": (heard - usual > _LOUD) & (heard > _SILENT + _LOUD) & audible,
+        "quiet": (smooth - usual < _QUIET) & ~silent & audible,
+    }
+    found = []
+    for kind, mark in marks.items():
+        for first, last in _runs(mark):
+            if (last - first) * STEP < _SHORTEST[kind] - 1e-9:
+                continue
+            at = start + first * STEP
+            level = float((heard[first:last] - usual[first:last]).max())
+            if kind != "loud":
+                level = float((heard[first:last] - usual[first:last]).min())
+            if at >= since - 1e-9:
+                found.append(
+                    Sound(kind=kind, start=at, end=start + last * STEP, level=round(level, 1))
+                )
+    return tuple(sorted(found, key=lambda sound: (sound.start, sound.kind)))
+
+
+def _usual(heard: Levels) -> Levels:
+    """The median level of what went before each moment; at the beginning, of the beginning."""
+    import numpy as np
+
+    reach = round(CONTEXT / STEP)
+    usual = np.empty_like(heard)
+    for i in range(0, len(heard), 5):
+        before = heard[max(0, i - reach) : max(i, min(30, len(heard)))]
+        audible = before[before > _SILENT]
+        usual[i : i + 5] = np.median(audible) if len(audible) else -100.0
+    return usual
+
+
+def _runs(mark: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The stretches where `mark` holds, with short interruptions bridged."""
+    runs: list[tuple[int, int]] = []
+    for i, holds in enumerate(mark):
+        if not holds:
+            continue
+        if runs and (i - runs[-1][1]) * STEP <= _JOINED:
+            runs[-1] = (runs[-1][0], i + 1)
+        else:
+            runs.append((i, i + 1))
+    return runs

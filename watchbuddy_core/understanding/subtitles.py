@@ -1,0 +1,203 @@
+"""From subtitle files to cues: what is said, by whom, and what is heard."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from watchbuddy_core.errors import MissingExtra
+from watchbuddy_core.video import Cue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LARGEST_FILE = 16 * 1024 * 1024
+_MOST_CUES = 50_000
+_LONGEST_CUE = 60.0
+"""Seconds. What stands longer is a sign that nobody speaks for so long."""
+_LONGEST_TEXT = 1000
+
+_STAMP = re.compile(r"<\d{2}:\d{2}(?::\d{2})?\.\d{3}>")
+_VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]{1,60})>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
+_BRACKETED = re.compile(r"[\[（(【［]([^\[\]()（）【】［］]{1,60})[\]）)】］]")
+_NOTES = re.compile(r"[♪♫#]+")
+_SPEAKER = re.compile(
+    r"^(?:-\s*)?(?:>>+\s*)?((?:[A-Z][A-Z0-9 .'’-]{1,30}|[A-Z][a-z]{1,20}(?: [A-Z][a-z]{1,20})?"
+    r"|[\u4e00-\u9fff]{1,8}))\s*[:：]\s+(?=\S)"
+)
+_DASH = re.compile(r"^\s*(?:[-–—]|>>+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A subtitle as a file has it: seconds, and text with its markup."""
+
+    start: float
+    end: float
+    text: str
+
+
+def read_subtitles(path: Path) -> tuple[Cue, ...]:
+    """The cues of a `.srt` or `.vtt` file, ascending. A file that makes no sense has none.
+
+    Raises:
+        OSError: it cannot be read.
+        MissingExtra: the parsers are not installed.
+    """
+    with path.open("rb") as file:
+        text = _decoded(file.read(_LARGEST_FILE))
+    raw = _vtt(text) if text.lstrip().startswith("WEBVTT") else _srt(text)
+    return cues(raw)
+
+
+def cues(raw: Iterable[Raw]) -> tuple[Cue, ...]:
+    """Clean, sorted cues. What rolls up line by line is merged into what is newly said."""
+    listed = sorted(
+        (item for item in raw if 0 <= item.start < item.end < 1e6),
+        key=lambda item: (item.start, item.end),
+    )[:_MOST_CUES]
+    if any(_STAMP.search(item.text) for item in listed):
+        listed = list(_unrolled(listed))
+    return tuple(cue for item in listed if (cue := _cue(item)) is not None)
+
+
+def guess_language(found: Iterable[Cue]) -> str | None:
+    """`zh`, `ja`, `ko` or `en` by the script that the cues are written in; None if neither."""
+    text = "".join(cue.text for cue, _ in zip(found, range(200), strict=False))
+    letters = sum(character.isalpha() for character in text)
+    if letters < 20:
+        return None
+
+    def share(pattern: str) -> float:
+        return len(re.findall(pattern, text)) / letters
+
+    if share("[\u3041-\u30fa]") > 0.1:
+        return "ja"
+    if share("[\uac00-\ud7af]") > 0.3:
+        return "ko"
+    if share("[\u4e00-\u9fff]") > 0.3:
+        return "zh"
+    words = re.findall(r"[a-z']+", text.lower())
+    common = {"the", "and", "you", "is", "to", "a", "of", "it", "i", "that", "in"}
+    return "en" if words and sum(w in common for w in words) / len(words) > 0.1 else None
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def _decoded(content: bytes) -> str:
+    """Text in whatever encoding; marks first, then UTF-8, then a guess."""
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8-sig"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    if _looks_western(content):
+        return content.decode("cp1252", errors="replace")
+    try:
+        return content.decode("gb18030") if _looks_chinese(content) else _guessed(content)
+    except UnicodeDecodeError:
+        return _guessed(content)
+
+
+def _looks_western(content: bytes) -> bool:
+    """Whether bytes beyond ASCII are few: accents among plain letters."""
+    high = sum(byte >= 0x80 for byte in content)
+    letters = sum(chr(byte).isalpha() for byte in content if byte < 0x80)
+    return high < letters / 3
+
+
+def _looks_chinese(content: bytes) -> bool:
+    """Whether all bytes beyond ASCII come as pairs of the common GB characters."""
+    high = re.findall(rb"[\x80-\xff]+", content)
+    return bool(high) and all(re.fullmatch(rb"(?:[\xa1-\xf7][\xa1-\xfe])+", run) for run in high)
+
+
+def _guessed(content: bytes) -> str:
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError as exc:
+        raise MissingExtra("media", "Reading subtitles") from exc
+    best = from_bytes(content).best()
+    return str(best) if best is not None else content.decode("cp1252", errors="replace")
+
+
+def _vtt(text: str) -> list[Raw]:
+    try:
+        import webvtt
+    except ImportError as exc:
+        raise MissingExtra("media", "Reading subtitles") from exc
+    try:
+        captions = webvtt.from_buffer(StringIO(text)).captions
+    except webvtt.errors.MalformedFileError:
+        return []
+    return [
+        Raw(_seconds(caption.start), _seconds(caption.end), caption.raw_text)
+        for caption in captions
+    ]
+
+
+def _seconds(stamp: str) -> float:
+    """Of `01:02:03.450`; the hours may be missing."""
+    *hours, minutes, seconds = stamp.split(":")
+    return int(hours[0] if hours else 0) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _srt(text: str) -> list[Raw]:
+    try:
+        import pysubs2
+    except ImportError as exc:
+        raise MissingExtra("media", "Reading subtitles") from exc
+    try:
+        events = pysubs2.SSAFile.from_string(text, format_="srt", keep_html_tags=True).events
+    except pysubs2.Pysubs2Error:
+        return []
+    return [Raw(event.start / 1000, event.end / 1000, event.plaintext) for event in events]
+
+
+# --- cues ----------------------------------------------------------------------------------
+
+
+def _unrolled(listed: Iterable[Raw]) -> Iterator[Raw]:
+    """Automatic captions repeat each line as it rolls up; only stamped lines are new."""
+    for item in listed:
+        fresh = [line for line in item.text.splitlines() if _STAMP.search(line)]
+        if item.end - item.start >= 0.05 and fresh:
+            yield Raw(item.start, item.end, " ".join(fresh))
+
+
+def _cue(raw: Raw) -> Cue | None:
+    text = _STAMP.sub("", raw.text)
+    voice = _VOICE.search(text)
+    text = html.unescape(_TAG.sub("", _VOICE.sub("", text))).replace("\\N", "\n")
+    sounds = [match.strip().lower() for match in _BRACKETED.findall(text) if match.strip()]
+    text = _BRACKETED.sub(" ", text)
+    if _NOTES.search(text):
+        sounds.append("♪")
+        text = _NOTES.sub(" ", text)
+    lines = [_DASH.sub("", line).strip() for line in text.splitlines()]
+    said = re.sub(r"\s+", " ", " ".join(line for line in lines if line)).strip()
+    speaker = voice.group(1).strip() if voice else None
+    if speaker is None and (named := _SPEAKER.match(said)):
+        speaker = named.group(1).strip().title()
+        said = said[named.end() :].strip()
+    if not said and not sounds:
+        return None
+    return Cue(
+        start=raw.start,
+        end=min(raw.end, raw.start + _LONGEST_CUE),
+        text=said[:_LONGEST_TEXT],
+        speaker=speaker,
+        sounds=tuple(sounds),
+    )

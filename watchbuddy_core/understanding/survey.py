@@ -1,0 +1,142 @@
+"""What demuxing alone tells about a whole video: nothing of it is decoded but subtitles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from watchbuddy_core.errors import VideoUnreadable
+from watchbuddy_core.protocols import Progress
+from watchbuddy_core.understanding.container import opened, picture_of, start_of
+from watchbuddy_core.understanding.subtitles import Raw, cues, guess_language, read_subtitles
+from watchbuddy_core.understanding.work import Stop
+from watchbuddy_core.video import Chapter, Cue, Overview, Stream, Video
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+
+_TEXT_CODECS = {"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text"}
+_LANGUAGES = {"eng": "en", "chi": "zh", "zho": "zh", "jpn": "ja", "kor": "ko"}
+
+
+def survey_file(video: Video, progress: Progress, stop: Stop) -> Overview:
+    """Read the whole file once. Blocks.
+
+    Raises:
+        VideoUnreadable: there is neither picture nor sound in it.
+    """
+    progress(None, "Looking through the video")
+    with opened(video.path) as container:
+        picture = picture_of(container)
+        sound = container.streams.audio[0] if container.streams.audio else None
+        if picture is None and sound is None:
+            raise VideoUnreadable("The file has neither a picture nor sound.")
+        text = next(
+            (s for s in container.streams.subtitles if s.codec_context.name in _TEXT_CODECS), None
+        )
+        keyframes: list[float] = []
+        embedded: list[Raw] = []
+        latest = 0.0
+        zero = start_of(container)
+        wanted = [stream for stream in (picture, sound, text) if stream is not None]
+        for packet in container.demux(wanted):
+            stop.check()
+            if packet.pts is None:
+                continue
+            at = float(packet.pts * packet.time_base) - zero
+            length = float((packet.duration or 0) * packet.time_base)
+            if packet.stream is text:
+                embedded += _decoded(packet, at, length)
+                continue
+            latest = max(latest, at + length)
+            if packet.stream is picture and packet.is_keyframe:
+                keyframes.append(round(max(at, 0.0), 3))
+        duration = _duration(container, latest)
+        chapters = _chapters(container, duration)
+        streams = _streams(container)
+        tagged = text.language if text is not None else None
+    found = _sidecar(video) or cues(embedded)
+    return Overview(
+        duration=duration,
+        streams=streams,
+        chapters=chapters,
+        keyframes=tuple(sorted(set(keyframes))),
+        cues=tuple(cue for cue in found if cue.start < duration),
+        language=guess_language(found) or _LANGUAGES.get(tagged or ""),
+    )
+
+
+def _duration(container: InputContainer, latest: float) -> float:
+    """What was really there, where the header promises more."""
+    declared = (container.duration or 0) / 1_000_000
+    duration = min(declared, latest) if declared and latest else latest or declared
+    if duration <= 0:
+        raise VideoUnreadable("The file holds no picture and no sound that can be read.")
+    return round(duration, 3)
+
+
+def _decoded(packet: Packet[Any], at: float, length: float) -> list[Raw]:
+    """The text of an embedded subtitle. The time is the packet's; the text is that of ASS."""
+    import av
+
+    try:
+        subtitles: list[Any] = packet.decode()
+    except av.FFmpegError:
+        return []
+    texts = [
+        subtitle.dialogue.decode("utf-8", errors="replace")
+        for subtitle in subtitles
+        if getattr(subtitle, "dialogue", None)
+    ]
+    return [Raw(max(at, 0.0), at + length, text) for text in texts if at + length > 0]
+
+
+def _sidecar(video: Video) -> tuple[Cue, ...]:
+    """The first of the files beside the video that has anything to say."""
+    for file in video.subtitles:
+        try:
+            found = read_subtitles(file.path)
+        except OSError:
+            continue
+        if found:
+            return found
+    return ()
+
+
+def _chapters(container: InputContainer, duration: float) -> tuple[Chapter, ...]:
+    zero = start_of(container)
+    chapters = []
+    for chapter in container.chapters():
+        base = float(chapter["time_base"] or 0)
+        start = max(chapter["start"] * base - zero, 0.0)
+        end = min(chapter["end"] * base - zero, duration)
+        title = str(chapter["metadata"].get("title", "")).strip()
+        if title and start < end:
+            chapters.append(Chapter(start=start, end=end, title=title[:200]))
+    return tuple(sorted(chapters, key=lambda chapter: chapter.start))
+
+
+def _streams(container: InputContainer) -> tuple[Stream, ...]:
+    kinds: dict[str, Literal["video", "audio", "subtitle"]] = {
+        "video": "video",
+        "audio": "audio",
+        "subtitle": "subtitle",
+    }
+    found = []
+    for stream in container.streams:
+        if stream.type not in kinds or stream.codec_context is None:
+            continue
+        context: Any = stream.codec_context
+        rate = getattr(stream, "average_rate", None)
+        found.append(
+            Stream(
+                kind=kinds[stream.type],
+                codec=context.name,
+                language=_LANGUAGES.get(stream.language or "", stream.language),
+                width=getattr(context, "width", None) or None,
+                height=getattr(context, "height", None) or None,
+                frame_rate=float(rate) if rate else None,
+                sample_rate=getattr(context, "sample_rate", None) or None,
+            )
+        )
+    return tuple(found)
