@@ -1,0 +1,436 @@
+"""What a connection is sent, from a log that the tests write by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from watchbuddy_core.actions import Action, Expression, ReplaySegment, Seek, Speak
+from watchbuddy_core.character import Character
+from watchbuddy_core.entries import (
+    Acked,
+    Delivered,
+    Entry,
+    Failed,
+    Moved,
+    Placed,
+    Ready,
+    Replied,
+    Wanted,
+    Withdrawn,
+)
+from watchbuddy_core.events import (
+    ActionCompleted,
+    Due,
+    PlayerEvent,
+    SeekUpdate,
+    TimestampUpdate,
+)
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.session import (
+    Delivery,
+    Outgoing,
+    Parts,
+    Replaced,
+    ScriptFailed,
+    ScriptReady,
+    WatchSession,
+)
+from watchbuddy_core.session.history import History
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.testing import ScriptedGenerator
+
+MIAO = Character(id="miao", name={"en": "Miao"})
+
+
+def line(at: float, text: str = "", *, id: str | None = None) -> Speak:
+    """A line whose id is its text."""
+    text = text or f"at {at}"
+    return Speak(id=id or text, trigger_timestamp=at, text=text)
+
+
+class Written:
+    """A session with a log that the test writes."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.parts = Parts(sources=(), generator=ScriptedGenerator(()), characters={"miao": MIAO})
+        record = SessionRecord(
+            session_id="ses_00000000000000aa",
+            video_url="library:a.mp4",
+            character_id="miao",
+            created_at=0.0,
+        )
+        self.session = WatchSession(record, store=self.store, parts=self.parts)
+
+    async def produce(self, *entries: Entry) -> None:
+        fence = await self.store.fence(self.session.session_id, "producer")
+        await self.store.append(self.session.session_id, entries, fence)
+
+    async def script(self, *actions: Action) -> None:
+        """A complete script of one window."""
+        await self.produce(Placed(window=0, actions=actions), Ready())
+
+    async def entries(self) -> list[Entry]:
+        return [logged.entry for logged in await self.store.read(self.session.session_id)]
+
+    @asynccontextmanager
+    async def watching(
+        self, *, lookahead: float = 0.0
+    ) -> AsyncIterator[tuple[Delivery, list[Outgoing]]]:
+        """A connection, and the list that fills with what it is sent."""
+        sent: list[Outgoing] = []
+
+        async def take(delivery: Delivery) -> None:
+            async for item in delivery:
+                sent.append(item)  # noqa: PERF401 - others look at the list as it grows
+
+        async with (
+            self.session.connect(lookahead=lookahead) as delivery,
+            asyncio.TaskGroup() as tasks,
+        ):
+            taking = tasks.create_task(take(delivery))
+            await settled()
+            yield delivery, sent
+            await settled()
+            taking.cancel()
+
+
+async def settled() -> None:
+    """Let every task run until it waits for something."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run it in an event loop of its own, and see that no task is left behind."""
+
+    async def bounded() -> None:
+        await asyncio.wait_for(scenario, 20)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(bounded())
+
+
+def ids(sent: list[Outgoing]) -> list[str]:
+    return [item.action.id for item in sent if isinstance(item, Due)]
+
+
+# --- readiness -----------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_before_the_script_is_ready_and_then_only_what_is_still_fresh() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.produce(Placed(window=0, actions=(line(1.0), line(8.0), line(12.0))))
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(0.0), now=0.0)
+            for second in range(1, 11):
+                delivery.receive(TimestampUpdate(float(second)), now=float(second))
+            await settled()
+            assert sent == []
+            await written.produce(Ready())
+            await settled()
+            assert sent[0] == ScriptReady()
+            assert ids(sent) == ["at 8.0"]
+            delivery.receive(TimestampUpdate(12.0), now=12.0)
+            await settled()
+            assert ids(sent) == ["at 8.0", "at 12.0"]
+
+    run(scenario())
+
+
+def test_a_connection_that_comes_after_the_script_is_told_at_once() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0))
+        async with written.watching() as (_, sent):
+            assert sent == [ScriptReady()]
+
+    run(scenario())
+
+
+def test_a_failure_is_the_last_word_also_for_a_later_connection() -> None:
+    async def scenario() -> None:
+        written = Written()
+        failed = ScriptFailed("VIDEO_UNREADABLE", "It is no video.")
+        async with written.watching() as (_, sent):
+            await written.produce(Failed(code=failed.code, message=failed.message))
+            await settled()
+            assert sent == [failed]
+        async with written.watching() as (_, sent):
+            assert sent == [failed]
+
+    run(scenario())
+
+
+def test_a_cancelled_session_ends_its_connection() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0))
+        async with written.watching() as (_, sent):
+            await written.session.cancel()
+            await settled()
+            assert isinstance(sent[-1], ScriptFailed)
+            assert sent[-1].code == "SESSION_CANCELLED"
+        assert (await written.session.status()).status == "cancelled"
+
+    run(scenario())
+
+
+# --- the log -------------------------------------------------------------------------------
+
+
+def test_what_is_sent_stands_in_the_log_before_it_is_sent() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0))
+        async with written.session.connect() as delivery:
+            outgoing = aiter(delivery)
+            assert await anext(outgoing) == ScriptReady()
+            delivery.receive(TimestampUpdate(0.0), now=0.0)
+            delivery.receive(TimestampUpdate(1.0), now=1.0)
+            item = await anext(outgoing)
+            assert isinstance(item, Due)
+            (delivered,) = [e for e in await written.entries() if isinstance(e, Delivered)]
+            assert delivered.ids == ("at 1.0",)
+            assert delivered.playhead.head == 1_000_000
+
+    run(scenario())
+
+
+def test_a_withdrawn_action_is_not_sent_whether_announced_or_not() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.produce(Placed(window=0, actions=(line(1.0), line(2.0), line(3.0))))
+        async with written.watching() as (delivery, sent):
+            await written.produce(Withdrawn(ids=("at 1.0",), reason="density"), Ready())
+            await settled()
+            await written.produce(Withdrawn(ids=("at 3.0",), reason="density"))
+            await settled()
+            for second in range(5):
+                delivery.receive(TimestampUpdate(float(second)), now=float(second))
+            await settled()
+            assert ids(sent) == ["at 2.0"]
+
+    run(scenario())
+
+
+def test_answers_are_sent_once_whatever_is_sought() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(2.0))
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(1.0), now=1.0)
+            answer = line(1.0, "an answer")
+            await written.produce(Replied(message_id="m1", actions=(answer,), finished=True))
+            await settled()
+            delivery.receive(TimestampUpdate(2.0), now=2.0)
+            delivery.receive(SeekUpdate(0.5), now=10.0)
+            delivery.receive(TimestampUpdate(2.0), now=12.0)
+            await settled()
+            assert ids(sent) == ["an answer", "at 2.0", "at 2.0"]
+
+    run(scenario())
+
+
+def test_wanted_is_written_at_a_seek_at_once_and_while_playing_only_now_and_then() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(50.0))
+        async with written.watching() as (delivery, _):
+            for tick in range(81):
+                delivery.receive(TimestampUpdate(tick / 4, paused=False), now=tick / 4)
+            delivery.receive(SeekUpdate(40.0), now=20.1)
+            delivery.receive(TimestampUpdate(41.0, paused=True), now=22.0)
+        wanted = [entry for entry in await written.entries() if isinstance(entry, Wanted)]
+        assert len(wanted) < 12
+        assert wanted[-2:] == [
+            Wanted(position=40.0, moved=True, paused=False),
+            Wanted(position=41.0, paused=True),
+        ]
+        watched = (await written.session.status()).watched
+        assert [tuple(span) for span in watched] == [(0.0, 20.0), (40.0, 41.0)]
+
+    run(scenario())
+
+
+def test_a_completed_action_is_written_once_with_what_was_heard() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0))
+        async with written.watching() as (delivery, _):
+            delivery.receive(TimestampUpdate(0.0), now=0.0)
+            delivery.receive(TimestampUpdate(1.0), now=1.0)
+            done = ActionCompleted("at 1.0", "interrupted", "at")
+            for _ in range(3):
+                delivery.receive(done, now=2.0)
+            delivery.receive(ActionCompleted("nothing that was sent"), now=2.0)
+        acked = [entry for entry in await written.entries() if isinstance(entry, Acked)]
+        assert acked == [Acked(action_id="at 1.0", outcome="interrupted", heard_text="at")]
+
+    run(scenario())
+
+
+# --- takeover ------------------------------------------------------------------------------
+
+
+def test_a_newer_connection_takes_over_and_the_older_one_is_told() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0), line(2.0), line(3.0))
+        async with written.watching() as (old, old_sent):
+            old.receive(TimestampUpdate(0.0), now=0.0)
+            old.receive(TimestampUpdate(1.0), now=1.0)
+            await settled()
+            async with written.watching() as (new, new_sent):
+                await settled()
+                assert old_sent[-1] == Replaced()
+                old.receive(TimestampUpdate(2.0), now=2.0)
+                new.receive(TimestampUpdate(2.5), now=2.5)
+                await settled()
+                assert ids(old_sent) == ["at 1.0"]
+                assert ids(new_sent) == ["at 2.0"]
+
+    run(scenario())
+
+
+def test_a_client_that_comes_back_gets_what_it_missed_within_the_limit() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(*(line(float(second)) for second in range(1, 40)))
+        async with written.watching() as (delivery, sent):
+            for second in range(11):
+                delivery.receive(TimestampUpdate(float(second)), now=float(second))
+            await settled()
+            assert len(ids(sent)) == 10
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(14.0), now=14.0)
+            await settled()
+            assert ids(sent) == [f"at {float(second)}" for second in range(11, 15)]
+
+    run(scenario())
+
+
+def test_a_client_that_completes_actions_is_sent_again_what_it_has_not_completed() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0), line(2.0), line(3.0))
+        async with written.watching() as (delivery, _):
+            for second in range(4):
+                delivery.receive(TimestampUpdate(float(second)), now=float(second))
+            delivery.receive(ActionCompleted("at 1.0"), now=3.0)
+            delivery.receive(ActionCompleted("at 2.0"), now=3.0)
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(3.5), now=3.5)
+            await settled()
+            assert [item for item in sent if isinstance(item, Due)] == [
+                Due(line(3.0), redelivered=True)
+            ]
+
+    run(scenario())
+
+
+# --- a client that is slow to take what it is sent --------------------------------------------
+
+
+def test_reports_are_coalesced_while_the_client_is_slow() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0), line(50.0), line(60.0))
+        async with written.session.connect() as delivery:
+            outgoing = aiter(delivery)
+            await anext(outgoing)
+            delivery.receive(TimestampUpdate(0.0), now=0.0)
+            delivery.receive(TimestampUpdate(1.0), now=1.0)
+            await anext(outgoing)  # the client does not come back for more yet
+            for tick in range(10_000):
+                delivery.receive(TimestampUpdate(1.0 + tick / 1e4), now=1.0)
+                delivery.receive(ActionCompleted(f"unknown {tick}"), now=1.0)
+                delivery.receive(SeekUpdate(49.0 + tick / 1e4), now=1.0)
+            delivery.receive(SeekUpdate(59.5), now=1.0)
+            delivery.receive(TimestampUpdate(59.7), now=1.2)
+            delivery.receive(TimestampUpdate(60.0), now=1.5)
+            item = await anext(outgoing)
+            assert isinstance(item, Due)
+            assert item.action.id == "at 60.0"
+        moved = [e for e in await written.entries() if isinstance(e, Moved | Delivered)]
+        assert moved[-1].playhead.epoch == 1
+
+    run(scenario())
+
+
+def test_what_the_caller_raises_leaves_the_connection_as_it_was() -> None:
+    async def scenario() -> None:
+        written = Written()
+        with pytest.raises(ZeroDivisionError):
+            async with written.session.connect():
+                raise ZeroDivisionError
+
+    run(scenario())
+
+
+# --- the fold ------------------------------------------------------------------------------
+
+SCRIPT: tuple[Action, ...] = (
+    *(line(at / 2, f"line {at}") for at in range(0, 40, 3)),
+    Expression(id="face", trigger_timestamp=6.0, emotion="joy"),
+    Seek(id="seek", trigger_timestamp=7.0, target_timestamp=12.0),
+    ReplaySegment(id="replay", trigger_timestamp=15.0, start_timestamp=9.0, end_timestamp=11.0),
+)
+POSITIONS = st.integers(0, 40).map(lambda half: half / 2)
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.25, 1.0, 6.0]),
+        st.one_of(
+            POSITIONS.map(TimestampUpdate),
+            POSITIONS.map(TimestampUpdate),
+            POSITIONS.map(SeekUpdate),
+            st.sampled_from([action.id for action in SCRIPT]).map(ActionCompleted),
+        ),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=EVENTS, after=EVENTS)
+def test_the_fold_of_the_log_goes_on_exactly_like_the_timeline_that_wrote_it(
+    before: list[tuple[float, PlayerEvent]], after: list[tuple[float, PlayerEvent]]
+) -> None:
+    """Delivery state has one truth: what was sent is the fold of the log.
+
+    Only the last position may lag, which reports that send nothing do not write.
+    """
+
+    async def scenario() -> None:
+        written = Written()
+        await written.script(*SCRIPT)
+        now = 0.0
+        async with written.watching() as (delivery, _):
+            for waited, event in before:
+                now += waited
+                delivery.receive(event, now=now)
+                await settled()
+            state = delivery._timeline.snapshot()
+        folded = History(await written.store.read(written.session.session_id)).timeline
+        assert folded.fired == state.fired
+        assert set(folded.unacked) == set(state.unacked)
+        lagging = {"head", "head_at", "settle"}
+        assert folded.playhead.model_dump(exclude=lagging) == state.playhead.model_dump(
+            exclude=lagging
+        )
+        async with written.watching() as (delivery, sent):
+            for waited, event in after:
+                now += waited
+                delivery.receive(event, now=now)
+                await settled()
+        assert all(item.action.trigger_timestamp <= 20 for item in sent if isinstance(item, Due))
+
+    run(scenario())

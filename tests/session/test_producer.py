@@ -1,0 +1,386 @@
+"""From a request to a complete script, over a real file and the log alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchbuddy_core.actions import Draft, Speak
+from watchbuddy_core.character import Character
+from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
+from watchbuddy_core.entries import Failed, Placed, Ready, Scripted, Stage
+from watchbuddy_core.errors import (
+    ActionGenerationFailed,
+    InvalidTimeRange,
+    MissingExtra,
+    SessionNotFound,
+    UnknownCharacter,
+    UnsupportedVideoSource,
+    VideoDownloadFailed,
+)
+from watchbuddy_core.session import LocalJobs, Parts, WatchSession
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.testing import MemorySource, ScriptedGenerator
+from watchbuddy_core.video import Video
+from watchbuddy_core.wire import CreateSession
+
+URL = "memory:film"
+LENGTH = 180.0
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Video:
+    """Three windows long: borders near 45 s and 165 s, the last piece joined."""
+    path = tmp_path_factory.mktemp("films") / "film.mp4"
+    make_clip(path, [Shot(LENGTH, Picture.STILL, Tone.CALM)], size=(64, 36), frame_rate=2)
+    return Video(content_id="film", title="A film", path=path)
+
+
+def drafts(count: int = 12) -> tuple[Draft, ...]:
+    return tuple(
+        Draft(
+            action=Speak(trigger_timestamp=10.0 + 14 * i, text=f"{word} it is."),
+            evidence_until=0.0,
+            importance=0.5,
+        )
+        for i, word in zip(range(count), "abcdefghijklmnop", strict=False)
+    )
+
+
+class Made:
+    """A store and the parts of its sessions."""
+
+    def __init__(self, film: Video, generator: ScriptedGenerator | None = None) -> None:
+        self.store = MemoryStore()
+        self.generator = generator or ScriptedGenerator(drafts())
+        self.source = MemorySource({URL: film})
+        self.parts = Parts(
+            sources=[self.source],
+            generator=self.generator,
+            characters={"miao": Character(id="miao", name={"en": "Miao"})},
+            allowed_hosts=frozenset({"youtube.com"}),
+        )
+
+    async def session(self, **fields: Any) -> WatchSession:
+        """A session for the film; the check of the address is another test's business."""
+        request = CreateSession.model_validate(
+            {"video_url": "library:film", "character_id": "miao", **fields}
+        )
+        session = await WatchSession.create(
+            request, store=self.store, parts=self.parts, created_at=0.0
+        )
+        record = session.record
+        if record.video_url == "library:film":
+            record = record.model_copy(update={"video_url": URL})
+            await self.store.put(record)
+        return await WatchSession.find(record.session_id, store=self.store, parts=self.parts)
+
+    async def entries(self, session: WatchSession) -> list[Any]:
+        return [logged.entry for logged in await self.store.read(session.session_id)]
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run it in an event loop of its own, and see that no task is left behind."""
+
+    async def bounded() -> None:
+        await asyncio.wait_for(scenario, 60)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(bounded())
+
+
+def test_a_script_comes_window_by_window_in_order(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        session = await made.session()
+        await session.produce()
+        entries = await made.entries(session)
+        kinds = [entry.kind for entry in entries]
+        assert kinds == [*["stage"] * 3, *["window", "placed"] * 2, "ready"]
+        assert [e.stage for e in entries if isinstance(e, Stage)] == [
+            "fetching",
+            "understanding",
+            "generating",
+        ]
+        assert [e.window.index for e in entries if isinstance(e, Scripted)] == [0, 1]
+        status = await session.status()
+        assert status.status == "ready"
+        assert status.duration == pytest.approx(LENGTH, abs=0.5)
+        assert [tuple(span) for span in status.ranges] == [(0.0, status.end)]
+        assert status.actions == sum(len(e.actions) for e in entries if isinstance(e, Placed))
+        assert status.actions >= 5
+
+    run(scenario())
+
+
+def test_each_brief_knows_nothing_later_than_its_window(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        session = await made.session(text="a wish")
+        await session.produce()
+        first, last = made.generator.briefs
+        assert first.understanding.end == first.window.end
+        assert (first.is_first, first.is_last) == (True, False)
+        assert (last.is_first, last.is_last) == (False, True)
+        assert last.understanding.start == 0.0
+        assert first.last_lines == ()
+        assert [line.text for line in last.last_lines]
+        assert all(line.trigger_timestamp < last.window.start for line in last.last_lines)
+        assert (first.title, first.wish, first.character.id) == ("A film", "a wish", "miao")
+
+    run(scenario())
+
+
+def test_a_range_bounds_what_is_scripted_and_keeps_the_times_of_the_whole(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        session = await made.session(start_time=60, end_time=120)
+        await session.produce()
+        actions = [a for e in await made.entries(session) if e.kind == "placed" for a in e.actions]
+        assert actions
+        assert all(60 <= action.trigger_timestamp <= 119 for action in actions)
+        assert [brief.window.start for brief in made.generator.briefs] == [60.0]
+
+    run(scenario())
+
+
+def test_ids_are_uuids_of_ours_and_the_same_for_every_attempt(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        session = await made.session()
+        await session.produce()
+        ids = [a.id for e in await made.entries(session) if e.kind == "placed" for a in e.actions]
+        assert len(set(ids)) == len(ids)
+        assert all(len(id) == 36 for id in ids)
+        assert not set(ids) & {draft.action.id for draft in made.generator.drafts}
+
+        other = await made.session()
+        await other.produce()
+        others = [a.id for e in await made.entries(other) if e.kind == "placed" for a in e.actions]
+        assert not set(ids) & set(others)
+
+    run(scenario())
+
+
+def test_a_second_attempt_goes_on_where_the_first_was_cut_off(film: Video) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        made = Made(film, ScriptedGenerator(drafts(), waits={1: gate}))
+        session = await made.session()
+        first = asyncio.create_task(session.produce())
+        while len(made.generator.briefs) < 2:
+            await asyncio.sleep(0.01)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        before = await made.entries(session)
+        assert [e.kind for e in before][-2:] == ["window", "placed"]
+
+        gate.set()
+        await session.produce()
+        entries = await made.entries(session)
+        assert entries[: len(before)] == before
+        assert isinstance(entries[-1], Ready)
+        assert [brief.window.index for brief in made.generator.briefs] == [0, 1, 1]
+        assert [e.window.index for e in entries if isinstance(e, Scripted)] == [0, 1]
+        await session.produce()
+        assert await made.entries(session) == entries
+
+    run(scenario())
+
+
+def test_an_attempt_that_was_replaced_writes_nothing_more(film: Video) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        made = Made(film, ScriptedGenerator(drafts(), waits={0: gate}))
+        session = await made.session()
+        async with asyncio.TaskGroup() as tasks:
+            old = tasks.create_task(session.produce())
+            while not made.generator.briefs:
+                await asyncio.sleep(0.01)
+            await made.store.fence(session.session_id, "producer")
+            entries = await made.entries(session)
+            gate.set()
+            await old
+        assert await made.entries(session) == entries
+
+    run(scenario())
+
+
+# --- failing ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (VideoDownloadFailed("The site is down."), "VIDEO_DOWNLOAD_FAILED", "The site is down."),
+        (
+            MissingExtra("youtube", "Watching links"),
+            "VIDEO_UNAVAILABLE",
+            "Watching links needs an extra: pip install 'watchbuddy[youtube]'.",
+        ),
+        (
+            RuntimeError("secret path /srv/x"),
+            "INTERNAL_ERROR",
+            "The server failed. Its log says more.",
+        ),
+    ],
+)
+def test_a_source_that_fails_ends_the_session_with_its_code(
+    film: Video, raised: Exception, code: str, message: str
+) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        made.source.failures[URL] = raised
+        session = await made.session()
+        await session.produce()
+        failed = (await made.entries(session))[-1]
+        assert isinstance(failed, Failed)
+        assert (failed.code, failed.message) == (code, message)
+        assert (await session.status()).status == "failed"
+
+    run(scenario())
+
+
+def test_a_generator_that_fails_is_told_as_the_api_document_shows(film: Video) -> None:
+    async def scenario() -> None:
+        failure = ActionGenerationFailed("the model is away")
+        made = Made(film, ScriptedGenerator(drafts(), failures={0: failure}))
+        session = await made.session()
+        await session.produce()
+        failed = (await made.entries(session))[-1]
+        assert failed.code == "ACTION_GENERATION_FAILED"
+        assert failed.message == "Failed to generate actions for the video: the model is away"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("fields", [{"start_time": 500}, {"start_time": 179.9}])
+def test_a_range_beyond_the_end_fails_with_its_code(film: Video, fields: dict[str, float]) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        session = await made.session(**fields)
+        await session.produce()
+        failed = (await made.entries(session))[-1]
+        assert failed.code == "INVALID_TIME_RANGE"
+        assert not made.generator.briefs
+
+    run(scenario())
+
+
+def test_a_file_that_is_no_video_is_unreadable(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        path = tmp_path / "letter.mp4"
+        path.write_text("Dear Sir or Madam")
+        made = Made(Video(content_id="x", title="letter", path=path))
+        session = await made.session()
+        await session.produce()
+        failed = (await made.entries(session))[-1]
+        assert failed.code == "VIDEO_UNREADABLE"
+        assert str(tmp_path) not in failed.message
+
+    run(scenario())
+
+
+# --- creating --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"video_url": "https://vimeo.com/76979871"}, UnsupportedVideoSource),
+        ({"character_id": "nobody"}, UnknownCharacter),
+        ({"start_time": 5, "end_time": 5}, InvalidTimeRange),
+    ],
+)
+def test_a_request_that_cannot_be_served_is_refused_and_not_kept(
+    film: Video, fields: dict[str, Any], refusal: type[Exception]
+) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        with pytest.raises(refusal):
+            await made.session(**fields)
+        assert not await made.store.list()
+
+    run(scenario())
+
+
+def test_a_link_to_an_allowed_host_is_accepted_and_then_names_the_extra(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        session = await made.session(video_url="https://www.youtube.com/watch?v=dQw4w9WgXcQ")
+        await session.produce()
+        failed = (await made.entries(session))[-1]
+        assert failed.code == "VIDEO_UNAVAILABLE"
+        assert "watchbuddy[youtube]" in failed.message
+
+    run(scenario())
+
+
+def test_session_ids_are_the_keys_of_the_api_document(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film)
+        ids = {(await made.session()).session_id for _ in range(20)}
+        assert len(ids) == 20
+        for session_id in ids:
+            prefix, _, key = session_id.partition("_")
+            assert prefix == "ses"
+            assert len(key) == 16
+            int(key, 16)
+        with pytest.raises(SessionNotFound):
+            await WatchSession.find("ses_0", store=made.store, parts=made.parts)
+
+    run(scenario())
+
+
+# --- jobs ------------------------------------------------------------------------------------
+
+
+def test_a_job_runs_once_and_leaving_ends_what_still_runs(film: Video) -> None:
+    async def scenario() -> None:
+        made = Made(film, ScriptedGenerator(drafts(), waits={0: asyncio.Event()}))
+        session, other = await made.session(), await made.session()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            await jobs.submit(session.session_id)
+            await jobs.submit(session.session_id)
+            await jobs.submit(other.session_id)
+            while len(made.generator.briefs) < 2:
+                await asyncio.sleep(0.01)
+            await jobs.cancel(other.session_id)
+            await jobs.cancel(other.session_id)
+            await jobs.cancel("ses_unknown")
+            with pytest.raises(SessionNotFound):
+                await jobs.submit("ses_unknown")
+        assert len(made.generator.briefs) == 2
+        assert (await session.status()).status == "preparing"
+
+    run(scenario())
+
+
+def test_a_store_that_fails_does_not_take_other_jobs_with_it(film: Video) -> None:
+    class Broken(MemoryStore):
+        async def read(self, session_id: str, after: int = 0) -> Any:
+            if session_id == broken:
+                raise OSError("the disk is full")
+            return await super().read(session_id, after)
+
+    broken = ""
+
+    async def scenario() -> None:
+        nonlocal broken
+        made = Made(film)
+        made.store = Broken()
+        one, other = await made.session(), await made.session()
+        broken = one.session_id
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            await jobs.submit(one.session_id)
+            await jobs.submit(other.session_id)
+            while (await other.status()).status == "preparing":
+                await asyncio.sleep(0.01)
+        assert (await other.status()).status == "ready"
+
+    run(scenario())

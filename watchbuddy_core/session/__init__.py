@@ -1,0 +1,32 @@
+"""A session: one viewer, one video, one character.
+
+    record ─► producer ──────────► log ──────────► deliverer ─► client
+              source, understanding,   placed, ready,    Timeline
+              generator, placement     delivered, moved
+
+The two sides share nothing but the log, so they may run in different processes,
+and either may die and go on from what the log says.
+"""
+
+from watchbuddy_core.session.delivery import (
+    Delivery,
+    Outgoing,
+    Replaced,
+    ScriptFailed,
+    ScriptReady,
+)
+from watchbuddy_core.session.jobs import LocalJobs
+from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.watch import SessionStatus, WatchSession
+
+__all__ = [
+    "Delivery",
+    "LocalJobs",
+    "Outgoing",
+    "Parts",
+    "Replaced",
+    "ScriptFailed",
+    "ScriptReady",
+    "SessionStatus",
+    "WatchSession",
+]

@@ -1,0 +1,166 @@
+"""What a session's log says, folded entry by entry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from watchbuddy_core.actions import Action, ReplaySegment, Seek
+from watchbuddy_core.entries import (
+    Acked,
+    Cancelled,
+    Delivered,
+    Entry,
+    Failed,
+    Feedback,
+    Joined,
+    Logged,
+    Moved,
+    Placed,
+    Ready,
+    Replied,
+    Scripted,
+    Stage,
+    Wanted,
+    Withdrawn,
+)
+from watchbuddy_core.errors import SessionCancelled
+from watchbuddy_core.events import Playhead, TimelineState
+
+WATCHED_STEP = 5.0
+"""Reports that advance by at most this much, in media seconds, show what was watched."""
+
+
+class History:
+    """The state of a session, as far as its log tells it.
+
+    Producers read it to go on where an earlier attempt ended, deliverers to take over
+    from an older connection, the status to report. Feed it with `apply`.
+    """
+
+    def __init__(self, logged: Iterable[Logged] = ()) -> None:
+        self.position = 0
+        """Of the last entry that was applied."""
+        self.stage: Stage | None = None
+        self.ready = False
+        self.failed: Failed | None = None
+        """Why the session ended; also when it was cancelled."""
+        self.cancelled = False
+        self.connection = 0
+        """The number of the newest connection; 0 before the first."""
+        self.scripted: dict[int, Scripted] = {}
+        """The windows whose drafts are there, by index."""
+        self.placed: dict[int, Placed] = {}
+        """The windows whose actions are there, by index."""
+        self.script: dict[str, Action] = {}
+        """The actions that may be sent, by id, in order of placement."""
+        self.answers: dict[str, Action] = {}
+        """The actions of answers: sent at most once, and no part of the script."""
+        self.withdrawn: set[str] = set()
+        self.drops: Counter[str] = Counter()
+        self.wanted: Wanted | None = None
+        self.feedback: Feedback | None = None
+        self.watched: list[tuple[float, float]] = []
+        """The intervals of media seconds that were played, ascending and disjoint."""
+        self._playhead = Playhead()
+        self._fired: dict[str, int] = {}
+        self._acked: dict[str, int] = {}
+        self._watched_to: float | None = None
+        for item in logged:
+            self.apply(item.position, item.entry)
+
+    def apply(self, position: int, entry: Entry) -> None:
+        """Take in the entry at this position of the log."""
+        self.position = position
+        match entry:
+            case Stage():
+                self.stage = entry
+            case Failed():
+                self.failed = entry
+            case Cancelled():
+                self.cancelled = True
+                reason = SessionCancelled()
+                self.failed = Failed(code=reason.code, message=reason.message)
+            case Ready():
+                self.ready = True
+            case Scripted():
+                self.scripted[entry.window.index] = entry
+            case Placed():
+                self.placed[entry.window] = entry
+                self.script.update((action.id, action) for action in entry.actions)
+                self.withdrawn.difference_update(action.id for action in entry.actions)
+                self.drops.update(drop.reason for drop in entry.dropped)
+            case Replied():
+                self.answers.update((action.id, action) for action in entry.actions)
+            case Withdrawn():
+                self._withdraw(entry.ids)
+            case Joined():
+                self.connection = entry.connection
+            case Wanted():
+                self.wanted = entry
+                self._play_to(entry.position, moved=entry.moved)
+            case Delivered():
+                self._fired.update(dict.fromkeys(entry.ids, entry.playhead.epoch))
+                self._move(entry.playhead)
+            case Moved():
+                self._move(entry.playhead)
+            case Acked():
+                self._acked[entry.action_id] = self._playhead.epoch
+            case Feedback():
+                self.feedback = entry
+
+    def _withdraw(self, ids: Iterable[str]) -> None:
+        for id in ids:
+            if id not in self._fired:
+                self.withdrawn.add(id)
+                self.script.pop(id, None)
+
+    def _move(self, playhead: Playhead) -> None:
+        self._playhead = playhead
+        for id in playhead.resend:
+            self._fired.pop(id, None)
+
+    def _play_to(self, position: float, *, moved: bool) -> None:
+        since, self._watched_to = self._watched_to, position
+        if moved or since is None or not 0.0 <= position - since <= WATCHED_STEP:
+            return
+        self.watched = _merged([*self.watched, (since, position)])
+
+    @property
+    def timeline(self) -> TimelineState:
+        """What the deliverer's Timeline goes on from."""
+        jump = self._playhead.jump
+        open_jump = jump.action_id if jump is not None else None
+        unacked = tuple(
+            id
+            for id, epoch in self._fired.items()
+            if epoch == self._playhead.epoch
+            and self._acked.get(id) != epoch
+            and (id == open_jump or not self._is_jump(id))
+        )
+        playhead = self._playhead
+        if self._acked and not playhead.acks:
+            playhead = playhead.model_copy(update={"acks": True})
+        return TimelineState(playhead=playhead, fired=self._fired, unacked=unacked)
+
+    def _is_jump(self, id: str) -> bool:
+        return isinstance(self.script.get(id) or self.answers.get(id), Seek | ReplaySegment)
+
+    @property
+    def coverage(self) -> list[tuple[float, float]]:
+        """The intervals of media seconds whose script is there."""
+        return _merged(
+            (done.window.start, done.window.end)
+            for done in self.scripted.values()
+            if done.window.index in self.placed
+        )
+
+
+def _merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(intervals):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,25 @@
+"""What sessions are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from watchbuddy_core.character import Character
+from watchbuddy_core.entries import Density
+from watchbuddy_core.protocols import ActionGenerator, VideoSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The plugins and defaults that every session of a program is made of."""
+
+    sources: Sequence[VideoSource]
+    generator: ActionGenerator
+    generator_name: str = "offline"
+    characters: Mapping[str, Character]
+    """By id."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Hosts whose links may be asked for, with their subdomains; lower-case."""
+    density: Density = "normal"
+    """Where neither the request nor the character says otherwise."""

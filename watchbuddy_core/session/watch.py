@@ -1,0 +1,186 @@
+"""WatchSession: the two sides of a session, and its status."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from watchbuddy_core.entries import Cancelled, Joined, StageName
+from watchbuddy_core.errors import UnknownCharacter
+from watchbuddy_core.events import Connected
+from watchbuddy_core.protocols import SessionRecord, Store
+from watchbuddy_core.session.delivery import Delivery
+from watchbuddy_core.session.history import History
+from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.producer import Producer
+from watchbuddy_core.sources.hosts import check_url
+from watchbuddy_core.timeline import Timeline
+from watchbuddy_core.wire import CreateSession
+
+
+class SessionError(BaseModel):
+    """Why a session ended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class SessionStatus(BaseModel):
+    """How far a session is. Times are media seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session_id: str
+    status: Literal["preparing", "ready", "failed", "cancelled"]
+    stage: StageName | None
+    title: str | None
+    duration: float | None
+    start: float | None
+    end: float | None
+    ranges: Sequence[tuple[float, float]]
+    """What is scripted."""
+    watched: Sequence[tuple[float, float]]
+    actions: int
+    drops: dict[str, int]
+    """How many drafts placement did not keep, by reason."""
+    notes: Sequence[str]
+    """What cannot be done as wished, in sentences for the viewer."""
+    error: SessionError | None
+
+
+class WatchSession:
+    """One viewer, one video, one character.
+
+    `create` or `find` one, run `produce` once (a JobRunner does), and `connect` as often
+    as a player does. All of it may happen in different processes that share a store.
+    """
+
+    def __init__(self, record: SessionRecord, *, store: Store, parts: Parts) -> None:
+        self.record = record
+        self._store = store
+        self._parts = parts
+
+    @property
+    def session_id(self) -> str:
+        return self.record.session_id
+
+    @classmethod
+    async def create(
+        cls, request: CreateSession, *, store: Store, parts: Parts, created_at: float
+    ) -> WatchSession:
+        """Check the request and keep it. Starts nothing.
+
+        Args:
+            created_at: seconds since 1970.
+
+        Raises:
+            UnsupportedVideoSource, UnknownCharacter, InvalidTimeRange: it is refused.
+        """
+        request.check_range()
+        check_url(request.video_url, parts.allowed_hosts)
+        if request.character_id not in parts.characters:
+            raise UnknownCharacter(tuple(sorted(parts.characters)))
+        record = SessionRecord(
+            session_id=f"ses_{secrets.token_hex(8)}",
+            video_url=request.video_url,
+            start_time=request.start_time or 0.0,
+            end_time=request.end_time,
+            text=request.text or "",
+            character_id=request.character_id,
+            user_id=request.user_id,
+            density=request.density,
+            created_at=created_at,
+        )
+        await store.put(record)
+        return cls(record, store=store, parts=parts)
+
+    @classmethod
+    async def find(cls, session_id: str, *, store: Store, parts: Parts) -> WatchSession:
+        """Raises: SessionNotFound."""
+        return cls(await store.get(session_id), store=store, parts=parts)
+
+    async def produce(self) -> None:
+        """Make the script, from where the log says that an earlier attempt ended.
+
+        Returns when the whole range is scripted or the session has failed, which the log
+        then says. Cancelling it ends the work at hand and leaves no task behind.
+        """
+        fence = await self._store.fence(self.session_id, "producer")
+        history = History(await self._store.read(self.session_id))
+        await Producer(
+            self.record, log=self._store, fence=fence, parts=self._parts, history=history
+        ).run()
+
+    @asynccontextmanager
+    async def connect(self, *, lookahead: float = 0.0) -> AsyncIterator[Delivery]:
+        """Take the session over for a new connection; an older one is sent Replaced.
+
+        Args:
+            lookahead: how far ahead, in media seconds, the client takes actions and holds
+                them itself.
+        """
+        fence = await self._store.fence(self.session_id, "deliverer")
+        joined = Joined(connection=fence.number, lookahead=lookahead)
+        await self._store.append(self.session_id, [joined], fence)
+        history = History(await self._store.read(self.session_id))
+        timeline = Timeline.restore(
+            history.timeline,
+            history.script.values() if history.ready else (),
+            start=self.record.start_time,
+            end=self.record.end_time,
+        )
+        timeline.add(history.answers.values(), once=True)
+        timeline.receive(Connected(lookahead), now=0.0)
+        delivery = Delivery(
+            self.session_id, log=self._store, fence=fence, history=history, timeline=timeline
+        )
+        raised: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            follower = tasks.create_task(delivery.follow(history.position))
+            try:
+                yield delivery
+            except Exception as exc:  # noqa: BLE001 - not the group's business: raised again below
+                raised = exc
+            finally:
+                follower.cancel()
+        if raised is not None:
+            raise raised
+
+    async def cancel(self) -> None:
+        """End the session for its connections. Its job is ended by the JobRunner."""
+        await self._store.append(self.session_id, [Cancelled()], None)
+
+    async def status(self) -> SessionStatus:
+        history = History(await self._store.read(self.session_id))
+        stage = history.stage
+        failed = history.failed
+        return SessionStatus(
+            session_id=self.session_id,
+            status=(
+                "cancelled"
+                if history.cancelled
+                else "failed"
+                if failed is not None
+                else "ready"
+                if history.ready
+                else "preparing"
+            ),
+            stage=stage.stage if stage else None,
+            title=stage.title if stage else None,
+            duration=stage.duration if stage else None,
+            start=stage.start if stage else None,
+            end=stage.end if stage else None,
+            ranges=history.coverage,
+            watched=history.watched,
+            actions=len(history.script),
+            drops=dict(history.drops),
+            notes=stage.notes if stage else (),
+            error=SessionError(code=failed.code, message=failed.message) if failed else None,
+        )
