@@ -1,0 +1,243 @@
+"""Plugins: found by name through the entry points of installed packages.
+
+A package offers a plugin by naming it in its metadata:
+
+    [project.entry-points."watchbuddy.characters"]
+    rosa = "watchbuddy_rosa:rosa"
+
+An entry point of `watchbuddy.sources`, `watchbuddy.generators` or `watchbuddy.schedulers`
+names a factory that takes the plugin's own options as keyword arguments. One of
+`watchbuddy.characters` names a Character, several of them, a folder of character files
+(a Path), or a callable that takes nothing and returns one of these.
+
+What this library brings along is declared in the same groups and found on the same road.
+Nothing is imported before a plugin is used. One that cannot be used is passed over with
+a warning, and listed with its reason; two packages that offer the same name are an error
+that names both, since there is no telling which one was meant.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from watchbuddy_core.character import Character
+from watchbuddy_core.characters import load_folder
+from watchbuddy_core.errors import PluginProblem, WatchBuddyError
+
+SOURCES = "watchbuddy.sources"
+GENERATORS = "watchbuddy.generators"
+SCHEDULERS = "watchbuddy.schedulers"
+CHARACTERS = "watchbuddy.characters"
+GROUPS = (SOURCES, GENERATORS, SCHEDULERS, CHARACTERS)
+
+_ANYTHING = (Exception, SystemExit)
+"""What the code of others may raise when it is imported or called, except being interrupted."""
+
+_log = logging.getLogger("watchbuddy.plugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point, and who offers it. Holding one has imported nothing."""
+
+    group: str
+    name: str
+    package: str
+    """The distribution that offers it, as it is called where packages are installed."""
+    version: str
+    target: str
+    """What the entry point names, as `module:attribute`."""
+    problem: str | None = None
+    """Why it cannot be used, as far as that is known."""
+    _entry_point: EntryPoint = field(repr=False, kw_only=True)
+
+    @property
+    def owner(self) -> str:
+        return f"{self.package} {self.version}"
+
+    def load(self) -> object:
+        """Import what the entry point names.
+
+        Raises:
+            PluginProblem: it cannot be imported, whatever the reason.
+        """
+        try:
+            loaded: object = self._entry_point.load()
+        except _ANYTHING as exc:
+            raise self._broken(exc) from exc
+        return loaded
+
+    def make(self, **options: object) -> object:
+        """Call the factory that the entry point names.
+
+        Raises:
+            PluginProblem: it cannot be imported, is no factory or does not take the options.
+        """
+        factory = self.load()
+        if not callable(factory):
+            raise self._broken(f"{self.target} cannot be called")
+        try:
+            made: object = factory(**options)
+        except WatchBuddyError:
+            raise
+        except _ANYTHING as exc:
+            raise self._broken(exc) from exc
+        return made
+
+    def _broken(self, reason: BaseException | str) -> PluginProblem:
+        said = reason if isinstance(reason, str) else _in_words(reason)
+        return PluginProblem(
+            f"The plugin {self.name!r} of {self.owner} ({self.group}) cannot be used: {said}."
+        )
+
+
+def listing(group: str, *, load: bool = False) -> tuple[Plugin, ...]:
+    """The plugins of a group, by name. Those with a `problem` cannot be used.
+
+    Args:
+        load: import each, so that the broken ones are known. Else nothing is imported,
+            and only names that are offered twice are known as problems.
+    """
+    found = [_plugin(entry_point) for entry_point in entry_points(group=group)]
+    owners = defaultdict(list)
+    for plugin in found:
+        owners[plugin.name].append(plugin.owner)
+    listed = [
+        replace(plugin, problem=_clash(plugin.name, owners[plugin.name]))
+        if len(owners[plugin.name]) > 1
+        else plugin
+        for plugin in found
+    ]
+    if load:
+        listed = [_examined(plugin) for plugin in listed]
+    return tuple(sorted(listed, key=lambda plugin: (plugin.name, plugin.owner)))
+
+
+def find(group: str, name: str) -> Plugin:
+    """The one plugin of this name. Imports nothing.
+
+    Raises:
+        PluginProblem: there is none, or two packages offer one.
+    """
+    plugins = listing(group)
+    named = [plugin for plugin in plugins if plugin.name == name]
+    if not named:
+        known = ", ".join(plugin.name for plugin in plugins) or "none"
+        raise PluginProblem(f"There is no plugin {name!r} in {group}. Installed: {known}.")
+    _refuse_clash(named[0])
+    return named[0]
+
+
+def make_all(
+    group: str, options: Mapping[str, Mapping[str, object]] | None = None
+) -> dict[str, object]:
+    """What every usable plugin of a group makes, by name; broken ones are passed over.
+
+    Args:
+        options: keyword arguments for the factories, by name of the plugin.
+
+    Raises:
+        PluginProblem: two packages offer one name.
+    """
+    made = {}
+    for plugin in listing(group):
+        _refuse_clash(plugin)
+        try:
+            made[plugin.name] = plugin.make(**(options or {}).get(plugin.name, {}))
+        except PluginProblem as problem:
+            _pass_over(problem)
+    return made
+
+
+def characters() -> dict[str, Character]:
+    """Every character that is installed, by id; broken plugins are passed over.
+
+    Raises:
+        PluginProblem: two packages offer one name, or characters with one id.
+    """
+    found: dict[str, Character] = {}
+    owner_of: dict[str, str] = {}
+    for plugin in listing(CHARACTERS):
+        _refuse_clash(plugin)
+        try:
+            offered = _characters_of(plugin)
+        except PluginProblem as problem:
+            _pass_over(problem)
+            continue
+        for character in offered:
+            if character.id in found:
+                owners = [owner_of[character.id], plugin.owner]
+                raise PluginProblem(_clash(character.id, owners))
+            found[character.id] = character
+            owner_of[character.id] = plugin.owner
+    return found
+
+
+def _characters_of(plugin: Plugin) -> list[Character]:
+    offered = plugin.load()
+    if callable(offered):
+        offered = plugin.make()
+    try:
+        if isinstance(offered, Path):
+            offered = load_folder(offered)
+        if isinstance(offered, Character):
+            return [offered]
+        if isinstance(offered, Mapping):
+            offered = offered.values()
+        if isinstance(offered, Iterable):
+            several = list(offered)
+            if all(isinstance(one, Character) for one in several):
+                return several
+    except _ANYTHING as exc:
+        raise plugin._broken(exc) from exc
+    raise plugin._broken(f"{plugin.target} is no character, no list of them and no folder")
+
+
+def _plugin(entry_point: EntryPoint) -> Plugin:
+    package = entry_point.dist
+    return Plugin(
+        group=entry_point.group,
+        name=entry_point.name,
+        package=package.name if package else "an unknown package",
+        version=package.version if package else "",
+        target=entry_point.value,
+        _entry_point=entry_point,
+    )
+
+
+def _examined(plugin: Plugin) -> Plugin:
+    if plugin.problem is not None:
+        return plugin
+    try:
+        if plugin.group == CHARACTERS:
+            _characters_of(plugin)
+        else:
+            plugin.load()
+    except PluginProblem as problem:
+        _pass_over(problem)
+        return replace(plugin, problem=str(problem))
+    return plugin
+
+
+def _clash(name: str, owners: Iterable[str]) -> str:
+    return (
+        f"The name {name!r} is offered by {' and by '.join(sorted(owners))}: uninstall one of them."
+    )
+
+
+def _refuse_clash(plugin: Plugin) -> None:
+    if plugin.problem is not None:
+        raise PluginProblem(plugin.problem)
+
+
+def _pass_over(problem: PluginProblem) -> None:
+    _log.warning("%s It is passed over.", problem)
+
+
+def _in_words(exc: BaseException) -> str:
+    return f"{type(exc).__name__}: {exc}".rstrip(".: ")
