@@ -1,0 +1,85 @@
+"""Whatever goes wrong is one clear sentence on stderr and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+FAILED, CALLED_WRONGLY = 1, 2
+
+
+def sentence(ran, code: int) -> str:
+    """What the command said about its failure."""
+    assert ran.returncode == code, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.startswith("watchbuddy: ")
+    assert ran.stderr.count("\n") == 1
+    return ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["dance"], "No such command 'dance'."),
+        (["watch"], "Missing argument 'VIDEO'."),
+        (["serve", "--port", "99999"], "99999 is not in the range"),
+        (["serve", "--port", "high"], "'high' is not a valid integer"),
+        (["serve", "--library", "no/such/folder"], "'no/such/folder' does not exist"),
+        (["watch", "no-such-file.mp4"], "There is no file no-such-file.mp4."),
+        (["watch", "."], "There is no file ."),
+        (["watch", "library:a.mp4", "--start", "soon"], "soon is no time such as 90 or 1:30"),
+        (["watch", "library:a.mp4", "--start", "-1"], "-1 is no time such as 90 or 1:30"),
+        (["watch", "library:a.mp4", "--end", "nan"], "nan is no time such as 90 or 1:30"),
+        (["watch", "library:a.mp4", "--speed", "0"], "0.0 is not in the range"),
+        (["demo", "--data-dir", __file__], "is a file"),
+    ],
+)
+def test_a_wrong_call_exits_with_2(run, arguments, says):
+    assert says in sentence(run(*arguments), CALLED_WRONGLY)
+
+
+def test_a_file_that_a_running_server_cannot_know_is_refused(run, clip):
+    ran = run("watch", clip, "--server", "http://127.0.0.1:1")
+    assert "name the video as the server knows it" in sentence(ran, CALLED_WRONGLY)
+
+
+def test_a_port_in_use_is_told(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = sentence(run("serve", "--port", port), FAILED)
+    assert f"Cannot listen at port {port} of 127.0.0.1: Address already in use." in said
+
+
+def test_a_host_that_is_not_here_is_told(run):
+    assert "Cannot listen" in sentence(run("serve", "--host", "192.0.2.1", "--port", 0), FAILED)
+
+
+def test_a_file_that_is_no_video_is_told(run, tmp_path):
+    path = tmp_path / "letter.mp4"
+    path.write_text("Dear reader, this is no film." * 100)
+    said = sentence(run("watch", path), FAILED)
+    assert str(tmp_path) not in said
+
+
+def test_a_server_that_is_not_there_is_told(run):
+    said = sentence(run("watch", "library:a.mp4", "--server", "http://127.0.0.1:1"), FAILED)
+    assert "No server answers at http://127.0.0.1:1: Connection refused." in said
+
+
+def test_an_unknown_character_is_told_with_those_there_are(run, clip):
+    assert "miao" in sentence(run("watch", clip, "--character", "nobody"), FAILED)
+
+
+def test_a_link_to_elsewhere_is_told(run):
+    said = sentence(run("watch", "https://vimeo.com/76979871"), FAILED)
+    assert "The provided video URL from 'vimeo.com' is not supported." in said
+
+
+def test_a_range_that_is_none_is_told(run, clip):
+    assert "end_time" in sentence(run("watch", clip, "--start", "5", "--end", "0:05"), FAILED)
+    assert sentence(run("watch", clip, "--start", "1:00:00"), FAILED)
+
+
+def test_a_file_that_is_not_in_the_library_is_told(run, tmp_path):
+    sentence(run("watch", "library:missing.mp4", "--library", tmp_path), FAILED)

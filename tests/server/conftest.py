@@ -1,0 +1,204 @@
+"""A server over a store whose sessions the tests write themselves.
+
+What a producer would have written is appended to the log by hand, so every test
+decides alone when a script is there and what is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+import uvicorn
+from litestar import Litestar
+from litestar.testing import TestClient
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from watchbuddy_core.actions import Action, Speak
+from watchbuddy_core.character import Character
+from watchbuddy_core.entries import Entry, Failed, Placed, Ready
+from watchbuddy_core.protocols import Match, Progress, SessionRecord
+from watchbuddy_core.session import Parts
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.testing import ScriptedGenerator
+from watchbuddy_core.video import Video, VideoRequest
+from watchbuddy_server.app import base_url, create_app, listen, server_config
+
+
+class SlowSource:
+    """A source that is still fetching when the test is over."""
+
+    def __init__(self) -> None:
+        self._opened: SimpleQueue[VideoRequest] = SimpleQueue()
+        self.cancelled = 0
+
+    def next_request(self) -> VideoRequest:
+        """What it was asked to open, one after the other. For another thread than the server's."""
+        return self._opened.get(timeout=5)
+
+    def match(self, url: str) -> Match:
+        return Match.SITE
+
+    async def open(self, request: VideoRequest, progress: Progress) -> Video:
+        self._opened.put(request)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        raise AssertionError("never reached")
+
+
+class Backstage:
+    """Writes what a producer would have written."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self._sessions = 0
+
+    async def session(self, *entries: Entry) -> str:
+        """A session whose log begins like this; its id."""
+        self._sessions += 1
+        session_id = f"ses_{self._sessions:016x}"
+        await self.store.put(
+            SessionRecord(
+                session_id=session_id,
+                video_url="library:clip.mp4",
+                character_id="miao",
+                created_at=0.0,
+            )
+        )
+        await self.says(session_id, *entries)
+        return session_id
+
+    async def says(self, session_id: str, *entries: Entry) -> None:
+        if entries:
+            await self.store.append(session_id, list(entries), None)
+
+    async def ready(self, *actions: Action) -> str:
+        """A session whose whole script is there."""
+        return await self.session(Placed(window=0, actions=actions), Ready())
+
+    async def failed(self) -> str:
+        return await self.session(Failed(code="VIDEO_UNREADABLE", message="It is no video."))
+
+    def connections(self) -> int:
+        """How many connections follow a log of the store right now."""
+        return sum(len(followers) for followers in self.store._followers.values())
+
+
+class Viewer:
+    """One WebSocket connection, and what came through it."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.socket = connection
+
+    async def say(self, **message: object) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(5):
+            return json.loads(await self.socket.recv())
+
+    async def end(self) -> tuple[int | None, str]:
+        """Wait until the server closes; its code and reason. Nothing else may come before."""
+        try:
+            async with asyncio.timeout(5):
+                frame = await self.socket.recv()
+        except ConnectionClosed:
+            return self.socket.close_code, self.socket.close_reason or ""
+        raise AssertionError(f"not closed, but sent {frame!r}")
+
+
+@asynccontextmanager
+async def _serve(app: Litestar) -> AsyncIterator[tuple[uvicorn.Server, str]]:
+    with listen("127.0.0.1", 0) as listening:
+        # Small, and so inherited: a client that does not read is felt at once.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        server = uvicorn.Server(server_config(app, shutdown_seconds=5))
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            while not server.started and not task.done():
+                await asyncio.sleep(0.005)
+            yield server, base_url(listening)
+        finally:
+            server.should_exit = True
+            await task
+
+
+@pytest.fixture
+def source() -> SlowSource:
+    return SlowSource()
+
+
+@pytest.fixture
+def parts(source: SlowSource) -> Parts:
+    return Parts(
+        sources=[source],
+        generator=ScriptedGenerator(),
+        characters={"miao": Character(id="miao", name={"en": "Miao"})},
+        allowed_hosts=frozenset({"youtube.com", "youtu.be"}),
+    )
+
+
+@pytest.fixture
+def backstage() -> Backstage:
+    return Backstage(MemoryStore())
+
+
+@pytest.fixture
+def app(parts: Parts, backstage: Backstage) -> Litestar:
+    return create_app(parts=parts, store=backstage.store)
+
+
+@pytest.fixture
+def client(app: Litestar) -> Iterator[TestClient[Litestar]]:
+    """The application without a network."""
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def serve() -> Callable[[Litestar], AbstractAsyncContextManager[tuple[uvicorn.Server, str]]]:
+    """Runs an application under uvicorn on a free port: the server, and its address."""
+    return _serve
+
+
+Test = Callable[[Callable[..., AbstractAsyncContextManager[Viewer]]], Awaitable[None]]
+
+
+@pytest.fixture
+def watching(app: Litestar) -> Callable[[Test], None]:
+    """Runs a test against the real server; it gets a way to connect to a session."""
+
+    def run(test: Test) -> None:
+        async def main() -> None:
+            async with _serve(app) as (_, url):
+
+                @asynccontextmanager
+                async def viewer(session_id: str, **options: Any) -> AsyncIterator[Viewer]:
+                    address = f"{url.replace('http', 'ws')}/ws/{session_id}"
+                    async with connect(address, proxy=None, **options) as connection:
+                        yield Viewer(connection)
+
+                async with asyncio.timeout(20):
+                    await test(viewer)
+
+        asyncio.run(main())
+
+    return run
+
+
+@pytest.fixture
+def speak() -> Callable[..., Speak]:
+    def speak(at: float, text: str = "Look!") -> Speak:
+        return Speak(trigger_timestamp=at, text=text)
+
+    return speak

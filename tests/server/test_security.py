@@ -1,0 +1,214 @@
+"""Which browsers may talk to the server, and how that is said to them."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from watchbuddy_core.session import Parts
+from watchbuddy_server.app import create_app
+from watchbuddy_server.security import Admission, is_loopback
+
+SESSIONS = "/api/v1/sessions"
+REQUEST = {"video_url": "library:clip.mp4", "character_id": "miao"}
+
+LOCAL = [
+    "http://localhost",
+    "http://localhost:5173",
+    "https://localhost:8443",
+    "http://127.0.0.1:3000",
+    "http://127.9.9.9",
+    "http://[::1]:8080",
+    "http://app.localhost:3000",
+]
+FOREIGN = [
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://evil.example:127",
+    "http://localhost@evil.example",
+    "http://192.168.1.5:3000",
+    "http://0.0.0.0:3000",
+    "null",
+    "file://",
+    "ftp://localhost",
+    "chrome-extension://localhost",
+    "",
+    "http://[",
+]
+
+
+@pytest.mark.parametrize("origin", LOCAL)
+def test_pages_on_this_machine_are_let_in(client: TestClient[Litestar], origin: str) -> None:
+    response = client.post(SESSIONS, json=REQUEST, headers={"Origin": origin})
+    assert response.status_code == 202
+    assert response.headers["access-control-allow-origin"] == origin
+    assert "origin" in response.headers["vary"].lower()
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_pages_from_elsewhere_are_not(
+    client: TestClient[Litestar], backstage: Any, origin: str
+) -> None:
+    response = client.post(SESSIONS, json=REQUEST, headers={"Origin": origin})
+    assert response.status_code == 403
+    assert response.json()["detail"]["error"] == "FORBIDDEN"
+    assert "access-control-allow-origin" not in response.headers
+    assert asyncio.run(backstage.store.list()) == ()
+
+
+def test_an_error_can_be_read_by_the_page_it_is_meant_for(client: TestClient[Litestar]) -> None:
+    for path in (SESSIONS, "/nope"):
+        response = client.post(path, json={}, headers={"Origin": "http://localhost:5173"})
+        assert response.status_code in (422, 404)
+        assert response.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+
+def preflight(client: TestClient[Litestar], origin: str) -> Any:
+    return client.options(
+        SESSIONS,
+        headers={
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type",
+        },
+    )
+
+
+def test_a_browser_may_ask_beforehand(client: TestClient[Litestar]) -> None:
+    response = preflight(client, "http://localhost:5173")
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == "http://localhost:5173"
+    assert "POST" in response.headers["access-control-allow-methods"]
+    assert "content-type" in response.headers["access-control-allow-headers"].lower()
+    refused = preflight(client, "https://evil.example")
+    assert "access-control-allow-origin" not in refused.headers
+
+
+def test_other_origins_can_be_allowed(parts: Parts, backstage: Any) -> None:
+    app = create_app(
+        parts=parts, store=backstage.store, allow_origins=["https://tv.example/", "null"]
+    )
+    with TestClient(app) as client:
+        for origin, status in {
+            "https://tv.example": 202,
+            "null": 202,
+            "http://localhost": 202,
+            "http://tv.example": 403,
+            "https://tv.example:444": 403,
+        }.items():
+            response = client.post(SESSIONS, json=REQUEST, headers={"Origin": origin})
+            assert response.status_code == status, origin
+        assert preflight(client, "https://tv.example").status_code == 204
+
+
+def test_all_origins_can_be_allowed(parts: Parts, backstage: Any) -> None:
+    app = create_app(parts=parts, store=backstage.store, allow_origins="*")
+    with TestClient(app) as client:
+        response = client.post(SESSIONS, json=REQUEST, headers={"Origin": "https://any.example"})
+        assert response.status_code == 202
+        assert response.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_handshake_is_refused_where_a_request_would_be(
+    app: Litestar, serve: Callable[..., Any], backstage: Any
+) -> None:
+    async def main() -> None:
+        session_id = await backstage.ready()
+        async with serve(app) as (_, url):
+            address = f"{url.replace('http', 'ws')}/ws/{session_id}"
+            for origin in ("http://localhost:5173", "http://[::1]"):
+                async with connect(address, origin=origin, proxy=None) as socket:
+                    assert json.loads(await socket.recv()) == {"type": "session_ready"}
+            for origin in ("https://evil.example", "null"):
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(address, origin=origin, proxy=None)
+                assert refused.value.response.status_code == 403
+
+    asyncio.run(main())
+
+
+def test_a_loopback_server_does_not_answer_to_a_name_from_elsewhere(
+    app: Litestar, serve: Callable[..., Any], backstage: Any
+) -> None:
+    """A page of evil.example whose name is made to mean 127.0.0.1 is of its own origin there."""
+
+    def request(netloc: str, method: str, path: str, host: str) -> int:
+        connection = http.client.HTTPConnection(netloc, timeout=5)
+        connection.putrequest(method, path, skip_host=True)
+        connection.putheader("Host", host)
+        connection.endheaders()
+        try:
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    async def main() -> None:
+        session_id = await backstage.ready()
+        async with serve(app) as (_, url):
+            netloc = urlsplit(url).netloc
+            port = urlsplit(url).port
+            for host, schema, post in (
+                (netloc, 200, 415),
+                (f"localhost:{port}", 200, 415),
+                ("[::1]", 200, 415),
+                ("evil.example", 403, 403),
+                (f"evil.example:{port}", 403, 403),
+                (f"192.168.1.5:{port}", 403, 403),
+                ("[", 403, 403),
+                ("", 403, 403),
+            ):
+                ask = asyncio.to_thread(request, netloc, "GET", "/schema/openapi.json", host)
+                assert await ask == schema, host
+                ask = asyncio.to_thread(request, netloc, "POST", SESSIONS, host)
+                assert await ask == post, host
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(
+                    f"ws://evil.example:{port}/ws/{session_id}",
+                    host="127.0.0.1",
+                    port=port,
+                    proxy=None,
+                )
+            assert refused.value.response.status_code == 403
+
+    asyncio.run(main())
+
+
+def test_a_name_can_be_allowed_and_only_loopback_addresses_insist() -> None:
+    admission = Admission.of(hosts=["Buddy.example"])
+    assert admission.admits_host("buddy.example", reached_at="127.0.0.1")
+    assert admission.admits_host("BUDDY.example.:8000", reached_at="::1")
+    assert not admission.admits_host("other.example", reached_at="127.0.0.1")
+    assert admission.admits_host("other.example", reached_at="192.168.1.5")
+    assert admission.admits_host("other.example", reached_at=None)
+    assert Admission.of(hosts="*").admits_host("other.example", reached_at="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("a.localhost", True),
+        ("127.0.0.1", True),
+        ("127.255.255.254", True),
+        ("::1", True),
+        ("localhost.example", False),
+        ("notlocalhost", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_what_is_this_machine(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback

@@ -1,0 +1,103 @@
+"""The server of its own: the application, and how uvicorn is to run it.
+
+app = create_app(parts=parts, store=MemoryStore())
+with listen("127.0.0.1", 0) as socket:
+    print(base_url(socket))
+    uvicorn.Server(server_config(app)).run(sockets=[socket])
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+
+import uvicorn
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from watchbuddy_core.protocols import Store
+from watchbuddy_core.session import Parts
+from watchbuddy_core.wire import PROTOCOL_VERSION
+from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
+from watchbuddy_server.security import Cors
+
+MAX_FRAME_BYTES = 64 * 1024
+"""The largest WebSocket message that is read; a larger one closes with 1009."""
+
+
+def create_app(
+    *,
+    parts: Parts,
+    store: Store,
+    allow_origins: Collection[str] = (),
+    allow_hosts: Collection[str] = (),
+    max_body_bytes: int = MAX_BODY_BYTES,
+) -> Litestar:
+    """The whole server as one ASGI application. The arguments are WatchBuddyPlugin's."""
+    plugin = WatchBuddyPlugin(
+        parts=parts,
+        store=store,
+        allow_origins=allow_origins,
+        allow_hosts=allow_hosts,
+        max_body_bytes=max_body_bytes,
+    )
+    return Litestar(
+        plugins=[plugin],
+        guards=[plugin.admission.guard],
+        cors_config=Cors(plugin.admission),
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=OpenAPIConfig(
+            title="AI Watch Buddy",
+            version=PROTOCOL_VERSION,
+            # The framework's own pages load their scripts from a CDN.
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        logging_config=None,
+    )
+
+
+def server_config(
+    app: Litestar, *, host: str = "127.0.0.1", port: int = 8000, shutdown_seconds: int = 10
+) -> uvicorn.Config:
+    """How uvicorn runs the server. Logging is left to the program.
+
+    Args:
+        port: 0 for a free one. Neither it nor `host` matters where uvicorn is given a
+            socket that listens already.
+        shutdown_seconds: how long open connections may take to end.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        # Costs 34 KB of memory per connection, for messages that do not compress.
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=shutdown_seconds,
+        log_config=None,
+        access_log=False,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that the address is known, and taken, before the server runs.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family)
+
+
+def base_url(listening: socket.socket) -> str:
+    """Where a client on this machine reaches the server, such as `http://127.0.0.1:8000`."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,349 @@
+"""The command line: `watchbuddy serve`, `watchbuddy watch VIDEO`, `watchbuddy demo`.
+
+Exit codes: 0 all went well, 1 it failed, 2 it was called wrongly, 130 Ctrl-C. What went
+wrong is one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from io import TextIOWrapper
+from math import inf, nan
+from pathlib import Path
+from typing import Any, TypeVar
+
+try:
+    import click
+    from rich.console import Console
+
+    from watchbuddy_server.demo import demo_clip, run_demo
+    from watchbuddy_server.serving import serving
+    from watchbuddy_server.terminal import printable, watch_in_terminal
+except ModuleNotFoundError as exc:
+    raise SystemExit(
+        f"watchbuddy: {exc.name} is missing; the command line needs an extra:"
+        " pip install 'watchbuddy[server]'."
+    ) from None
+
+from watchbuddy_core.errors import WatchBuddyError
+from watchbuddy_core.protocols import Match
+from watchbuddy_core.settings import Settings, user_data_dir
+from watchbuddy_core.sources.local import LocalSource, library_url
+from watchbuddy_core.understanding import survey
+from watchbuddy_core.video import VideoRequest
+from watchbuddy_core.wire import CreateSession
+
+_INTERRUPTED = 130
+_UNWATCHED_SPEED = 4.0
+"""The speed of a demo that nobody watches."""
+
+_log = logging.getLogger("watchbuddy.cli")
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """`90`, `1:30` or `1:02:03.5` in seconds."""
+    if text is None:
+        return None
+    seconds = 0.0
+    try:
+        for part in text.split(":"):
+            seconds = 60 * seconds + float(part)
+    except ValueError:
+        seconds = nan
+    if not 0 <= seconds < inf:
+        raise click.BadParameter(f"{text} is no time such as 90 or 1:30.", ctx, param)
+    return seconds
+
+
+def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def add(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+_library = click.option(
+    "--library",
+    "libraries",
+    type=_FOLDER,
+    multiple=True,
+    help="A folder of videos, asked for as library:name.mp4. Repeatable.",
+)
+
+
+def _where(*, port: int) -> Callable[[_F], _F]:
+    return _options(
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, help="Address to listen at."
+        ),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=port,
+            show_default=True,
+            help="Port to listen at; 0 for a free one.",
+        ),
+    )
+
+
+_companion = _options(
+    click.option("--character", default="miao", show_default=True, help="Who watches along."),
+    click.option("--text", default="", help="A wish for how they talk, in your own words."),
+)
+_screen = _options(
+    click.option(
+        "--speed",
+        type=click.FloatRange(0, 100, min_open=True),
+        default=None,
+        help="So many times as fast as in reality.",
+    ),
+    click.option("--no-color", is_flag=True, help="Print without colours."),
+)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="watchbuddy", prog_name="watchbuddy")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """A companion that watches a video with you."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@cli.command()
+@_library
+@_where(port=8000)
+@click.option(
+    "--data-dir",
+    type=_NEW_FOLDER,
+    default=None,
+    help="Where files are kept between runs.  [default: a folder of your own]",
+)
+@click.option(
+    "--allow-origin",
+    "allow_origins",
+    multiple=True,
+    help="A web page's origin that may connect, beside those of this machine. Repeatable.",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    help="A name of this server, where a proxy gives it one. Repeatable.",
+)
+def serve(data_dir: Path | None, **settings: Any) -> None:
+    """Serve the API until Ctrl-C."""
+    _log_to_stderr(logging.Formatter)
+    _run(_serve(Settings(data_dir=data_dir or user_data_dir(), **settings)))
+
+
+@cli.command()
+@click.argument("video")
+@_library
+@_companion
+@click.option("--start", callback=_seconds, help="Where to begin: 90 or 1:30.")
+@click.option("--end", callback=_seconds, help="Where to stop: 90 or 1:30.")
+@click.option("--server", default=None, help="Use this running server: http://127.0.0.1:8000.")
+@_screen
+def watch(
+    video: str,
+    libraries: tuple[Path, ...],
+    character: str,
+    text: str,
+    start: float | None,
+    end: float | None,
+    server: str | None,
+    speed: float | None,
+    no_color: bool,
+) -> None:
+    """Watch VIDEO in the terminal: a file, library:name.mp4, or a link."""
+    _log_to_stderr(_OneLine)
+    url = video
+    path = Path(video)
+    if ":" not in video or path.exists():
+        if not path.is_file():
+            raise click.BadParameter(f"There is no file {video}.", param_hint="VIDEO")
+        if server is not None:
+            raise click.BadParameter(
+                "With --server, name the video as the server knows it: library:… or a link.",
+                param_hint="VIDEO",
+            )
+        folder, url = library_url(path)
+        libraries = (folder, *libraries)
+    _run(
+        _watch(
+            CreateSession(
+                video_url=url,
+                start_time=start,
+                end_time=end,
+                text=text,
+                character_id=character,
+            ),
+            server=server,
+            settings=Settings(libraries=libraries, port=0),
+            console=_console(no_color=no_color),
+            speed=speed or 1.0,
+        )
+    )
+
+
+@cli.command()
+@_where(port=0)
+@_companion
+@click.option(
+    "--data-dir",
+    type=_NEW_FOLDER,
+    default=None,
+    help="Keep the clip here.  [default: it is removed afterwards]",
+)
+@_screen
+def demo(
+    data_dir: Path | None,
+    character: str,
+    text: str,
+    speed: float | None,
+    no_color: bool,
+    **address: Any,
+) -> None:
+    """Make a short clip, serve it, and watch it with the companion.
+
+    In a terminal, the server stays up afterwards until Ctrl-C.
+    """
+    _log_to_stderr(_OneLine)
+    console = _console(no_color=no_color)
+    console.print("Making a film of half a minute …")
+    with demo_clip(data_dir) as clip:
+        _run(
+            run_demo(
+                clip,
+                console=console,
+                settings=Settings(**address),
+                character=character,
+                text=text,
+                speed=speed or (1.0 if console.is_terminal else _UNWATCHED_SPEED),
+            )
+        )
+
+
+async def _serve(settings: Settings) -> None:
+    async with serving(settings) as url:
+        click.echo(f"Watching at {url}")
+        click.echo(f"The API is described at {url}/schema/openapi.json")
+        await asyncio.Event().wait()
+
+
+async def _watch(
+    request: CreateSession,
+    *,
+    server: str | None,
+    settings: Settings,
+    console: Console,
+    speed: float,
+) -> None:
+    async with AsyncExitStack() as held:
+        duration = None
+        if server is None:
+            duration = await _duration(request.video_url, settings.libraries)
+            server = await held.enter_async_context(serving(settings, shutdown_seconds=1))
+        summary = await watch_in_terminal(
+            server, request, console=console, duration=duration, speed=speed
+        )
+    console.print(str(summary))
+
+
+async def _duration(url: str, libraries: Sequence[Path]) -> float | None:
+    """Of a file that is here, in media seconds; None for anything else."""
+    source = LocalSource(libraries)
+    if source.match(url) is Match.NO:
+        return None
+    video = await source.open(VideoRequest(url=url), _say_nothing)
+    return (await survey(video, _say_nothing)).duration
+
+
+def _say_nothing(fraction: float | None, message: str) -> None:
+    """A Progress that nobody follows."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more (`watchbuddy watch … | head`): end as Ctrl-C does."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGINT)
+
+
+def _console(*, no_color: bool) -> Console:
+    return _Console(no_color=no_color or None, highlight=False, soft_wrap=True)
+
+
+class _OneLine(logging.Formatter):
+    """Without tracebacks: they are of use to those who run a server."""
+
+    def formatException(self, ei: object) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(super().format(record).split())
+
+
+def _log_to_stderr(formatter: type[logging.Formatter]) -> None:
+    stderr = logging.StreamHandler()
+    stderr.setFormatter(formatter("watchbuddy: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[stderr])
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, or until SIGTERM, which ends the work as Ctrl-C does."""
+
+    async def until_told() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # Windows has no such signal
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await work
+
+    with suppress(asyncio.CancelledError):
+        asyncio.run(until_told())
+
+
+def main() -> None:
+    """Run the command line, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        return cli.main(standalone_mode=False) or 0
+    except click.ClickException as exc:
+        _complain(exc.format_message())
+        return exc.exit_code
+    except WatchBuddyError as exc:
+        _complain(exc.message)
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - the end of the program
+        _log.debug("unforeseen", exc_info=True)
+        _complain(f"Something unforeseen happened, {type(exc).__name__}: {exc}")
+    return 1
+
+
+def _complain(message: str) -> None:
+    click.echo(f"watchbuddy: {' '.join(printable(message).split())}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What went wrong, as HTTP says it.
+
+Every error has one body, whoever raised it, this package or the framework:
+`{"detail": {"error": CODE, "message": TEXT}}`, with `fields` beside them where
+single fields are at fault. Nothing of the input is echoed but the host of a
+refused URL, and nothing of the server's inside is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+from pydantic import BaseModel, ConfigDict
+
+from watchbuddy_core.errors import RequestRefused, WatchBuddyError
+
+_log = logging.getLogger("watchbuddy.server")
+
+STATUS_OF: dict[str, int] = {
+    "MALFORMED_REQUEST": 400,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "SESSION_NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "VALIDATION_ERROR": 422,
+    "UNSUPPORTED_VIDEO_SOURCE": 422,
+    "UNKNOWN_CHARACTER": 422,
+    "INVALID_TIME_RANGE": 422,
+    "RATE_LIMITED": 429,
+    "INTERNAL_ERROR": 500,
+    "TOO_MANY_SESSIONS": 503,
+}
+"""The HTTP status of each error code."""
+
+RETRY_AFTER: dict[str, int] = {"RATE_LIMITED": 10, "TOO_MANY_SESSIONS": 30}
+"""For errors that pass by themselves: after how many seconds to try again."""
+
+_CODE_OF_FRAMEWORK: dict[int, str] = {
+    400: "MALFORMED_REQUEST",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "REQUEST_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "RATE_LIMITED",
+    503: "TOO_MANY_SESSIONS",
+}
+_MESSAGE_OF_FRAMEWORK: dict[str, str] = {
+    "MALFORMED_REQUEST": "The request cannot be read.",
+    "FORBIDDEN": "This is not allowed.",
+    "NOT_FOUND": "There is nothing at this address.",
+    "METHOD_NOT_ALLOWED": "This address does not take this method.",
+    "REQUEST_TOO_LARGE": "The request body is too large.",
+    "UNSUPPORTED_MEDIA_TYPE": "The request body must be application/json.",
+    "RATE_LIMITED": "Too many requests. Try again later.",
+    "TOO_MANY_SESSIONS": "The server is full. Try again later.",
+}
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str
+    message: str
+
+
+class ErrorDetail(BaseModel):
+    """An error: its code, a sentence for people, and the fields at fault, if any."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error: str
+    message: str
+    fields: tuple[FieldError, ...] | None = None
+
+
+class ErrorBody(BaseModel):
+    """The body of every error response."""
+
+    model_config = ConfigDict(frozen=True)
+
+    detail: ErrorDetail
+
+
+class MalformedRequest(RequestRefused):
+    """The body is not JSON."""
+
+    code = "MALFORMED_REQUEST"
+
+
+class UnsupportedMediaType(RequestRefused):
+    """The body is not declared to be JSON."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class InvalidRequest(RequestRefused):
+    """The body is JSON and not what the route takes; `fields` says where."""
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, message: str, fields: tuple[FieldError, ...] = ()) -> None:
+        self.fields = fields
+        super().__init__(message)
+
+
+class Forbidden(RequestRefused):
+    """The request comes from a browser page that this server does not serve."""
+
+    code = "FORBIDDEN"
+
+
+def _respond(detail: ErrorDetail, headers: dict[str, str] | None = None) -> Response[bytes]:
+    headers = dict(headers or {})
+    if detail.error in RETRY_AFTER:
+        headers.setdefault("Retry-After", str(RETRY_AFTER[detail.error]))
+    return Response(
+        ErrorBody(detail=detail).model_dump_json(exclude_none=True).encode(),
+        status_code=STATUS_OF[detail.error],
+        media_type=MediaType.JSON,
+        headers=headers,
+    )
+
+
+def _own(request: Request[Any, Any, Any], error: WatchBuddyError) -> Response[bytes]:
+    if STATUS_OF.get(error.code, 500) == 500:
+        return _unexpected(request, error)
+    fields = error.fields if isinstance(error, InvalidRequest) and error.fields else None
+    return _respond(ErrorDetail(error=error.code, message=error.message, fields=fields))
+
+
+def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    code = _CODE_OF_FRAMEWORK.get(error.status_code)
+    if code is None and error.status_code < 500:
+        code = "MALFORMED_REQUEST"
+    if code is None:
+        return _unexpected(request, error)
+    return _respond(
+        ErrorDetail(error=code, message=_MESSAGE_OF_FRAMEWORK[code]), headers=error.headers
+    )
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _respond(
+        ErrorDetail(error="INTERNAL_ERROR", message="The server failed. Its log says more.")
+    )
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    WatchBuddyError: _own,
+    HTTPException: _of_framework,
+    Exception: _unexpected,
+}
+"""For a router, and for an application that answers nothing else."""

@@ -1,0 +1,78 @@
+"""The routes of AI Watch Buddy, for any Litestar application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.plugins import InitPlugin
+
+from watchbuddy_core.protocols import Store
+from watchbuddy_core.session import LocalJobs, Parts
+from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_server.rest import create_session
+from watchbuddy_server.security import Admission
+from watchbuddy_server.sessions import Sessions
+from watchbuddy_server.websocket import watch
+
+MAX_BODY_BYTES = 64 * 1024
+"""The largest request body that is read."""
+
+
+class WatchBuddyPlugin(InitPlugin):
+    """Adds the REST routes, the WebSocket and the work behind them to an application.
+
+    One plugin belongs to one application. What the routes refuse has the API's error
+    body; addresses that the application does not know keep the application's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        store: Store,
+        allow_origins: Collection[str] = (),
+        allow_hosts: Collection[str] = (),
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """
+        Args:
+            parts: what sessions are made of.
+            store: where they are kept.
+            allow_origins: origins whose pages may use the server, beside those on this
+                machine; `*` for all.
+            allow_hosts: names under which a server that listens on a loopback address may
+                be called, beside `localhost` and the like; `*` for all. A reverse proxy on
+                the same machine needs its public name here.
+            max_body_bytes: the largest request body that is read.
+        """
+        self.admission = Admission.of(origins=allow_origins, hosts=allow_hosts)
+        self._jobs = LocalJobs(store=store, parts=parts)
+        self._sessions = Sessions(store=store, parts=parts, jobs=self._jobs)
+        self._max_body_bytes = max_body_bytes
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.lifespan.append(self._lifespan)
+        app_config.route_handlers += [
+            self._router("/api/v1", create_session),
+            self._router("/", watch),
+        ]
+        return app_config
+
+    def _router(self, path: str, *routes: object) -> Router:
+        return Router(
+            path,
+            route_handlers=routes,  # type: ignore[arg-type]
+            dependencies={"sessions": Provide(lambda: self._sessions, sync_to_thread=False)},
+            guards=[self.admission.guard],
+            exception_handlers=EXCEPTION_HANDLERS,
+            request_max_body_size=self._max_body_bytes,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
+        async with self._jobs:
+            yield

@@ -1,0 +1,79 @@
+"""A server inside this process, for programs that do something beside serving."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from socket import socket
+
+import uvicorn
+
+from watchbuddy_core.assembly import build_parts
+from watchbuddy_core.errors import WatchBuddyError
+from watchbuddy_core.settings import Settings
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_server.app import base_url, create_app, listen, server_config
+
+
+class AddressTaken(WatchBuddyError):
+    """The server cannot listen where it was told to."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the program, and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, shutdown_seconds: int = 10) -> AsyncIterator[str]:
+    """Serve as long as the context lasts; gives the address, such as `http://127.0.0.1:8000`.
+
+    Args:
+        shutdown_seconds: how long open connections may take to end.
+
+    Raises:
+        AddressTaken: it cannot listen there.
+        PluginProblem: the generator that was asked for cannot be had.
+    """
+    app = create_app(
+        parts=build_parts(settings),
+        store=MemoryStore(),
+        allow_origins=settings.allow_origins,
+        allow_hosts=settings.allow_hosts,
+    )
+    with _listening(settings.host, settings.port) as listening:
+        server = _Server(server_config(app, shutdown_seconds=shutdown_seconds))
+        running = asyncio.create_task(server.serve(sockets=[listening]))
+        coming_up = asyncio.create_task(server.up.wait())
+        try:
+            await asyncio.wait([running, coming_up], return_when=asyncio.FIRST_COMPLETED)
+            yield base_url(listening)
+        finally:
+            coming_up.cancel()
+            server.should_exit = True
+            await running
+
+
+def _listening(host: str, port: int) -> socket:
+    try:
+        return listen(host, port)
+    except OSError as exc:
+        # The socket module writes the address into its reason, which is said already.
+        number = exc.errno or 0
+        reason = os.strerror(number) if number > 0 else exc.strerror or str(exc)
+        raise AddressTaken(
+            f"Cannot listen at port {port} of {host}: {reason}. Choose another with --port."
+        ) from exc

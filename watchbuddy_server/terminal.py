@@ -1,0 +1,244 @@
+"""Watching in a terminal: a player without a picture, and what the companion does, in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf, isinf
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from watchbuddy_core.actions import (
+    Action,
+    EndReaction,
+    Expression,
+    PauseVideo,
+    PostReplay,
+    PostSeek,
+    ReplaySegment,
+    Seek,
+    Speak,
+)
+from watchbuddy_core.client import (
+    Arrived,
+    Begun,
+    Disconnected,
+    Ended,
+    Happening,
+    Ready,
+    WatchClient,
+    create_session,
+)
+from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.wire import CreateSession
+
+_FRAMES_PER_SECOND = 10
+_LINGER_SECONDS = 0.3
+"""Real seconds to wait, after the video has ended, for what is still on its way."""
+_VIEWER_WAITS = 2.0
+"""Seconds after which the viewer resumes a video that the companion has left paused."""
+_AFTERWARDS = 3.0
+"""Media seconds to watch on after the goodbye, where the video's end is not known."""
+_STYLES = {
+    "SPEAK": "bold",
+    "PAUSE_VIDEO": "yellow",
+    "SEEK": "magenta",
+    "REPLAY_SEGMENT": "magenta",
+    "EXPRESSION": "cyan",
+    "END_REACTION": "green",
+}
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came, and how punctual it was."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    lateness: list[float] = field(default_factory=list)
+    """Of each arrival behind its trigger, in media seconds."""
+
+    def __str__(self) -> str:
+        if not self.lateness:
+            return "No actions."
+        total = self.counts.total()
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.counts.most_common())
+        mean = sum(self.lateness) / len(self.lateness)
+        return (
+            f"{total} {'action' if total == 1 else 'actions'}: {kinds}. "
+            f"They arrived {mean:.2f} s late on average, {max(self.lateness):.2f} s at most."
+        )
+
+
+async def watch_in_terminal(
+    server: str,
+    request: CreateSession,
+    *,
+    console: Console,
+    duration: float | None,
+    speed: float = 1.0,
+) -> Summary:
+    """Create a session, play it to its end, and print each action when it is carried out.
+
+    Args:
+        duration: of the video in media seconds. None: it is not known, and watching ends
+            where the companion says goodbye.
+        speed: so many seconds of the video, and of everything else, pass in a real one.
+
+    Raises:
+        WatchBuddyError: the request was refused, the session failed or the server was lost.
+    """
+    clock = WallClock(speed=speed)
+    end = min(duration or inf, request.end_time or inf)
+    player = ClockPlayer(end, clock=clock, position=request.start_time or 0.0)
+    session_id = await create_session(server, request)
+    viewer = _Viewer(player, clock, console)
+    viewer.client = WatchClient(
+        server,
+        session_id,
+        player,
+        listen=viewer.listen,
+        clock=clock,
+        linger=max(1.0, _LINGER_SECONDS * speed),
+    )
+    return await viewer.watch()
+
+
+class _Viewer:
+    """Presses play when the script is there, and looks at the screen."""
+
+    client: WatchClient
+
+    def __init__(self, player: ClockPlayer, clock: WallClock, console: Console) -> None:
+        self._player = player
+        self._clock = clock
+        self._console = console
+        self._summary = Summary()
+        self._press_play = asyncio.Event()
+        self._patience = 0.0
+        self._ready = False
+
+    async def watch(self) -> Summary:
+        resuming = asyncio.create_task(self._resume_when_asked())
+        drawing = asyncio.create_task(self._draw())
+        try:
+            await self.client.run()
+        finally:
+            resuming.cancel()
+            drawing.cancel()
+            await asyncio.wait([resuming, drawing])
+        return self._summary
+
+    def listen(self, happening: Happening) -> None:
+        match happening:
+            case Ready():
+                self._ready = True
+                self._press_play.set()
+            case Arrived(action=action, position=position):
+                self._summary.counts[action.action_type] += 1
+                self._summary.lateness.append(position - action.trigger_timestamp)
+            case Begun(action=action):
+                self._console.print(describe(action))
+            case Ended(action=action):
+                if isinstance(action, EndReaction) and isinf(self._player.end):
+                    self._player.end = self._player.position + _AFTERWARDS
+                elif _leaves_paused(action):
+                    self._patience = _VIEWER_WAITS
+                    self._press_play.set()
+            case Disconnected():
+                self._console.print("The connection was lost; trying again.", style="yellow")
+
+    async def _resume_when_asked(self) -> None:
+        while True:
+            await self._press_play.wait()
+            self._press_play.clear()
+            await self._clock.sleep(self._patience)
+            await self._player.resume()
+            self.client.notice()
+
+    async def _draw(self) -> None:
+        if not self._console.is_terminal:
+            return
+        end = self._player.end
+        progress = Progress(
+            TextColumn("{task.fields[state]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[times]}"),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            expand=True,
+        )
+        bar = progress.add_task("", total=None if isinf(end) else end, state="", times="")
+        with progress:
+            while True:
+                self._update(progress, bar, end)
+                await asyncio.sleep(1 / _FRAMES_PER_SECOND)
+
+    def _update(self, progress: Progress, bar: TaskID, end: float) -> None:
+        position = self._player.position
+        progress.update(
+            bar,
+            completed=position,
+            state=self._state(),
+            times=minutes(position) if isinf(end) else f"{minutes(position)} / {minutes(end)}",
+            refresh=True,
+        )
+
+    def _state(self) -> str:
+        if not self._ready:
+            return "… preparing"
+        return "⏸ paused   " if self._player.paused else "▶ playing  "
+
+
+def _leaves_paused(action: Action) -> bool:
+    match action:
+        case Seek(post_seek_behavior=PostSeek.STAY_PAUSED):
+            return True
+        case ReplaySegment(post_replay_behavior=PostReplay.STAY_PAUSED_AT_END):
+            return True
+        case _:
+            return False
+
+
+def describe(action: Action) -> Text:
+    """One line: the second, the type, and what it does."""
+    kind = action.action_type
+    return Text.assemble(
+        f"{minutes(action.trigger_timestamp):>7}  ",
+        (f"{kind:<14}", _STYLES[kind]),
+        "  ",
+        printable(_detail(action)),
+    )
+
+
+def _detail(action: Action) -> str:
+    match action:
+        case Speak(text=text, pause_video=pauses):
+            return f"{text}  [the video waits]" if pauses else text
+        case PauseVideo(duration_seconds=seconds):
+            return f"for {seconds:g} s"
+        case Seek(target_timestamp=target):
+            return f"to {minutes(target)}{', and wait' if _leaves_paused(action) else ''}"
+        case ReplaySegment(start_timestamp=start, end_timestamp=end):
+            then = "wait" if _leaves_paused(action) else "go on"
+            return f"{minutes(start)} to {minutes(end)} once more, then {then}"
+        case Expression(emotion=emotion):
+            return emotion.value
+        case EndReaction():
+            return "has said goodbye; the video goes on"
+
+
+def printable(text: str) -> str:
+    """The text without what would steer a terminal: lines quote the subtitles of others."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def minutes(seconds: float) -> str:
+    """`1:05` or `1:02:05`."""
+    whole = int(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02}"
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,0 +1,201 @@
+"""The WebSocket at /ws/{session_id}.
+
+Three things run per connection, and end together:
+
+    reader      takes every frame in, and hands what the player says to the Delivery
+    deliverer   takes what is to be sent from the Delivery
+    sender      is the only one that writes
+
+The reader never waits for anything but the next frame. A server that stops reading
+misses the client's pongs and would close the connection for its own slowness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from litestar import WebSocket, websocket
+from litestar.di import NamedDependency
+from litestar.exceptions import WebSocketDisconnect
+from litestar.params import FromPath
+
+from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence
+from watchbuddy_core.events import Due
+from watchbuddy_core.session import Delivery, Outgoing, Replaced, ScriptFailed, ScriptReady
+from watchbuddy_core.wire import (
+    ErrorMessage,
+    ProcessingErrorMessage,
+    SessionReadyMessage,
+    decode_client_message,
+    encode,
+)
+from watchbuddy_server.sessions import Sessions
+
+_log = logging.getLogger("watchbuddy.server")
+
+MOST_INVALID = 20
+"""So many invalid messages in a row end a connection."""
+_MOST_WAITING = 2 * MOST_INVALID
+"""When so many frames wait to be sent, further error replies are dropped."""
+_BURST = 64
+"""After so many frames without a pause, the other connections get a turn."""
+
+_Socket = WebSocket[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """How the server ends a connection."""
+
+    code: int
+    reason: str
+
+
+NOT_FOUND = Close(4404, "SESSION_NOT_FOUND")
+REPLACED = Close(4409, "REPLACED")
+FAILED = Close(4500, "PROCESSING_ERROR")
+TOO_MANY_INVALID = Close(4400, "INVALID_MESSAGE")
+INTERNAL_ERROR = Close(1011, "INTERNAL_ERROR")
+
+
+@websocket("/ws/{session_id:str}")
+async def watch(
+    socket: _Socket, session_id: FromPath[str], sessions: NamedDependency[Sessions]
+) -> None:
+    """One viewer's connection to a session."""
+    try:
+        # A browser cannot see why a handshake was refused, so it never is for the session's sake.
+        with _open():
+            await socket.accept()
+        session = await sessions.find(session_id)
+        async with session.connect() as delivery:
+            await _Connection(socket, delivery).run()
+    except* WebSocketDisconnect:
+        _log.debug("session %s: the client has gone", session_id)
+    except* SessionNotFound:
+        await _close(socket, NOT_FOUND)
+    except* StaleFence:
+        await _close(socket, REPLACED)
+    except* Exception:  # noqa: BLE001 - where a connection ends
+        _log.exception("session %s: the connection failed", session_id)
+        await _close(socket, INTERNAL_ERROR)
+
+
+class _Connection:
+    def __init__(self, socket: _Socket, delivery: Delivery) -> None:
+        self._socket = socket
+        self._delivery = delivery
+        self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Serve the connection until the server has closed it.
+
+        Raises:
+            WebSocketDisconnect: the client has gone (in an exception group).
+        """
+        async with asyncio.TaskGroup() as tasks:
+            reader = tasks.create_task(self._read())
+            deliverer = tasks.create_task(self._deliver())
+            await self._send()
+            reader.cancel()
+            deliverer.cancel()
+
+    async def _read(self) -> NoReturn:
+        invalid = 0
+        frames = 0
+        while invalid < MOST_INVALID:
+            frame = await _receive(self._socket)
+            try:
+                event = decode_client_message(frame).event()
+                self._delivery.receive(event, now=time.monotonic())
+                invalid = 0
+            except InvalidMessage as exc:
+                invalid += exc.counts
+                await self._complain(exc)
+            frames += 1
+            if frames % _BURST == 0:
+                await asyncio.sleep(0)
+        self._outbox.put_nowait(TOO_MANY_INVALID)
+        while True:
+            await _receive(self._socket)
+
+    async def _complain(self, exc: InvalidMessage) -> None:
+        if self._outbox.qsize() < _MOST_WAITING:
+            reply = ErrorMessage(error_code=exc.code, message=exc.message)
+            self._outbox.put_nowait(encode(reply))
+            # The sender's turn: only a client that takes nothing lets replies pile up.
+            await asyncio.sleep(0)
+
+    async def _deliver(self) -> None:
+        async for outgoing in self._delivery:
+            for item in _frames(outgoing):
+                self._outbox.put_nowait(item)
+            # Until it is really sent, the Delivery coalesces what the player reports.
+            await self._outbox.join()
+
+    async def _send(self) -> None:
+        while True:
+            item = await self._outbox.get()
+            if isinstance(item, Close):
+                await _close(self._socket, item)
+                return
+            with _open():
+                await self._socket.send_text(item)
+            self._outbox.task_done()
+
+
+def _frames(outgoing: Outgoing) -> tuple[str | Close, ...]:
+    match outgoing:
+        case Due(action=action):
+            return (encode(action),)
+        case ScriptReady():
+            return (encode(SessionReadyMessage()),)
+        case ScriptFailed(code=code, message=message):
+            return encode(ProcessingErrorMessage(error_code=code, message=message)), FAILED
+        case Replaced():
+            return (REPLACED,)
+
+
+async def _receive(socket: _Socket) -> str | bytes:
+    """One frame. `receive_data` would turn a binary one into an empty text.
+
+    Raises:
+        WebSocketDisconnect: there are no more.
+    """
+    event = await socket.receive()
+    if event["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(detail="The client has gone.", code=event["code"])
+    assert event["type"] == "websocket.receive"
+    text = event.get("text")
+    return text if text is not None else event.get("bytes") or b""
+
+
+@contextmanager
+def _open() -> Iterator[None]:
+    """What is sent within needs the connection to be open still.
+
+    uvicorn raises an OSError where the client has gone, and a RuntimeError between the
+    moment at which it closes by itself (a frame too large, no pong) and the one at which
+    the reader hears of it.
+
+    Raises:
+        WebSocketDisconnect: it is not.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as exc:
+        raise WebSocketDisconnect(detail="The connection is closed.") from exc
+
+
+async def _close(socket: _Socket, close: Close) -> None:
+    try:
+        with _open():
+            await socket.close(close.code, close.reason)
+    except WebSocketDisconnect:
+        _log.debug("closing with %d: the client had gone", close.code)
