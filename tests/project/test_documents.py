@@ -1,0 +1,85 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from watchbuddy_core import errors, wire
+from watchbuddy_core.actions import ACTION, Emotion
+from watchbuddy_core.errors import WatchBuddyError
+
+ROOT = Path(__file__).parents[2]
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+EXAMPLES = re.findall(r"```json ([a-z-]+)\n(.*?)```", PROTOCOL, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("kind", "text"), EXAMPLES)
+def test_each_example_of_the_protocol_page_decodes(kind: str, text: str) -> None:
+    match kind:
+        case "request":
+            wire.CreateSession.model_validate_json(text).check_range()
+        case "session":
+            wire.SessionCreated.model_validate_json(text)
+        case "error-body":
+            assert set(json.loads(text)["detail"]) == {"error", "message"}
+        case "server":
+            assert not isinstance(wire.decode_server_message(text), wire.UnknownMessage)
+        case "client":
+            wire.decode_client_message(text)
+        case "action":
+            assert list(ACTION.validate_json(text).model_dump()) == list(json.loads(text))
+        case _:
+            pytest.fail(f"an example of no known kind: {kind}")
+
+
+def test_each_json_example_says_what_it_is() -> None:
+    assert "```json\n" not in PROTOCOL
+
+
+def subclasses(cls: type) -> list[type]:
+    return [cls, *(below for child in cls.__subclasses__() for below in subclasses(child))]
+
+
+def test_each_wire_code_is_documented() -> None:
+    missing = {
+        cls.code
+        for cls in subclasses(WatchBuddyError)
+        if cls.__module__ == errors.__name__ and f"`{cls.code}`" not in PROTOCOL
+    }
+    assert not missing - {"INVALID_MESSAGE"}
+    assert '"INVALID_MESSAGE"' in PROTOCOL
+
+
+def test_each_message_action_and_emotion_is_documented() -> None:
+    messages = [
+        value
+        for value in vars(wire).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and "type" in value.model_fields
+    ]
+    types = {str(message.model_fields["type"].default) for message in messages}
+    types.discard("PydanticUndefined")
+    assert {"session_ready", "timestamp_update"} <= types
+    for name in types:
+        assert f'"type": "{name}"' in PROTOCOL
+    for emotion in Emotion:
+        assert f"`{emotion}`" in PROTOCOL
+
+
+def test_the_readme_names_both_commands_in_one_line_each() -> None:
+    lines = [line for line in README.splitlines() if line.startswith("python3.11 -m venv")]
+    assert len(lines) == 2
+    assert lines[0].endswith("watchbuddy demo")
+    assert lines[1].endswith("pytest")
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    exec(compile(program, "README.md", "exec"), {})
+    assert capsys.readouterr().out.split() == ["2.0", "EXPRESSION", "3.0", "SPEAK"]

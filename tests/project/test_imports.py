@@ -1,0 +1,46 @@
+"""What importing the library costs and offers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import watchbuddy_core
+
+HEAVY = ["litestar", "uvicorn", "litellm", "yt_dlp", "av", "numpy", "websockets", "pydantic"]
+
+
+def modules_after(statement: str) -> set[str]:
+    """The names in `sys.modules` of a fresh interpreter that has run `statement`."""
+    program = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    return set(json.loads(printed))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert not modules_after("import watchbuddy_core") & set(HEAVY)
+
+
+def test_every_public_name_needs_nothing_but_pydantic() -> None:
+    loaded = modules_after("from watchbuddy_core import *")
+    assert "pydantic" in loaded
+    assert not loaded & (set(HEAVY) - {"pydantic"})
+
+
+def test_every_module_of_the_core_imports_without_extras() -> None:
+    program = (
+        "import pkgutil, importlib, watchbuddy_core\n"
+        "for found in pkgutil.walk_packages(watchbuddy_core.__path__, 'watchbuddy_core.'):\n"
+        "    importlib.import_module(found.name)"
+    )
+    assert not modules_after(program) & (set(HEAVY) - {"pydantic"})
+
+
+def test_public_names_are_exactly_those_that_are_listed() -> None:
+    listed = {name for names in watchbuddy_core._HOME.values() for name in names}
+    assert set(watchbuddy_core.__all__) == listed
+    for name in listed:
+        assert getattr(watchbuddy_core, name) is not None
