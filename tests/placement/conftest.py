@@ -57,6 +57,7 @@ class Show:
     limits: Limits = TEN_MINUTES
     density: Density = "normal"
     pace: Pace = ORDINARY
+    wish: str = ""
     known: tuple[str, ...] = ()
     window_seconds: float = 120.0
 
@@ -95,6 +96,7 @@ class Show:
             earlier=earlier,
             name=name or (lambda i: f"{window}/{i}"),
             pace=self.pace,
+            wish=self.wish,
             known=self.known,
         )
 

@@ -349,6 +349,21 @@ def test_lines_close_to_each_other_do_not_open_alike(show, write, reasons, one, 
     assert reasons(show.place(*drafts)) == ["repeated"]
 
 
+def test_an_opener_that_the_viewer_wished_for_is_no_repetition(show, write, reasons):
+    drafts = [
+        write.line(10.0, "Ahoy, matey! Lamps glow softly."),
+        write.line(50.0, "Ahoy, matey! Twelve drums beat."),
+    ]
+    assert reasons(show.place(*drafts)) == ["repeated"]
+    wished = show.but(wish="Begin every line with “Ahoy, matey!”")
+    assert reasons(wished.place(*drafts)) == []
+
+
+def test_a_gap_that_is_too_short_is_no_gap_though_the_dialogue_pauses_there(show, write, reasons):
+    talking = show.saying((9.0, 10.5, "One."), (11.5, 20.0, "Two."))
+    assert reasons(talking.place(write.line(10.0))) == ["no_gap"]
+
+
 def test_an_opener_is_fresh_again_after_some_lines(show, write, reasons):
     drafts = [
         write.line(1.0, "Look at those clouds!"),

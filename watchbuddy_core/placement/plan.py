@@ -88,6 +88,7 @@ def place(
     earlier: Sequence[Action],
     name: Callable[[int], str],
     pace: Pace = Pace(),  # noqa: B008 - frozen
+    wish: str = "",
     known: Iterable[str] = (),
 ) -> Placement:
     """Make one window's drafts obey the rules.
@@ -96,8 +97,9 @@ def place(
     what is said in the next. `referred` are those that `Draft.cues` counts in. `earlier`
     is everything placed or sent so far, ascending by trigger. `name(i)` is the id of the
     draft at index `i`; a draft whose id is in `earlier` is there already and passed over.
-    `known` are texts that give nothing away, such as the video's title, the viewer's
-    wish, or the character's phrases: their words are never evidence.
+    `wish` is the viewer's: lines may all open with words of it. `known` are further texts
+    that give nothing away, such as the video's title or the character's phrases: their
+    words, and the wish's, are never evidence.
 
     Every other draft is either in `actions` or in `dropped`. Takes n·log n, and for each
     draft a look at the few actions of the minutes around it.
@@ -108,7 +110,8 @@ def place(
         window=window,
         limits=limits,
         dialogue=Dialogue(cues),
-        evidence=Evidence(cues, referred, known),
+        evidence=Evidence(cues, referred, (wish, *known)),
+        wish=wish,
         pace=pace,
     )
     plan.remember(earlier)
@@ -161,6 +164,7 @@ class _Plan:
         limits: Limits,
         dialogue: Dialogue,
         evidence: Evidence,
+        wish: str,
         pace: Pace,
     ) -> None:
         self._drafts = drafts
@@ -176,7 +180,7 @@ class _Plan:
 
         self._placed: dict[int, Action] = {}
         self._dropped: dict[int, Reason] = {}
-        self._lines = Lines()
+        self._lines = Lines(wish)
         self._faces: list[int] = []
         self._pauses: list[int] = []
         self._jumps: list[int] = []
@@ -309,8 +313,7 @@ class _Plan:
             )
         if line.pause_video:
             raise _Unfit("pauses")
-        start = self._dialogue.free_from(span.earliest, length, breath=_BREATH)
-        raise _Unfit("density" if start <= span.latest else "no_gap")
+        raise _Unfit("density" if self._has_gap(length, span) else "no_gap")
 
     def _openings(
         self, line: Speak, length: int, importance: float, span: _Span
@@ -354,6 +357,16 @@ class _Plan:
                 yield start
                 return
             start = free
+
+    def _has_gap(self, length: int, span: _Span) -> bool:
+        """Whether the dialogue alone would leave room."""
+        start = span.earliest
+        while start <= span.latest:
+            free = self._dialogue.free_from(start, length, breath=_BREATH)
+            if free == start:
+                return True
+            start = free
+        return False
 
     def _length(self, line: Speak) -> int:
         return ceil(self._pace.seconds(line.text) * 1000)

@@ -59,9 +59,11 @@ class Lines:
     _ALIKE = 0.85
     """Of 1: from here on, two lines are the same to a listener."""
 
-    def __init__(self) -> None:
+    def __init__(self, wish: str = "") -> None:
+        """`wish` is what the viewer asked for: opening every line like that is no repetition."""
         self._lines: list[Line] = []
         self.starts: list[int] = []
+        self._wish = _letters(wish) if wish else ""
 
     def add(self, line: Line) -> None:
         insort(self._lines, line)
@@ -95,9 +97,10 @@ class Lines:
         i = bisect_right(self.starts, start)
         recent = self._lines[max(0, i - self._RECENT) : i + self._RECENT]
         next_to_it = self._lines[max(0, i - self._OPENERS) : i + self._OPENERS]
-        return any(self._alike(text, line.text) for line in recent) or any(
-            _opener(text) == _opener(line.text) for line in next_to_it
-        )
+        if any(self._alike(text, line.text) for line in recent):
+            return True
+        opener = _opener(text)
+        return opener not in self._wish and any(opener == _opener(line.text) for line in next_to_it)
 
     def _alike(self, one: str, other: str) -> bool:
         a, b = _letters(one), _letters(other)

@@ -185,6 +185,7 @@ class Producer:
             density=self._record.density or self._parts.density,
             earlier=tuple(self._earlier()),
             name=lambda draft: self._action_id(window, draft),
+            wish=brief.wish,
             known=_texts_that_give_nothing_away(brief),
         )
         return Placed(window=window.index, actions=placement.actions, dropped=placement.dropped)
@@ -215,7 +216,7 @@ _SLOT = re.compile(r"\{\w+\}")
 def _texts_that_give_nothing_away(brief: Brief) -> Iterator[str]:
     """What a line may say without its having been heard in the video."""
     character = brief.character
-    yield from (brief.title, brief.wish, *character.examples)
+    yield from (brief.title, *character.examples)
     for phrases in character.phrases.values():
         for of_a_kind in phrases.values():
             yield from (_SLOT.sub(" ", phrase.text) for phrase in of_a_kind)
