@@ -1,161 +1,60 @@
-"""The companion without a model, over made-up films that are known to the tests alone."""
+"""The companion without a model, over made-up films of twenty minutes."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from random import Random
 
 import pytest
 
-from watchbuddy_core.actions import Draft, EndReaction, PauseVideo, ReplaySegment, Speak
-from watchbuddy_core.character import Character
-from watchbuddy_core.characters import built_in
+from watchbuddy_core.actions import (
+    Draft,
+    EndReaction,
+    Expression,
+    PauseVideo,
+    ReplaySegment,
+    Speak,
+)
+from watchbuddy_core.character import Character, MomentKind, Phrase
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.protocols import ActionGenerator, Brief, Spoken, WishReader
-from watchbuddy_core.video import Chapter, Cue, Scene, Sound, Understanding, Window
+from watchbuddy_core.video import Cue, Sound, Understanding
 
 LENGTH = 1200.0
-BORDERS = [0.0, 45.0, *(165.0 + 120 * i for i in range(9)), LENGTH]
 API_EXAMPLE = "你是个可爱的猫娘，你说的每句话都会以 “喵～～” 结尾"
 
-
-@pytest.fixture(scope="module")
-def miao() -> Character:
-    (found,) = (character for character in built_in() if character.id == "miao")
-    return found
+Briefs = Callable[..., list[Brief]]
+DraftsOf = Callable[[Brief], list[Draft]]
+Script = Callable[..., list[Draft]]
 
 
-# --- films -----------------------------------------------------------------------------------
-
-SENTENCES = {
-    "en": [
-        "We started with almost nothing, a garage and two computers.",
-        "What would you have done in our place?",
-        "I could not believe it!",
-        "The committee rejected the proposal three times.",
-        "Nobody expected the lighthouse to survive the winter.",
-        "The secret ingredient was patience.",
-    ],
-    "zh": [
-        "我们当时只有一个车库和两台旧电脑。",
-        "换作是你会怎么办？",
-        "我简直不敢相信！",
-        "委员会一连三次否决了这个方案。",
-        "没有人想到灯塔能熬过那个冬天。",
-        "秘密配方其实就是耐心。",
-    ],
-}
+def lines(drafts: list[Draft]) -> list[Speak]:
+    return [draft.action for draft in drafts if isinstance(draft.action, Speak)]
 
 
-def talk(language: str) -> Understanding:
-    random = Random(1)
-    cues, at = [], 4.0
-    while at < LENGTH - 6:
-        end = at + random.uniform(2, 4)
-        number = len(cues)
-        text = random.choice(SENTENCES[language])
-        cues.append(Cue(start=at, end=end, text=text, speaker="Ada" if number % 4 == 0 else None))
-        at = end + random.choice([0.4, 1.0, 4.0, 8.0])
-    return Understanding(start=0.0, end=LENGTH, cues=tuple(cues), language=language)
+def plain(drafts: list[Draft]) -> list[dict[str, object]]:
+    """Drafts without the ids, which mean nothing."""
+    return [draft.model_dump(exclude={"action": {"id"}}) for draft in drafts]
 
 
-def silent_film() -> Understanding:
-    random = Random(2)
-    cuts = [0.0]
-    while cuts[-1] < LENGTH:
-        cuts.append(min(cuts[-1] + random.choice([3.0, 8.0, 15.0, 70.0]), LENGTH))
-    scenes = tuple(
-        Scene(start=a, end=b, change=0.8, motion=0.02 if b - a > 40 else 0.6)
-        for a, b in pairwise(cuts)
-    )
-    return Understanding(start=0.0, end=LENGTH, scenes=scenes, has_sound=False)
+def pattern_of(phrase: Phrase) -> re.Pattern[str]:
+    parts = re.split(r"\{\w+\}", phrase.text)
+    return re.compile(".+?".join(re.escape(part) for part in parts), re.IGNORECASE)
 
 
-def action_film() -> Understanding:
-    random = Random(3)
-    sounds, cues = [], []
-    for i in range(80):
-        at = 10.0 + 14.5 * i
-        kind = random.choice(["loud", "silence", "quiet"])
-        level = 18.0 if kind == "loud" else -30.0
-        sounds.append(Sound(kind=kind, start=at, end=at + random.choice([1.0, 5.0]), level=level))
-        mark = random.choice(["door slams", "laughs", "♪", "thunder"])
-        cues.append(Cue(start=at + 7, end=at + 8, text="", sounds=(mark,)))
-    chapters = tuple(
-        Chapter(start=300.0 * i, end=300.0 * (i + 1), title=f"Part {i + 1}") for i in range(4)
-    )
-    return Understanding(
-        start=0.0, end=LENGTH, sounds=tuple(sounds), cues=tuple(cues), chapters=chapters
+def is_slotless(line: str, character: Character) -> bool:
+    return any(
+        phrase.text == line
+        for by_moment in character.phrases.values()
+        for phrases in by_moment.values()
+        for phrase in phrases
     )
 
 
-def nothing() -> Understanding:
-    return Understanding(start=0.0, end=LENGTH, has_sound=False, has_picture=False)
-
-
-FILMS = {
-    "a talk": talk("en"),
-    "a Chinese talk": talk("zh"),
-    "a silent film": silent_film(),
-    "an action film": action_film(),
-    "nothing": nothing(),
-}
-
-
-def known_until(film: Understanding, end: float) -> Understanding:
-    """What is known of a film at a window's end."""
-    return film.model_copy(
-        update={
-            "end": end,
-            "cues": tuple(cue for cue in film.cues if cue.start < end),
-            "sounds": tuple(s for s in film.sounds if s.end <= end),
-            "scenes": tuple(
-                scene.model_copy(update={"end": min(scene.end, end)})
-                for scene in film.scenes
-                if scene.start < end
-            ),
-            "chapters": tuple(c for c in film.chapters if c.start < end),
-        }
-    )
-
-
-def briefs(film: Understanding, character: Character, wish: str = "") -> Iterator[Brief]:
-    for index, (start, end) in enumerate(pairwise(BORDERS)):
-        yield Brief(
-            title="A film",
-            window=Window(index=index, start=start, end=end),
-            range_start=0.0,
-            range_end=LENGTH,
-            understanding=known_until(film, end),
-            character=character,
-            wish=wish,
-        )
-
-
-def drafts(film: Understanding, character: Character, wish: str = "") -> list[Draft]:
-    async def collect() -> list[Draft]:
-        generator = OfflineGenerator()
-        return [
-            draft
-            for brief in briefs(film, character, wish)
-            async for draft in generator.generate(brief)
-        ]
-
-    return asyncio.run(collect())
-
-
-def lines(found: list[Draft]) -> list[Speak]:
-    return [draft.action for draft in found if isinstance(draft.action, Speak)]
-
-
-every_film = pytest.mark.parametrize("film", FILMS.values(), ids=FILMS.keys())
-
-
-# --- what holds for every film ---------------------------------------------------------------
+# --- what holds for every film ---------------------------------------------------------
 
 
 def test_it_is_a_generator_and_reads_wishes() -> None:
@@ -163,139 +62,290 @@ def test_it_is_a_generator_and_reads_wishes() -> None:
     assert isinstance(OfflineGenerator(), WishReader)
 
 
-@every_film
-def test_the_same_film_gives_the_same_script(film: Understanding, miao: Character) -> None:
-    def content(found: list[Draft]) -> list[dict[str, object]]:
-        return [draft.model_dump(exclude={"action": {"id"}}) for draft in found]
+def test_the_same_film_gives_the_same_script(
+    film: Understanding, script: Script, briefs: Briefs, drafts_of: DraftsOf
+) -> None:
+    again = [draft for brief in briefs(film) for draft in drafts_of(brief)]
+    assert plain(again) == plain(script(film))
 
-    assert content(drafts(film, miao)) == content(drafts(film, miao))
+
+@pytest.mark.parametrize(
+    "grid",
+    [(0.0, LENGTH), (0.0, 31.7, 33.0, 400.25, LENGTH), tuple(24.0 * i for i in range(51))],
+    ids=["one", "uneven", "many"],
+)
+def test_the_script_does_not_depend_on_how_the_range_is_cut_into_windows(
+    film: Understanding, script: Script, grid: tuple[float, ...]
+) -> None:
+    """Only so can a window know, without being told, what the others have used up."""
+    assert plain(script(film, grid=grid)) == plain(script(film))
 
 
-@every_film
 def test_nothing_is_drafted_outside_its_window_or_before_its_evidence(
-    film: Understanding, miao: Character
+    film: Understanding, briefs: Briefs, drafts_of: DraftsOf
 ) -> None:
-    async def check() -> None:
-        for brief in briefs(film, miao):
-            async for draft in OfflineGenerator().generate(brief):
-                at = draft.action.trigger_timestamp
-                assert brief.window.start <= at < brief.window.end
-                assert at <= LENGTH - 1.0
-                assert draft.evidence_until is not None
-                assert draft.evidence_until <= at
-                for cue in draft.cues:
-                    assert brief.understanding.cues[cue].start <= at
-
-    asyncio.run(check())
+    for brief in briefs(film):
+        for draft in drafts_of(brief):
+            trigger = draft.action.trigger_timestamp
+            assert brief.window.start <= trigger < brief.window.end
+            assert trigger <= LENGTH - 1.0
+            assert draft.evidence_until is not None
+            assert draft.evidence_until <= trigger
+            for cue in draft.cues:
+                assert brief.understanding.cues[cue].end <= trigger
 
 
-@every_film
-def test_twenty_minutes_do_not_repeat_a_line(film: Understanding, miao: Character) -> None:
-    said = [line.text for line in lines(drafts(film, miao))]
-    assert len(set(said)) == len(said)
+def test_twenty_minutes_repeat_no_line(film: Understanding, script: Script) -> None:
+    for wish in ("in English", "说中文"):
+        said = [line.text for line in lines(script(film, wish))]
+        assert len(set(said)) == len(said)
 
 
-@every_film
-def test_there_is_enough_to_choose_from_and_the_best_stand_out(
-    film: Understanding, miao: Character
+def test_no_phrase_comes_again_while_a_fresh_one_fits(
+    films: dict[str, Understanding], script: Script, miao: Character
 ) -> None:
-    found = drafts(film, miao)
-    per_minute = len(lines(found)) / (LENGTH / 60)
-    assert 2.0 <= per_minute <= 10.0
-    assert {draft.importance for draft in found} != {0.5}
+    """Every phrase about the time can be said at any lull after two minutes."""
+    said = [d for d in script(films["nothing at all"]) if isinstance(d.action, Speak)]
+    lulls = [d.action.text for d in said if d.action.comment.startswith("nothing of note")]
+    patterns = [pattern_of(p) for p in miao.phrases["zh"][MomentKind.LULL]]
+    used = Counter(p.pattern for text in lulls for p in patterns if p.fullmatch(text))
+    assert len(lulls) >= 15
+    assert set(used.values()) == {1}
 
 
-@every_film
-def test_it_says_goodbye_once_at_the_end(film: Understanding, miao: Character) -> None:
-    found = drafts(film, miao)
-    assert isinstance(found[-1].action, EndReaction)
-    assert sum(isinstance(draft.action, EndReaction) for draft in found) == 1
-    assert LENGTH - 10 < lines(found)[-1].trigger_timestamp < found[-1].action.trigger_timestamp
+def test_at_most_one_line_in_four_would_fit_anywhere(
+    film: Understanding, script: Script, miao: Character
+) -> None:
+    for wish in ("in English", "说中文"):
+        said = [line.text for line in lines(script(film, wish))]
+        assert sum(is_slotless(text, miao) for text in said) <= len(said) / 4
 
 
-@every_film
-def test_a_long_quote_comes_at_most_once_a_minute(film: Understanding, miao: Character) -> None:
-    last = -60.0
-    for line in lines(drafts(film, miao)):
+def test_a_long_quote_comes_at_most_once_a_minute(film: Understanding, script: Script) -> None:
+    long: list[float] = []
+    for line in lines(script(film)):
         for quote in re.findall("“([^”]*)”", line.text):
             han = len(re.findall("[\u4e00-\u9fff]", quote))
-            words = len(re.sub("[\u4e00-\u9fff]", "", quote).split())
+            words = len(re.sub("[\u4e00-\u9fff]", " ", quote).split())
             if han > 12 or words > 6:
-                assert line.trigger_timestamp - last >= 60
-                last = line.trigger_timestamp
+                long.append(line.trigger_timestamp)
+    assert all(b - a >= 60 for a, b in pairwise(long))
 
 
-@every_film
-def test_faces_come_with_most_lines(film: Understanding, miao: Character) -> None:
-    found = drafts(film, miao)
-    faces = [d.action.trigger_timestamp for d in found if d.action.action_type == "EXPRESSION"]
-    said = lines(found)
+def test_there_is_more_than_will_be_placed_but_not_without_end(
+    film: Understanding, script: Script
+) -> None:
+    said = [line.trigger_timestamp for line in lines(script(film))]
+    assert len(said) >= 20
+    assert all(b - a > 0.4 for a, b in pairwise(said))
+    assert all(sum(t <= other < t + 60 for other in said) <= 9 for t in said)
+
+
+def test_the_best_moments_stand_out(films: dict[str, Understanding], script: Script) -> None:
+    """Thinning to a line or two a minute has to have something to go by."""
+    for name in ("an English talk", "a Chinese talk", "an action film", "a silent film"):
+        weights = [d.importance for d in script(films[name]) if isinstance(d.action, Speak)]
+        assert max(weights) - min(weights) > 0.3
+        assert len(set(weights)) > len(weights) / 2
+
+
+def test_faces_come_with_most_lines(film: Understanding, script: Script) -> None:
+    drafts = script(film)
+    faces = {d.action.trigger_timestamp for d in drafts if isinstance(d.action, Expression)}
+    said = lines(drafts)
     assert sum(line.trigger_timestamp in faces for line in said) >= 0.9 * len(said)
 
 
-def test_a_replay_shows_what_was_just_seen_and_comes_now_and_then(miao: Character) -> None:
-    found = drafts(FILMS["an action film"], miao)
-    replays = [d.action for d in found if isinstance(d.action, ReplaySegment)]
+def test_every_action_says_why_it_is_there(film: Understanding, script: Script) -> None:
+    assert all(draft.action.comment for draft in script(film))
+
+
+def test_it_says_goodbye_and_leaves_once_at_the_end(film: Understanding, script: Script) -> None:
+    drafts = script(film)
+    assert isinstance(drafts[-1].action, EndReaction)
+    assert sum(isinstance(draft.action, EndReaction) for draft in drafts) == 1
+    goodbye = lines(drafts)[-1]
+    assert LENGTH - 14 < goodbye.trigger_timestamp < drafts[-1].action.trigger_timestamp
+
+
+# --- single moments --------------------------------------------------------------------
+
+
+def film_of(*, cues: tuple[Cue, ...] = (), sounds: tuple[Sound, ...] = ()) -> Understanding:
+    return Understanding(start=0.0, end=60.0, cues=cues, sounds=sounds)
+
+
+def test_a_question_is_quoted_after_it_has_ended(script: Script) -> None:
+    film = film_of(cues=(Cue(start=10.0, end=12.0, text="Where is the lighthouse keeper?"),))
+    (draft,) = [d for d in script(film, "in English", grid=(0.0, 60.0)) if d.cues and lines([d])]
+    assert draft.action.comment == "a question ended at 0:12"
+    assert draft.evidence_until == 12.0
+    assert 12.0 < draft.action.trigger_timestamp < 13.0
+    assert re.search("lighthouse|keeper", lines([draft])[0].text)
+
+
+def test_a_sentence_is_quoted_whole_though_subtitles_cut_it(script: Script) -> None:
+    film = film_of(
+        cues=(
+            Cue(start=10.0, end=12.0, text="Nobody had told the old keeper"),
+            Cue(start=12.1, end=14.0, text="that the harbour was closed?"),
+        )
+    )
+    (draft,) = [d for d in script(film, "in English", grid=(0.0, 60.0)) if d.cues and lines([d])]
+    assert draft.cues == (0, 1)
+    assert draft.evidence_until == 14.0
+
+
+def test_a_burst_after_calm_is_met_at_once(script: Script) -> None:
+    film = film_of(sounds=(Sound(kind="loud", start=20.0, end=22.0, level=10.0),))
+    (draft,) = [
+        d
+        for d in script(film, grid=(0.0, 60.0))
+        if d.action.comment == "it got loud at 0:20" and lines([d])
+    ]
+    assert 20.3 <= draft.action.trigger_timestamp <= 21.0
+    assert draft.evidence_until == 20.3
+
+
+def test_a_replay_shows_what_was_just_seen_and_comes_now_and_then(
+    films: dict[str, Understanding], script: Script
+) -> None:
+    drafts = script(films["an action film"])
+    replays = [d.action for d in drafts if isinstance(d.action, ReplaySegment)]
     assert 2 <= len(replays) <= LENGTH / 300 + 1
+    said = {line.trigger_timestamp for line in lines(drafts)}
     for replay in replays:
-        assert 1.5 <= replay.end_timestamp - replay.start_timestamp <= 6
+        assert 2 <= replay.end_timestamp - replay.start_timestamp <= 6
         assert replay.end_timestamp < replay.trigger_timestamp < replay.end_timestamp + 10
-    for one, other in pairwise(replays):
-        assert other.trigger_timestamp - one.trigger_timestamp >= 290
+        assert replay.trigger_timestamp in said
+    assert all(b.trigger_timestamp - a.trigger_timestamp >= 300 for a, b in pairwise(replays))
 
 
-def test_a_weighty_silence_stops_the_video_now_and_then(miao: Character) -> None:
-    found = drafts(FILMS["an action film"], miao)
-    pauses = [d.action for d in found if isinstance(d.action, PauseVideo)]
-    assert 1 <= len(pauses) <= LENGTH / 120
-    assert all(1 <= pause.duration_seconds <= 3 for pause in pauses)
+def test_a_deep_silence_stops_the_video_now_and_then(
+    films: dict[str, Understanding], script: Script
+) -> None:
+    drafts = script(films["an action film"])
+    stops = [d.action for d in drafts if isinstance(d.action, PauseVideo)]
+    assert 1 <= len(stops) <= LENGTH / 240 + 1
+    assert all(1.5 <= stop.duration_seconds <= 3 for stop in stops)
 
 
-# --- language and wishes ---------------------------------------------------------------------
+def test_lines_stop_the_video_only_where_the_phrase_says_so(
+    films: dict[str, Understanding], script: Script, miao: Character
+) -> None:
+    pausing = [
+        pattern_of(phrase)
+        for phrases in miao.phrases["en"].values()
+        for phrase in phrases
+        if phrase.pause
+    ]
+    stopped = [line.text for line in lines(script(films["an English talk"])) if line.pause_video]
+    assert stopped
+    assert all(any(p.fullmatch(text) for p in pausing) for text in stopped)
+
+
+@pytest.mark.parametrize("length", [1.0, 2.0, 8.0, 13.0, 30.0])
+def test_short_ranges_keep_their_times_in_range(script: Script, length: float) -> None:
+    drafts = script(film_of(), grid=(0.0, length))
+    assert all(0 <= d.action.trigger_timestamp <= max(length - 1, 0) for d in drafts)
+    assert sum(isinstance(d.action, EndReaction) for d in drafts) == (length > 1.05)
+
+
+def test_a_range_in_the_middle_begins_and_ends_with_itself(
+    films: dict[str, Understanding], script: Script
+) -> None:
+    film = films["an English talk"].model_copy(update={"start": 300.0})
+    drafts = script(film, grid=(300.0, 345.0, 420.0))
+    assert lines(drafts)[0].trigger_timestamp == pytest.approx(301.2)
+    assert drafts[-1].action.trigger_timestamp == pytest.approx(418.95)
+
+
+# --- language, wishes, memory ----------------------------------------------------------
 
 
 def is_chinese(text: str) -> bool:
-    spoken = re.sub("“[^”]*”|《[^》]*》", "", text)
-    return bool(re.search("[\u4e00-\u9fff]", spoken))
+    return bool(re.search("[\u4e00-\u9fff]", re.sub("“[^”]*”|《[^》]*》", "", text)))
 
 
-def test_it_speaks_the_language_of_the_film_unless_asked_otherwise(miao: Character) -> None:
-    assert not any(is_chinese(line.text) for line in lines(drafts(FILMS["a talk"], miao)))
-    for film, wish in [
-        (FILMS["a talk"], "说中文"),
-        (FILMS["a Chinese talk"], ""),
-        (FILMS["nothing"], ""),
-    ]:
-        assert all(is_chinese(line.text) for line in lines(drafts(film, miao, wish)))
-
-
-def test_the_wish_of_the_api_document_is_followed_in_every_line(miao: Character) -> None:
-    said = lines(drafts(FILMS["an action film"], miao, API_EXAMPLE))
+@pytest.mark.parametrize(
+    ("name", "wish", "chinese"),
+    [
+        ("an English talk", "", False),
+        ("a Chinese talk", "", True),
+        ("nothing at all", "", True),
+        ("an English talk", "说中文", True),
+        ("a Chinese talk", "reply in English please", False),
+        ("a Chinese talk", "speak Japanese", True),
+        ("an English talk", "每句话都以“喵”结尾", True),
+        ("a Chinese talk", "End every line with 'meow'", False),
+    ],
+)
+def test_it_speaks_the_language_asked_for_or_the_viewers_or_the_videos(
+    films: dict[str, Understanding], script: Script, name: str, wish: str, chinese: bool
+) -> None:
+    said = lines(script(films[name], wish))
     assert said
-    assert all(line.text.endswith("喵～～") for line in said)
-    assert not any(re.search("[。！？…]喵～～$", line.text) for line in said)
+    assert all(is_chinese(line.text) is chinese for line in said)
 
 
-def test_what_it_cannot_follow_it_says(miao: Character) -> None:
-    (note,) = OfflineGenerator().notes(API_EXAMPLE, miao)
+def test_every_line_ends_as_the_api_document_wishes(film: Understanding, script: Script) -> None:
+    said = lines(script(film, API_EXAMPLE))
+    assert said
+    assert all(re.search("[^。！？…，喵]喵～～$", line.text) for line in said)
+
+
+def test_every_line_begins_as_wished(film: Understanding, script: Script) -> None:
+    assert all(line.text.startswith("哼，") for line in lines(script(film, "每句话以『哼』开头")))
+
+
+def test_what_it_cannot_follow_it_says_in_the_viewers_language(miao: Character) -> None:
+    generator = OfflineGenerator()
+    owl = Character(id="owl", name={"en": "Owl"})
+    (note,) = generator.notes(API_EXAMPLE, owl)
     assert "你是个可爱的猫娘" in note
-    (note,) = OfflineGenerator().notes("talk like a pirate, please", miao)
+    assert "喵～～" not in note
+    (note,) = generator.notes("talk like a pirate, and tell me who directed it", miao)
+    assert note.startswith("Without a language model")
     assert "talk like a pirate" in note
-    assert OfflineGenerator().notes("每句话以“喵”结尾", miao) == ()
+    (note,) = generator.notes("请用日语解说", miao)
+    assert "用日语解说" in note
 
 
-def test_a_character_without_phrases_is_silent_and_leaves_at_the_end() -> None:
+@pytest.mark.parametrize("wish", ["", "每句话以“喵”结尾", "in English", API_EXAMPLE])
+def test_what_it_can_follow_it_does_not_talk_about(miao: Character, wish: str) -> None:
+    """A cat girl has nothing to say to the wish that she be one."""
+    assert OfflineGenerator().notes(wish, miao) == ()
+
+
+def test_a_note_stays_short_however_long_the_wish_is(miao: Character) -> None:
+    (note,) = OfflineGenerator().notes("tell me more about the castle, " * 120, miao)
+    assert len(note) < 500
+
+
+def test_lines_that_were_just_said_are_not_said_again(
+    films: dict[str, Understanding], briefs: Briefs, drafts_of: DraftsOf
+) -> None:
+    first, *_ = briefs(films["nothing at all"])
+    opening = lines(drafts_of(first))[0]
+    just_said = (Spoken(trigger_timestamp=0.0, text=opening.text),)
+    again = lines(drafts_of(replace(first, last_lines=just_said)))
+    assert again
+    assert opening.text not in [line.text for line in again]
+
+
+def test_a_character_without_phrases_makes_faces_and_leaves(
+    films: dict[str, Understanding], script: Script
+) -> None:
     mute = Character(id="mute", name={"en": "Mute"})
-    (only,) = drafts(FILMS["a talk"], mute)
-    assert isinstance(only.action, EndReaction)
+    drafts = script(films["an English talk"], character=mute)
+    assert not lines(drafts)
+    assert any(isinstance(draft.action, Expression) for draft in drafts)
+    assert isinstance(drafts[-1].action, EndReaction)
 
 
-def test_lines_that_were_just_said_are_not_said_again(miao: Character) -> None:
-    first, *_ = briefs(FILMS["nothing"], miao)
-
-    async def collect(brief: Brief) -> list[Draft]:
-        return [draft async for draft in OfflineGenerator().generate(brief)]
-
-    opening = lines(asyncio.run(collect(first)))[0]
-    again = replace(first, last_lines=(Spoken(trigger_timestamp=0.0, text=opening.text),))
-    assert opening.text not in [line.text for line in lines(asyncio.run(collect(again)))]
+def test_a_character_without_slots_is_taken_at_its_word(
+    films: dict[str, Understanding], script: Script
+) -> None:
+    phrases = tuple(Phrase(text=f"Hoo number {i}.") for i in range(50))
+    owl = Character(id="owl", name={"en": "Owl"}, phrases={"en": {MomentKind.QUESTION: phrases}})
+    assert len(lines(script(films["an English talk"], character=owl))) > 10

@@ -7,7 +7,9 @@ content, so whatever was made for another revision is not mistaken for this one'
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -16,7 +18,13 @@ from pydantic import ValidationError
 from watchbuddy_core.character import Character
 from watchbuddy_core.errors import InvalidCharacterFile
 
+SLOTS = frozenset(
+    ("quote", "word", "speaker", "sound", "chapter", "title", "time", "minutes", "seconds")
+)
+"""What a phrase can leave open; see `Phrase`."""
+
 _LARGEST_FILE = 1024 * 1024
+_BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 
 
 def load_character(path: Path) -> Character:
@@ -63,6 +71,18 @@ def _character(name: str, content: str) -> Character:
         first = exc.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise InvalidCharacterFile(f"{name}: {field}: {first['msg']}") from exc
+    for field, text in _phrases(character):
+        for braces in _BRACES.finditer(text):
+            if braces.group(1) not in SLOTS:
+                raise InvalidCharacterFile(f"{name}: {field}: there is no slot {braces.group()!r}")
     canonical = character.model_dump_json(exclude={"revision"})
     revision = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return character.model_copy(update={"revision": revision})
+
+
+def _phrases(character: Character) -> Iterator[tuple[str, str]]:
+    """Every phrase, with the name of its field."""
+    for language, by_moment in character.phrases.items():
+        for kind, phrases in by_moment.items():
+            for i, phrase in enumerate(phrases):
+                yield f"phrases.{language}.{kind}.{i}", phrase.text

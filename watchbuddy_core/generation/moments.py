@@ -1,7 +1,6 @@
-"""What happens in a video that a companion without a model can notice.
+"""What happens in a video, as far as rules can notice.
 
-Every moment is found from what lies before it, so that a later window, which knows more,
-finds the earlier ones again just as they were.
+Each moment rests on what lies before its trigger, and on nothing else.
 """
 
 from __future__ import annotations
@@ -9,38 +8,45 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from watchbuddy_core.character import MomentKind
-from watchbuddy_core.protocols import Brief
-from watchbuddy_core.video import Cue, Scene, Sound
+from watchbuddy_core.generation.chance import share
+from watchbuddy_core.generation.quoting import Sentence, richness, sentences
+from watchbuddy_core.video import Chapter, Cue, Scene, Sound, Understanding
 
-BREATH = 0.15
-"""Seconds between what is reacted to and the reaction."""
+_OPENING_AFTER = 1.2
+_CHAPTER_AFTER = 1.0
+_SCENE_AFTER = 0.7
+_LOUD_AFTER = 0.7
+_MARK_AFTER = 1.0
+"""Seconds from what happens to the reaction."""
+_ONSET = 0.3
+"""Seconds after which a burst is heard for what it is."""
+_QUIET_LASTS = (2.2, 5.2)
+"""Seconds of quiet before it is worth a word: at least, and at most."""
+_STILL_LASTS = (16.0, 26.0)
+_STILL_AGAIN = 45.0
+_STILL_MOTION = 0.15
+_LEAST_CHANGE = 0.35
+_MUSIC_APART = 45.0
+"""Every line of a song has its sign: only the first is a moment."""
+_REPLAY_AFTER = 3.5
+"""Seconds from what is worth seeing again to asking for it: first it has to sink in."""
+_REPLAY_LOUDNESS = 14.0
+"""dB from which on a burst is worth seeing again."""
+_REPLAY_CRY = 0.78
+"""The weight from which on a cry is."""
+_REPLAY_LONGEST = 5.8
+_FAR = 99.0
+"""Seconds that nobody counts any more."""
 
-_BUCKET = 20.0
-_MOST_PER_BUCKET = 3
-"""Of what happens in so many seconds only the weightiest is taken up."""
-_APART = 2.5
-"""Two moments nearer than this, in seconds, are one: the weightier."""
-
-_SCENE_CHANGE = 0.45
-_SCENE_APART = 8.0
-_STILL_AFTER = 20.0
-_STILL_AGAIN = 40.0
-_STILL_MOTION = 0.1
-_QUIET_AFTER = 3.0
-_LULL_AFTER = 20.0
-_REPLAY_APART = 300.0
-_REPLAY_WEIGHT = 0.6
-_NOT_BEFORE = 10.0
-"""Nothing is worth a replay so early, in seconds."""
-_GOODBYE = 6.0
-"""The goodbye begins so many seconds before the end."""
-
-_LAUGHTER = re.compile(r"laugh|giggl|chuckl|snicker|哈哈|笑", re.IGNORECASE)
-_MUSIC = re.compile(r"♪|music|song|sing|melody|音乐|歌|曲", re.IGNORECASE)
-_QUESTION = re.compile(r"[?？]\s*[\"”’」』]?$")
-_EXCLAMATION = re.compile(r"[!！]\s*[\"”’」』]?$")
+_LAUGHTER = re.compile(r"laugh|giggl|chuckl|snicker|snort|哈哈|笑", re.IGNORECASE)
+_MUSIC = re.compile(r"♪|♫|music|song|sing|melody|theme|humm|音乐|歌|曲|旋律", re.IGNORECASE)
+_LAUGHED = re.compile(r"(?:哈){2,6}|(?:嘿){2,6}|\b(?:a?ha(?:ha)+|hehe(?:he)*)\b", re.IGNORECASE)
+_QUESTION = re.compile(r"[?？][\"'”’」』]*$|(?:吗|呢|(?<![那这多])么)[\"”」』]*$")
+_CRY = re.compile(r"[!！][\"'”’」』]*$")
+_NUMBER = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,192 +54,253 @@ class Moment:
     """Something that a line can be about. Times are media seconds."""
 
     kind: MomentKind
-    at: float
-    """When to react; not before `evidence`."""
+    trigger: float
+    """When to react."""
     evidence: float
-    """When it is over, or known."""
+    """When all that the reaction shows is over or known; never after the trigger."""
     weight: float
-    """0 to 1."""
-    cue: int | None = None
-    """The index of the cue that it rests on."""
-    text: str = ""
-    """What was said."""
+    """0 to 1: how much it matters."""
+    reason: str
+    """What happened, for people who read the script."""
+    cues: tuple[int, ...] = ()
+    said: str = ""
     speaker: str | None = None
     sound: str | None = None
     chapter: str | None = None
     seconds: float | None = None
-    """How long something took."""
-    span: tuple[float, float] | None = None
-    """The passage that is worth seeing again."""
-    weighty: bool = False
-    """Worth letting sink in."""
+    """A length: of the silence, of the scene before, of the calm before a burst."""
+    passage: tuple[float, float] | None = None
+    """What a replay shows again."""
 
 
-def moments(brief: Brief) -> list[Moment]:
-    """All moments from the start of the range to the window's end, in order of time."""
-    known = brief.understanding
-    start = brief.range_start
+def moments(known: Understanding, *, range_start: float) -> list[Moment]:
+    """Everything noticed from the start of the range to where the understanding ends."""
     found = [
-        *_scenes(known.scenes, start),
-        *_stills(known.scenes),
-        *_sounds(known.sounds, start),
-        *_cues(known.cues, start),
-        *(
-            Moment(MomentKind.CHAPTER, c.start + 0.8, c.start, 0.7, chapter=c.title)
-            for c in known.chapters
-            if c.start > start + 5
+        Moment(
+            MomentKind.OPENING,
+            range_start + _OPENING_AFTER,
+            range_start,
+            0.9,
+            "the beginning",
         ),
+        *_chapters(known.chapters, range_start),
+        *_scenes(known.scenes, range_start),
+        *_stills(known.scenes, range_start),
+        *_bursts(known.sounds, range_start),
+        *_hushes(known.sounds, range_start),
+        *_spoken(known, range_start),
+        *_marks(known.cues, range_start),
     ]
-    inside = [
-        moment
-        for moment in found
-        if start + 0.5 <= moment.at < min(known.end, brief.range_end - _GOODBYE)
-    ]
-    kept = _thinned(sorted(inside, key=lambda moment: (moment.at, moment.kind)), start)
-    opening = Moment(MomentKind.OPENING, start + 1.0, start, 0.9)
-    kept = [opening, *(moment for moment in kept if moment.at > opening.at + _APART)]
-    kept = sorted([*kept, *_lulls(kept, min(known.end, brief.range_end - 2 * _GOODBYE))], key=_time)
-    kept = sorted([*kept, *_replays(kept, start)], key=_time)
-    if brief.is_last and brief.range_end - start > 2 * _GOODBYE:
-        at = brief.range_end - _GOODBYE
-        kept.append(Moment(MomentKind.ENDING, at, at, 1.0))
-    return kept
+    return sorted(
+        (_rounded(moment) for moment in found if range_start < moment.trigger < known.end),
+        key=lambda moment: (moment.trigger, -moment.weight, moment.kind),
+    )
 
 
-def _time(moment: Moment) -> float:
-    return moment.at
+def _rounded(moment: Moment) -> Moment:
+    """Whole milliseconds, as actions have them: so no border is crossed by rounding."""
+    return replace(moment, trigger=round(moment.trigger, 3), evidence=round(moment.evidence, 3))
 
 
-def _scenes(scenes: Iterable[Scene], start: float) -> Iterator[Moment]:
-    before: Scene | None = None
-    last = start
-    for scene in scenes:
-        if (
-            before is not None
-            and scene.change >= _SCENE_CHANGE
-            and scene.start - last >= _SCENE_APART
-        ):
-            length = scene.start - max(before.start, start)
+def clock(seconds: float) -> str:
+    """A position as players show it: `1:05`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+# --- pictures --------------------------------------------------------------------------
+
+
+def _chapters(chapters: Iterable[Chapter], range_start: float) -> Iterator[Moment]:
+    for chapter in chapters:
+        if chapter.start > range_start + 2 and chapter.title.strip():
             yield Moment(
-                MomentKind.SCENE,
-                scene.start + 0.5,
-                scene.start,
-                0.2 + 0.3 * scene.change,
-                seconds=length if length >= 2 else None,
+                MomentKind.CHAPTER,
+                chapter.start + _CHAPTER_AFTER,
+                chapter.start,
+                0.86,
+                f"a chapter began at {clock(chapter.start)}",
+                chapter=chapter.title.strip(),
             )
-            last = scene.start
-        before = scene
 
 
-def _stills(scenes: Iterable[Scene]) -> Iterator[Moment]:
+def _scenes(scenes: Iterable[Scene], range_start: float) -> Iterator[Moment]:
+    for before, scene in pairwise(scenes):
+        length = scene.start - max(before.start, range_start)
+        if scene.change < _LEAST_CHANGE or length <= 0:
+            continue
+        # A cut after a long scene is an event; one in a flurry of cuts is none.
+        rarity = 0.4 + 0.6 * min(length, 12.0) / 12.0
+        yield Moment(
+            MomentKind.SCENE,
+            scene.start + _SCENE_AFTER,
+            scene.start,
+            0.2 + 0.55 * scene.change * rarity,
+            f"the picture changed at {clock(scene.start)}",
+            seconds=length if length >= 3 else None,
+        )
+
+
+def _stills(scenes: Iterable[Scene], range_start: float) -> Iterator[Moment]:
+    shortest, longest = _STILL_LASTS
     for scene in scenes:
         if scene.motion is None or scene.motion > _STILL_MOTION:
             continue
-        at = scene.start + _STILL_AFTER
+        start = max(scene.start, range_start)
+        at = start + shortest + (longest - shortest) * share("still", scene.start)
         while at < scene.end:
-            yield Moment(MomentKind.STILL, at, at, 0.35, seconds=at - scene.start)
+            yield Moment(
+                MomentKind.STILL,
+                at,
+                at,
+                0.45,
+                f"the picture has hardly moved since {clock(start)}",
+                seconds=at - start,
+            )
             at += _STILL_AGAIN
 
 
-def _sounds(sounds: Iterable[Sound], start: float) -> Iterator[Moment]:
+# --- sounds ----------------------------------------------------------------------------
+
+
+def _bursts(sounds: Iterable[Sound], range_start: float) -> Iterator[Moment]:
+    calm_since = range_start
     for sound in sounds:
-        length = sound.end - sound.start
-        if sound.kind == "loud":
-            over = sound.start + min(length, 3.0)
-            yield Moment(
-                MomentKind.LOUD,
-                over + BREATH,
-                over,
-                min(0.35 + sound.level / 60, 0.7),
-                seconds=length if 1 <= length <= 3 else None,
-                span=(sound.start - 1.0, over + 0.4),
-                weighty=sound.level > 15,
-            )
-        elif length >= _QUIET_AFTER and sound.start > start + 1:
-            heard = min(length, 4.0)
+        if sound.kind != "loud":
+            continue
+        calm = sound.start - calm_since
+        calm_since = sound.end
+        burst = Moment(
+            MomentKind.LOUD,
+            sound.start + _LOUD_AFTER,
+            sound.start + _ONSET,
+            min(0.45 + max(sound.level, 0.0) / 40, 0.92),
+            f"it got loud at {clock(sound.start)}",
+            seconds=calm if calm >= 4 else None,
+        )
+        yield burst
+        if sound.level >= _REPLAY_LOUDNESS:
+            over = sound.start + min(sound.end - sound.start, 2.5) + 0.5
+            first = max(sound.start - 1.5, range_start)
+            yield from _replay(burst, first, over)
+
+
+def _hushes(sounds: Iterable[Sound], range_start: float) -> Iterator[Moment]:
+    shortest, longest = _QUIET_LASTS
+    for sound in sounds:
+        if sound.kind == "loud" or sound.start < range_start + 2:
+            continue
+        patience = shortest + (longest - shortest) * share("quiet", sound.start)
+        heard = min(sound.end - sound.start, patience)
+        if heard >= shortest:
             yield Moment(
                 MomentKind.QUIET,
                 sound.start + heard,
                 sound.start + heard,
-                0.4 + min(length, 10.0) / 50,
+                0.5 + min(max(-sound.level, 0.0), 30.0) / 120,
+                f"it went quiet at {clock(sound.start)}",
                 seconds=heard,
-                weighty=length >= 4,
             )
 
 
-def _cues(cues: Iterable[Cue], start: float) -> Iterator[Moment]:
+def _marks(cues: Iterable[Cue], range_start: float) -> Iterator[Moment]:
+    last_music = range_start - _MUSIC_APART
     for index, cue in enumerate(cues):
-        if cue.start < start:
+        if cue.start < range_start:
             continue
-        at = cue.end + BREATH
-        for sound in cue.sounds:
-            yield Moment(_kind_of(sound), cue.start + 0.6, cue.start, 0.6, cue=index, sound=sound)
-        said = Moment(
-            MomentKind.SAYING,
-            at,
-            cue.end,
-            0.15 + min(len(cue.text), 60) / 200,
-            cue=index,
-            text=cue.text,
-            speaker=cue.speaker,
-        )
-        if _QUESTION.search(cue.text):
-            yield replace(said, kind=MomentKind.QUESTION, weight=0.55)
-        elif _EXCLAMATION.search(cue.text):
-            yield replace(
-                said,
-                kind=MomentKind.EXCLAMATION,
-                weight=0.6,
-                span=(cue.start - 0.3, cue.end + 0.2),
+        for mark in cue.sounds:
+            kind, weight = _kind_of(mark)
+            if kind is MomentKind.MUSIC:
+                if cue.start - last_music < _MUSIC_APART:
+                    continue
+                last_music = cue.start
+            # A sign that stands alone is heard when it comes; beside words, when they end.
+            evidence = cue.end if cue.text else min(cue.start + _MARK_AFTER, cue.end)
+            name = mark.strip("♪♫ #.。")
+            yield Moment(
+                kind,
+                evidence + 0.25,
+                evidence,
+                weight,
+                f"subtitles name a sound at {clock(cue.start)}",
+                cues=(index,) if cue.text else (),
+                sound=name if 0 < len(name) <= 24 else None,
+                speaker=cue.speaker,
             )
-        elif len(cue.text) >= 4:
-            yield said
 
 
-def _kind_of(sound: str) -> MomentKind:
-    if _LAUGHTER.search(sound):
-        return MomentKind.LAUGHTER
-    return MomentKind.MUSIC if _MUSIC.search(sound) else MomentKind.SOUND
+def _kind_of(mark: str) -> tuple[MomentKind, float]:
+    if _LAUGHTER.search(mark):
+        return MomentKind.LAUGHTER, 0.62
+    if _MUSIC.search(mark):
+        return MomentKind.MUSIC, 0.5
+    return MomentKind.SOUND, 0.58
 
 
-def _thinned(ordered: list[Moment], start: float) -> list[Moment]:
-    """The weightiest of every stretch of time, and of what comes at once."""
-    buckets: dict[int, list[Moment]] = {}
-    for moment in ordered:
-        buckets.setdefault(int((moment.at - start) // _BUCKET), []).append(moment)
-    kept: list[Moment] = []
-    for bucket in buckets.values():
-        taken: list[Moment] = []
-        for moment in sorted(bucket, key=lambda m: (-m.weight, m.at)):
-            if len(taken) == _MOST_PER_BUCKET:
-                break
-            if all(abs(moment.at - other.at) >= _APART for other in taken):
-                taken.append(moment)
-        kept += sorted(taken, key=_time)
-    return kept
+# --- words -----------------------------------------------------------------------------
 
 
-def _lulls(ordered: list[Moment], end: float) -> Iterator[Moment]:
-    """Where nothing has happened for a while, the time itself is the topic."""
-    for moment, following in zip(ordered, [*ordered[1:], None], strict=True):
-        at = moment.at + _LULL_AFTER
-        while at < (following.at if following is not None else end):
-            yield Moment(MomentKind.LULL, at, at, 0.3, seconds=at - moment.at)
-            at += _LULL_AFTER
-
-
-def _replays(ordered: list[Moment], start: float) -> Iterator[Moment]:
-    """Now and then a burst or a cry is worth a second look."""
-    last = start - _REPLAY_APART
-    for moment in ordered:
-        if moment.span is None or moment.weight < _REPLAY_WEIGHT:
+def _spoken(known: Understanding, range_start: float) -> Iterator[Moment]:
+    sung = {i for i, cue in enumerate(known.cues) if any("♪" in mark for mark in cue.sounds)}
+    for sentence in sentences(known.cues, until=known.end):
+        if sentence.start < range_start or sung.intersection(sentence.cues):
             continue
-        first, end = max(moment.span[0], start), moment.span[1]
-        if (
-            moment.at - last >= _REPLAY_APART
-            and first >= start + _NOT_BEFORE
-            and 1.5 <= end - first <= 6
-        ):
-            last = moment.at
-            at = end + 4.0
-            yield Moment(MomentKind.REPLAY, at, end, 0.75, seconds=end - first, span=(first, end))
+        moment = _of(sentence)
+        if moment is None:
+            continue
+        yield moment
+        if moment.kind is MomentKind.EXCLAMATION and moment.weight >= _REPLAY_CRY:
+            over = sentence.end + 0.2
+            first = max(sentence.start - 0.8, over - _REPLAY_LONGEST, range_start)
+            yield from _replay(moment, first, over)
+
+
+def _of(sentence: Sentence) -> Moment | None:
+    rich = richness(sentence.text)
+    laughed = _LAUGHED.search(sentence.text)
+    at = clock(sentence.end)
+    if laughed:
+        kind, weight, reason = MomentKind.LAUGHTER, 0.6, f"somebody laughed at {at}"
+    elif _QUESTION.search(sentence.text):
+        kind, weight = MomentKind.QUESTION, min(0.61 + 0.06 * rich, 0.86)
+        reason = f"a question ended at {at}"
+    elif _CRY.search(sentence.text):
+        insistent = 0.08 * (sentence.text.count("!") + sentence.text.count("！") > 1)
+        kind, weight = MomentKind.EXCLAMATION, min(0.58 + 0.07 * rich + insistent, 0.86)
+        reason = f"somebody cried out at {at}"
+    elif rich >= 2:
+        exact = 0.05 * bool(_NUMBER.search(sentence.text))
+        kind, weight = MomentKind.SAYING, min(0.32 + 0.075 * rich + exact, 0.78)
+        reason = f"something was said until {at}"
+    else:
+        return None
+    return Moment(
+        kind,
+        sentence.known_at,
+        sentence.end,
+        weight,
+        reason,
+        cues=sentence.cues,
+        said=sentence.text,
+        speaker=sentence.speaker,
+        sound=laughed.group() if laughed else None,
+    )
+
+
+def _replay(cause: Moment, first: float, over: float) -> Iterator[Moment]:
+    if over - first < 2.0:
+        return
+    at = over + _REPLAY_AFTER
+    yield Moment(
+        MomentKind.REPLAY,
+        at,
+        max(over, cause.evidence),
+        cause.weight - 0.04,  # what is to be seen again comes before seeing it again
+        f"{cause.reason}, worth seeing twice",
+        cues=cause.cues,
+        said=cause.said,
+        speaker=cause.speaker,
+        seconds=over - first,
+        passage=(first, over),
+    )

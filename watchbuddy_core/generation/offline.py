@@ -1,155 +1,258 @@
-"""The companion without a model.
-
-It knows nothing but what a file itself tells: subtitles, cuts, loudness, chapters and the
-time. It does not understand any of it, and does not pretend to: its lines are a
-character's phrases, filled with the word, the sound or the second that they are about.
-The same video, character and wish give the same script.
-"""
+"""The companion without a model."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 from watchbuddy_core.actions import (
+    Action,
     Draft,
+    Emotion,
     EndReaction,
     Expression,
     PauseVideo,
     ReplaySegment,
     Speak,
 )
-from watchbuddy_core.character import Character, MomentKind, Phrase
+from watchbuddy_core.character import Character, MomentKind
+from watchbuddy_core.generation.chance import share
+from watchbuddy_core.generation.composing import Composer, Line
 from watchbuddy_core.generation.moments import Moment, moments
-from watchbuddy_core.generation.phrasing import Phrasebook, Quotes, slots, with_affixes
-from watchbuddy_core.generation.wishes import Wish, read_wish
+from watchbuddy_core.generation.pacing import paced
+from watchbuddy_core.generation.wishes import Wish, is_true_of, read_wish
 from watchbuddy_core.protocols import Brief
+from watchbuddy_core.speech import spoken_seconds
 
-_PAUSE = 2.0
-"""Seconds for which the video stops, to let something sink in."""
-_PAUSES_APART = 120.0
-_LAST_ACTION = 1.2
+_LEAVES = 1.05
 """Seconds before the end of the range at which the companion takes its leave."""
+_GOODBYE = 6.5
+"""Seconds before the end from which on only the goodbye is said."""
+_SHORTEST = 12.0
+"""Seconds of a range that has room for a goodbye."""
+_WORTH_A_PAUSE = 0.62
+_SINKS_IN = 0.62
+"""The weight from which on a hush stops the video for a moment."""
+_SINKING = 2.0
+_STOPS_APART = 240.0
+
+_FACES = {
+    MomentKind.OPENING: (Emotion.EXPECTATION,),
+    MomentKind.SCENE: (Emotion.EXPECTATION, Emotion.SURPRISE, Emotion.NEUTRAL),
+    MomentKind.STILL: (Emotion.DRINK_TEA, Emotion.NEUTRAL),
+    MomentKind.LOUD: (Emotion.STUNNED, Emotion.SURPRISE, Emotion.WORRY),
+    MomentKind.QUIET: (Emotion.EXPECTATION, Emotion.WORRY),
+    MomentKind.QUESTION: (Emotion.CONFUSION, Emotion.EXPECTATION),
+    MomentKind.EXCLAMATION: (Emotion.SURPRISE, Emotion.EXCITEMENT),
+    MomentKind.SAYING: (Emotion.NEUTRAL, Emotion.DRINK_TEA, Emotion.EXPECTATION),
+    MomentKind.LAUGHTER: (Emotion.JOY,),
+    MomentKind.MUSIC: (Emotion.JOY, Emotion.DRINK_TEA),
+    MomentKind.SOUND: (Emotion.CONFUSION, Emotion.WORRY),
+    MomentKind.CHAPTER: (Emotion.EXPECTATION,),
+    MomentKind.LULL: (Emotion.DRINK_TEA,),
+    MomentKind.REPLAY: (Emotion.EXCITEMENT,),
+    MomentKind.ENDING: (Emotion.JOY,),
+}
+"""The faces for moments that are met without a word."""
 
 _CANNOT_FOLLOW = {
-    "zh": "离线的伙伴只会照着句首、句尾和语言的要求来；这一部分它还做不到：“{rest}”。",
+    "zh": ("离线时我只会照着写好的台词说话，这些还做不到：{requests}。", "、"),
     "en": (
-        "Without a model the companion follows wishes about how lines begin and end, and "
-        "about the language. It cannot follow this: “{rest}”."
+        "Without a language model I can only use prepared lines, so I cannot do this: {requests}.",
+        ", ",
     ),
 }
+"""By language: a sentence, and what stands between the viewer's requests."""
+_LONGEST_REQUEST = 80
+_MOST_REQUESTS = 3
 
 
 class OfflineGenerator:
-    """An ActionGenerator of rules. Needs no key, no network and no model."""
+    """An ActionGenerator of rules: needs no key, no network and no model.
+
+    It knows nothing but cues, cuts, loudness, chapters and time, understands none of them,
+    and does not pretend to. Its lines are a character's phrases, filled with the word, the
+    sound or the second that they are about. The same video, character and wish give the
+    same script, however the range is cut into windows.
+    """
 
     async def generate(self, brief: Brief) -> AsyncIterator[Draft]:
-        """Yield the drafts of one window, in order of time."""
-        for draft in _drafts(brief):
+        """Yield the drafts of one window, by time. Never fails.
+
+        Takes some 50 ms for each twenty minutes from the start of the range to the window's
+        end, so it is done in a thread: a long film would hold up everybody else.
+        """
+        for draft in await asyncio.to_thread(lambda: tuple(_drafts(brief))):
             yield draft
 
     def notes(self, wish: str, character: Character) -> tuple[str, ...]:
-        """What of the viewer's wish rules cannot follow, in the viewer's language."""
+        """What of the viewer's wish it cannot follow: at most one sentence, for the viewer."""
         read = read_wish(wish)
-        if not read.unfulfilled:
+        about = " ".join((*character.description.values(), character.persona))
+        requests = [request for request in read.unfulfilled if not is_true_of(request, about)]
+        if read.language and read.language not in character.languages:
+            requests.append(read.language_request)
+        if not requests:
             return ()
-        language = read.language or character.languages[0]
-        sentence = _CANNOT_FOLLOW.get(language, _CANNOT_FOLLOW["en"])
-        return (sentence.format(rest=read.unfulfilled[:100]),)
+        language = read.written_in or character.languages[0]
+        sentence, separator = _CANNOT_FOLLOW.get(language, _CANNOT_FOLLOW["en"])
+        told = [f"“{_bounded(request)}”" for request in requests[:_MOST_REQUESTS]]
+        return (sentence.format(requests=separator.join(told)),)
+
+
+def _bounded(request: str) -> str:
+    if len(request) <= _LONGEST_REQUEST:
+        return request
+    return f"{request[:_LONGEST_REQUEST].rstrip()}…"
 
 
 def _drafts(brief: Brief) -> Iterator[Draft]:
     wish = read_wish(brief.wish)
-    language = _language(brief, wish)
-    book = Phrasebook(brief.character, language, seed=brief.title)
-    quotes = Quotes()
-    spoken = {line.text for line in brief.last_lines}
-    last_pause = brief.range_start - _PAUSES_APART
-    for moment in moments(brief):
-        # Also for earlier windows: which phrases and long quotes are used up follows from it.
-        filled = slots(moment, brief, language, quotes)
-        chosen = book.choose(moment.kind, filled)
-        sinks_in = moment.weighty and moment.at - last_pause >= _PAUSES_APART
-        if sinks_in:
-            last_pause = moment.at
-        if chosen is None or not brief.window.start <= moment.at < brief.window.end:
-            continue
-        phrase, line = chosen
-        text = with_affixes(line, wish)
-        if text in spoken:
-            continue
-        yield from _reaction(moment, phrase, text)
-        if sinks_in and moment.kind is MomentKind.QUIET:
-            yield _draft(
-                moment,
-                PauseVideo(
-                    trigger_timestamp=moment.at,
-                    duration_seconds=_PAUSE,
-                    comment="Lets the silence sink in.",
-                ),
-                0.7,
-            )
-    if brief.is_last:
-        end = brief.range_end - _LAST_ACTION
-        if end >= brief.window.start:
-            yield Draft(
-                action=EndReaction(trigger_timestamp=end, comment="The end."),
-                evidence_until=brief.range_start,
-                importance=1.0,
-            )
-
-
-def _reaction(moment: Moment, phrase: Phrase, text: str) -> Iterator[Draft]:
-    """A face, the line, and what the line is about to do."""
-    comment = _comment(moment)
-    if phrase.emotion is not None:
-        yield _draft(
-            moment,
-            Expression(trigger_timestamp=moment.at, emotion=phrase.emotion, comment=comment),
-            0.9,
-        )
-    yield _draft(
-        moment,
-        Speak(
-            trigger_timestamp=moment.at,
-            text=text,
-            pause_video=phrase.pause or moment.kind is MomentKind.REPLAY,
-            comment=comment,
+    composer = Composer(
+        brief.character,
+        _language(brief, wish),
+        title=brief.title,
+        wish=wish,
+        range_start=brief.range_start,
+    )
+    seed = f"{brief.title}/{brief.character.id}"
+    has_goodbye = brief.range_end - brief.range_start >= _SHORTEST
+    last_stop = brief.range_start - _STOPS_APART
+    for reaction in paced(
+        moments(brief.understanding, range_start=brief.range_start),
+        start=brief.range_start,
+        end=min(
+            brief.understanding.end,
+            brief.window.end,
+            brief.range_end - (_GOODBYE if has_goodbye else _LEAVES),
         ),
-        1.0,
-    )
-    if moment.kind is MomentKind.REPLAY and moment.span is not None:
-        first, last = moment.span
-        yield _draft(
-            moment,
-            ReplaySegment(
-                trigger_timestamp=moment.at,
-                start_timestamp=first,
-                end_timestamp=last,
-                comment="Worth seeing twice.",
-            ),
-            0.98,
+        seed=seed,
+    ):
+        moment = reaction.moment
+        is_here = moment.trigger >= brief.window.start
+        if not reaction.in_words:
+            if is_here:
+                yield _face(moment, seed)
+            continue
+        # Lines of earlier windows are composed again: what is used up follows from them.
+        line = composer.line(moment, but_not=_last_lines(brief) if is_here else ())
+        stops = (
+            moment.kind is MomentKind.QUIET
+            and moment.weight >= _SINKS_IN
+            and moment.trigger - last_stop >= _STOPS_APART
         )
+        if stops:
+            last_stop = moment.trigger
+        if is_here:
+            yield from _reaction(moment, line, seed)
+            if stops:
+                yield _stop(moment)
+    if brief.is_last:
+        yield from _leave(brief, composer if has_goodbye else None)
 
 
-def _draft(
-    moment: Moment, action: Speak | Expression | PauseVideo | ReplaySegment, share: float
-) -> Draft:
-    return Draft(
-        action=action,
-        evidence_until=moment.evidence,
-        importance=round(moment.weight * share, 3),
-        cues=() if moment.cue is None else (moment.cue,),
-    )
-
-
-def _comment(moment: Moment) -> str:
-    return f"{moment.kind.value} at {moment.evidence:.1f} s"
+def _last_lines(brief: Brief) -> frozenset[str]:
+    return frozenset(line.text for line in brief.last_lines)
 
 
 def _language(brief: Brief, wish: Wish) -> str:
-    """What the viewer asks for, else what is spoken in the video, else the character's own."""
+    """The one asked for, else the viewer's, else the video's, else the character's own."""
     spoken = brief.character.languages
-    for language in (wish.language, brief.understanding.language):
+    for language in (wish.language, wish.written_in, brief.understanding.language):
         if language in spoken:
             return language
     return spoken[0]
+
+
+# --- drafts ----------------------------------------------------------------------------
+
+
+def _reaction(moment: Moment, line: Line | None, seed: str) -> Iterator[Draft]:
+    """The line with its face and, for a replay, the replay."""
+    if line is None:
+        yield _face(moment, seed)
+        return
+    pauses = line.phrase.pause and moment.weight >= _WORTH_A_PAUSE
+    yield _draft(
+        moment,
+        Speak(
+            trigger_timestamp=moment.trigger,
+            comment=moment.reason,
+            text=line.text,
+            pause_video=pauses,
+        ),
+    )
+    if line.phrase.emotion is not None:
+        yield _draft(
+            moment,
+            Expression(
+                trigger_timestamp=moment.trigger,
+                comment=moment.reason,
+                emotion=line.phrase.emotion,
+            ),
+            less=0.05,
+        )
+    if moment.passage is not None:
+        first, over = moment.passage
+        yield _draft(
+            moment,
+            ReplaySegment(
+                trigger_timestamp=moment.trigger,
+                comment=moment.reason,
+                start_timestamp=first,
+                end_timestamp=over,
+            ),
+            less=0.01,
+        )
+
+
+def _face(moment: Moment, seed: str) -> Draft:
+    faces = _FACES[moment.kind]
+    emotion = faces[int(share(seed, "face", moment.trigger) * len(faces))]
+    return _draft(
+        moment,
+        Expression(trigger_timestamp=moment.trigger, comment=moment.reason, emotion=emotion),
+        less=0.15,
+    )
+
+
+def _stop(moment: Moment) -> Draft:
+    return _draft(
+        moment,
+        PauseVideo(
+            trigger_timestamp=moment.trigger,
+            comment=f"{moment.reason}: a moment to let it sink in",
+            duration_seconds=_SINKING,
+        ),
+        less=0.02,
+    )
+
+
+def _leave(brief: Brief, composer: Composer | None) -> Iterator[Draft]:
+    """The goodbye, where there is room for one, and the leave itself."""
+    leaves_at = brief.range_end - _LEAVES
+    if leaves_at < brief.window.start:
+        return
+    farewell = Moment(
+        MomentKind.ENDING, brief.range_end - _GOODBYE, brief.range_start, 0.95, "the end is near"
+    )
+    line = composer.line(farewell, but_not=_last_lines(brief)) if composer else None
+    if line is not None:
+        needed = spoken_seconds(line.text) + 0.5
+        at = max(leaves_at - needed, brief.window.start, brief.range_end - 2 * _GOODBYE)
+        yield from _reaction(replace(farewell, trigger=at), line, brief.title)
+    yield Draft(
+        action=EndReaction(trigger_timestamp=leaves_at, comment="the end of what is watched"),
+        evidence_until=brief.range_start,
+        importance=1.0,
+    )
+
+
+def _draft(moment: Moment, action: Action, *, less: float = 0.0) -> Draft:
+    return Draft(
+        action=action,
+        evidence_until=moment.evidence,
+        importance=round(max(moment.weight - less, 0.0), 3),
+        cues=moment.cues,
+    )
