@@ -593,7 +593,7 @@ def test_r2_a_slow_reporter_loses_nothing_but_a_crowd_of_lines(watch: Watch) -> 
     assert viewer.seeks(2.0, after=10.0) == "a", "what was crowded out comes in the next pass"
 
 
-def test_r2_what_was_crowded_out_is_told(make: Callable[..., Any]) -> None:
+def test_r2_what_was_crowded_out_is_told() -> None:
     timeline = Timeline()
     timeline.add([line("a", 2.0), line("b", 5.0), line("c", 9.0)])
     timeline.receive(TimestampUpdate(0.0), now=0.0)
@@ -659,7 +659,6 @@ def test_r9_order_is_by_trigger_then_insertion(watch: Watch) -> None:
 
 
 def test_r12_what_lies_outside_the_range_is_never_due(watch: Watch) -> None:
-    viewer = watch(line("a", 9.9), line("b", 10.0), line("c", 20.0), line("d", 20.1))
     viewer = watch(
         line("a", 9.9), line("b", 10.0), line("c", 20.0), line("d", 20.1), start=10.0, end=20.0
     )
