@@ -64,6 +64,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import isfinite
+from typing import TypedDict, Unpack
 
 from watchbuddy_core.actions import (
     MAX_SECONDS,
@@ -108,6 +109,20 @@ def _microseconds(value: object, *, most: float = MAX_SECONDS) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         return round(min(max(value, 0), most) * SECOND)
     raise InvalidPosition(value)
+
+
+class TimelineOptions(TypedDict, total=False):
+    """The keyword arguments of `Timeline`."""
+
+    start: float
+    end: float | None
+    max_lateness: float
+    back_tolerance: float
+    landing_tolerance: float
+    landing_lookback: float
+    hold_seconds: float
+    stale_seconds: float
+    rearm_on_user_seek: bool
 
 
 class Timeline:
@@ -303,36 +318,14 @@ class Timeline:
 
     @classmethod
     def restore(
-        cls,
-        state: TimelineState,
-        actions: Iterable[Action],
-        *,
-        start: float = 0.0,
-        end: float | None = None,
-        max_lateness: float = 5.0,
-        back_tolerance: float = 1.0,
-        landing_tolerance: float = 1.0,
-        landing_lookback: float = 0.25,
-        hold_seconds: float = 5.0,
-        stale_seconds: float = 2.0,
-        rearm_on_user_seek: bool = True,
+        cls, state: TimelineState, actions: Iterable[Action], **options: Unpack[TimelineOptions]
     ) -> Timeline:
-        """A Timeline that goes on where `snapshot` was taken, with the same arguments.
+        """A Timeline that goes on where `snapshot` was taken, with the same options.
 
         It sends nothing by itself before the next event. `now` may come from another
         clock: waits that lie in that clock's future begin anew.
         """
-        timeline = cls(
-            start=start,
-            end=end,
-            max_lateness=max_lateness,
-            back_tolerance=back_tolerance,
-            landing_tolerance=landing_tolerance,
-            landing_lookback=landing_lookback,
-            hold_seconds=hold_seconds,
-            stale_seconds=stale_seconds,
-            rearm_on_user_seek=rearm_on_user_seek,
-        )
+        timeline = cls(**options)
         for action in actions:
             if action.id not in timeline._script:
                 timeline._store(action, once=False)
