@@ -4,8 +4,9 @@ For the demo, for tests, and for trying a plugin without looking for a film:
 
     make_clip(path, [Shot(4.0, Picture.DAWN, Tone.CALM), Shot(3.0, Picture.NIGHT)])
 
-Every shot begins with a cut. What is made is H.264 and AAC in an mp4 (or Matroska, by the
-ending of the name), the same for the same arguments. Needs the extra `media`.
+Every shot begins with a cut, and with a keyframe. What is made is H.264 and AAC in an mp4
+(or Matroska, by the ending of the name), the same for the same arguments. Needs the extra
+`media`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _SAMPLE_RATE = 44_100
 _MILLISECOND = Fraction(1, 1000)
 _DRAWN = 240
-"""Pictures are drawn so many pixels wide, and scaled: they are soft anyway."""
+"""Pictures are drawn at most so many pixels wide, and scaled: they are soft anyway."""
 _ASS_HEADER = (
     "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n"
     "Format: Name, Fontname, Fontsize\nStyle: Default,Arial,16\n\n"
@@ -122,7 +123,8 @@ def make_clip(
         picture = out.add_stream("libx264", rate=frame_rate)
         picture.width, picture.height = size
         picture.pix_fmt = "yuv420p"
-        picture.options = {"preset": "veryfast", "crf": "26", "g": str(5 * frame_rate)}
+        keyframes = {"g": str(5 * frame_rate), "forced-idr": "1"}
+        picture.options = {"preset": "veryfast", "crf": "26", **keyframes}
         sound = out.add_stream("aac", rate=_SAMPLE_RATE, layout="mono")
         text: Any = None
         if subtitles:
@@ -131,10 +133,12 @@ def make_clip(
         if chapters:
             out.set_chapters([_chapter(number, chapter) for number, chapter in enumerate(chapters)])
         out.start_encoding()
-        for index, pixels in enumerate(_pictures(shots, size, frame_rate)):
+        for index, (is_cut, pixels) in enumerate(_pictures(shots, size, frame_rate)):
             drawn = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame = drawn.reformat(*size, format="yuv420p", interpolation="BICUBIC")
             frame.pts, frame.time_base = index, Fraction(1, frame_rate)
+            if is_cut:  # the encoder may overlook one between two pictures that are alike
+                frame.pict_type = av.video.frame.PictureType.I
             out.mux(picture.encode(frame))
         out.mux(picture.encode())
         for at, samples in _sounds(shots):
@@ -179,14 +183,20 @@ def _write_cue(out: OutputContainer, stream: Any, cue: Cue) -> None:
 
 def _pictures(
     shots: Sequence[Shot], size: tuple[int, int], frame_rate: int
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[tuple[bool, NDArray[np.uint8]]]:
+    """(whether a shot begins with it, picture) of one frame after the other."""
     width, height = size
-    drawn = (_DRAWN, _DRAWN * height // width)
+    across = min(_DRAWN, width)
+    drawn = (across, across * height // width)
     for shot in shots:
         count = round(shot.seconds * frame_rate)
+        if shot.picture is Picture.STILL:
+            still = _landscape(shot.picture, drawn, 0.0, 0.0)
+            yield from ((i == 0, still) for i in range(count))
+            continue
         for i in range(count):
-            done = 0.0 if shot.picture is Picture.STILL else i / max(count, 1)
-            yield _landscape(shot.picture, drawn, done, done * shot.seconds)
+            done = i / count
+            yield i == 0, _landscape(shot.picture, drawn, done, done * shot.seconds)
 
 
 def _landscape(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
@@ -29,11 +30,34 @@ CHAPTERS = (
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `film.mp4`, `film.mkv`, `mute.mp4` and `long.mp4`."""
+    """A folder with `film` in several containers, `mute.mp4`, `calm.mp4` and `long.mp4`."""
     folder = tmp_path_factory.mktemp("library")
     size = (160, 90)
     for name in ("film.mp4", "film.mkv"):
         make_clip(folder / name, SHOTS, size=size, subtitles=CUES, chapters=CHAPTERS)
     make_clip(folder / "mute.mp4", [Shot(3.0, Picture.DAY, Tone.SILENCE)], size=size)
+    make_clip(
+        folder / "calm.mp4",
+        [Shot(12.0, Picture.STILL), Shot(6.0, Picture.DAY, Tone.SILENCE), Shot(4.0, Picture.DAY)],
+        size=size,
+    )
+    for name in ("film.ts", "film.flv"):
+        _repack(folder / "film.mp4", folder / name)
     make_clip(folder / "long.mp4", [Shot(300.0, Picture.STILL)], size=(64, 36), frame_rate=2)
     return folder
+
+
+def _repack(source: Path, target: Path) -> None:
+    """The same pictures and sound in another container, a minute later on its own clock."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as out:
+        streams = {
+            stream: out.add_stream_from_template(stream)
+            for stream in (given.streams.video[0], given.streams.audio[0])
+        }
+        for packet in given.demux(list(streams)):
+            if packet.dts is None or packet.pts is None:
+                continue
+            later = int(60 / packet.time_base)
+            packet.pts, packet.dts = packet.pts + later, packet.dts + later
+            packet.stream = streams[packet.stream]
+            out.mux(packet)

@@ -27,6 +27,8 @@ def shelf(tmp_path: Path) -> Path:
     (shelf / "films").mkdir(parents=True)
     (shelf / "films" / "a film.mp4").write_bytes(b"pictures")
     (shelf / "films" / "100%.mp4").write_bytes(b"per cent")
+    (shelf / "Part 1: 电影\u3000一.mp4").write_bytes(b"a name with everything")
+    (shelf / "~draft.mp4").write_bytes(b"a draft")
     (tmp_path / "secret.mp4").write_bytes(b"secret")
     (tmp_path / "shelf-too").mkdir()
     (tmp_path / "shelf-too" / "secret.mp4").write_bytes(b"secret")
@@ -36,7 +38,16 @@ def shelf(tmp_path: Path) -> Path:
     return shelf
 
 
-@pytest.mark.parametrize("path", ["films/a film.mp4", "films/100%.mp4", "./films/a film.mp4"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "films/a film.mp4",
+        "films/100%.mp4",
+        "./films/a film.mp4",
+        "Part 1: 电影\u3000一.mp4",
+        "~draft.mp4",
+    ],
+)
 def test_a_path_is_taken_as_it_is_written(shelf: Path, path: str) -> None:
     assert opened([shelf], f"library:{path}").path == shelf / path
 
@@ -185,6 +196,10 @@ def test_allowed_hosts_pass(url: str) -> None:
         ("https://yоutube.com/", None),
         ("https://" + "a" * 300 + ".com/", None),
         ("https://<b>.com/", None),
+        ("https://evil.org%2f.youtube.com/", None),
+        ("https://evil.org%00.youtube.com/", None),
+        ("https://evil.org;.youtube.com/", None),
+        ("https://evil.org。.youtube.com/", None),
         ("Library:a.mp4", None),
         ("", None),
     ],
@@ -214,3 +229,5 @@ def test_the_best_match_opens_and_a_link_that_nothing_opens_names_the_extra() ->
         choose_source("https://youtu.be/1", [LocalSource()])
     with pytest.raises(VideoUnavailable, match="opens this address"):
         choose_source("memory:a", [])
+    with pytest.raises(VideoUnavailable, match="opens this address"):
+        choose_source("library://[", [])

@@ -45,6 +45,38 @@ def test_western_text_in_an_old_encoding_is_read(tmp_path: Path) -> None:
     assert cue.text.startswith("Où est le café")
 
 
+def test_english_and_chinese_together_in_a_chinese_encoding_are_read(tmp_path: Path) -> None:
+    both = "1\n00:00:01,000 --> 00:00:02,000\nI have been waiting here for a long time.\n我等你\n"
+    (cue,) = read(tmp_path, "a.srt", both.encode("gb18030"))
+    assert cue.text == "I have been waiting here for a long time. 我等你"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_two_bytes_a_letter_need_no_mark(tmp_path: Path, encoding: str) -> None:
+    content = "1\n00:00:01,000 --> 00:00:02,000\nHello\n".encode(encoding)
+    (cue,) = read(tmp_path, "a.srt", content)
+    assert cue.text == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "sounds"),
+    [
+        ("We are (almost) there.", "We are (almost) there.", ()),
+        ("(sighs) We are there.", "We are there.", ("sighs",)),
+        ("We are there. (cheering)", "We are there.", ("cheering",)),
+        ("(door opens\nand closes)", "", ("door opens and closes",)),
+        ("We're #1!", "We're #1!", ()),
+        ("# la la la #", "la la la", ("♪",)),
+        ("（笑声）【音乐】你好", "你好", ("音乐", "笑声")),
+    ],
+)
+def test_brackets_name_sounds_only_where_they_stand_apart(
+    tmp_path: Path, line: str, text: str, sounds: tuple[str, ...]
+) -> None:
+    (cue,) = read(tmp_path, "a.srt", f"1\n00:00:01,000 --> 00:00:02,000\n{line}\n")
+    assert (cue.text, cue.sounds) == (text, sounds)
+
+
 def test_what_is_heard_is_told_from_what_is_said_and_by_whom(tmp_path: Path) -> None:
     cues = read(
         tmp_path,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -85,6 +87,53 @@ def test_window_by_window_it_is_the_same_and_nothing_later_is_known(library: Pat
     assert {sound.kind for sound in both.sounds} == {sound.kind for sound in whole.sounds}
 
 
+@pytest.mark.parametrize("name", ["film.ts", "film.flv"])
+def test_a_file_whose_clock_does_not_begin_at_zero_is_understood_alike(
+    library: Path, name: str
+) -> None:
+    """Sound begins a little before the pictures here, and neither at zero."""
+    assert surveyed(library / name).duration == pytest.approx(20.0, abs=0.15)
+    known = understood(library / name, (0.0, 12.5), (12.5, 20.0))
+    assert [round(scene.start) for scene in known.scenes] == [0, 4, 7, 11, 14]
+    assert known.scenes[0].change == 1.0
+    assert known.scenes[0].motion is None
+    (silence,) = [sound for sound in known.sounds if sound.kind == "silence"]
+    assert silence.start == pytest.approx(11.0, abs=0.2)
+    assert silence.end == pytest.approx(14.0, abs=0.2)
+
+
+@pytest.mark.parametrize("border", [4.9, 5.0, 5.1, 10.0])
+def test_a_scene_that_goes_on_across_a_border_is_one(library: Path, border: float) -> None:
+    """The grid moves borders to keyframes, so a keyframe at the border is the usual case."""
+    assert {5.0, 10.0, 12.0} <= set(surveyed(library / "calm.mp4").keyframes)
+    known = understood(library / "calm.mp4", (0.0, border), (border, 22.0))
+    assert [(scene.start, scene.end) for scene in known.scenes] == [(0.0, 12.0), (12.0, 22.0)]
+    assert known.scenes[0].motion == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_cut_at_a_border_is_a_cut(library: Path) -> None:
+    known = understood(library / "calm.mp4", (0.0, 12.0), (12.0, 22.0))
+    assert [scene.start for scene in known.scenes] == [0.0, 12.0]
+    assert known.scenes[1].change > 0.3
+
+
+@pytest.mark.parametrize("borders", [(13.0,), (12.9, 17.5), (14.0, 15.0, 16.0)])
+def test_a_silence_that_goes_on_across_borders_is_one(
+    library: Path, borders: tuple[float, ...]
+) -> None:
+    windows = list(pairwise([0.0, *borders, 22.0]))
+    (silence,) = understood(library / "calm.mp4", *windows).sounds
+    assert silence.kind == "silence"
+    assert silence.start == pytest.approx(12.0, abs=0.2)
+    assert silence.end == pytest.approx(18.0, abs=0.2)
+
+
+def test_what_was_heard_before_the_range_is_not_in_it(library: Path) -> None:
+    known = understood(library / "calm.mp4", (14.0, 22.0))
+    assert all(14.0 <= sound.start < sound.end <= 22.0 for sound in known.sounds)
+    assert known.sounds[0].start == 14.0
+
+
 def test_a_range_in_the_middle_keeps_the_times_of_the_whole_video(library: Path) -> None:
     known = understood(library / "film.mp4", (9.5, 20.0))
     assert known.start == 9.5
@@ -102,6 +151,21 @@ def test_a_sidecar_goes_before_what_is_embedded(library: Path, tmp_path: Path) -
     (tmp_path / "film.srt").write_text("1\n00:00:01,000 --> 00:00:02,500\nFrom the file\n")
     (cue,) = surveyed(tmp_path / "film.mp4").cues
     assert cue.text == "From the file"
+
+
+def test_a_language_in_the_name_counts_where_the_text_tells_none(
+    library: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "film.mp4").write_bytes((library / "film.mp4").read_bytes())
+    (tmp_path / "film.zh-Hans.srt").write_text("1\n00:00:01,000 --> 00:00:02,500\n好\n")
+    assert surveyed(tmp_path / "film.mp4").language == "zh"
+
+
+def test_progress_is_told_in_the_thread_of_the_caller(library: Path) -> None:
+    told_in: list[int] = []
+    video = video_at(library / "mute.mp4")
+    asyncio.run(survey(video, lambda *_: told_in.append(threading.get_ident())))
+    assert set(told_in) == {threading.get_ident()}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +208,26 @@ def test_damage_in_the_middle_does_not_end_it(library: Path, tmp_path: Path) -> 
     assert known.end == 20.0
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts", "film.flv"])
+def test_whatever_is_damaged_it_is_understood_or_said_to_be_unreadable(
+    library: Path, tmp_path: Path, name: str, seed: int
+) -> None:
+    chance = random.Random(seed)
+    content = bytearray((library / name).read_bytes())
+    for _ in range(chance.randint(1, 20)):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    at = chance.randrange(len(content))
+    content[at : at + 5000] = chance.choice([b"", bytes(5000)])
+    (tmp_path / name).write_bytes(content)
+    try:
+        known = understood(tmp_path / name, (0.0, 20.0))
+    except VideoUnreadable as refused:
+        assert str(tmp_path) not in str(refused)  # noqa: PT017 - either outcome is right
+    else:
+        assert known.end == 20.0
+
+
 # --- cancelling ------------------------------------------------------------------------------
 
 
@@ -169,6 +253,27 @@ def test_cancelling_stops_the_thread_before_it_returns() -> None:
         assert ended.is_set()
 
     asyncio.run(scenario())
+
+
+def test_what_waits_for_a_free_thread_is_cancelled_at_once() -> None:
+    release = threading.Event()
+    begun: list[str] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        busy = loop.run_in_executor(None, release.wait)
+        waiting = asyncio.create_task(in_thread(lambda stop: begun.append("work")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not busy.done()
+        release.set()
+        await busy
+
+    asyncio.run(scenario())
+    assert begun == []
 
 
 @pytest.mark.parametrize("after", [0.0, 0.02])
@@ -245,3 +350,10 @@ def test_a_border_moves_to_the_keyframe_that_breaks_the_rhythm() -> None:
 def test_without_keyframes_the_borders_are_the_nominal_ones() -> None:
     windows = grid(Overview(duration=300.0, streams=()), 0.0, 300.0)
     assert [window.end for window in windows] == [45.0, 165.0, 300.0]
+
+
+def test_among_many_cuts_the_border_does_not_take_a_keyframe_of_the_steady_pace() -> None:
+    """A keyframe that comes as late as any does not tell of a cut; the one at 52 s does."""
+    keyframes = (0.0, 3.0, 6.0, 16.0, 26.0, 36.0, 46.0, 52.0, 62.0, 64.0, 74.0, 84.0)
+    first, *_ = grid(Overview(duration=200.0, streams=(), keyframes=keyframes), 0.0, 200.0)
+    assert first.end == 52.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from watchbuddy_core.errors import VideoUnavailable
 from watchbuddy_core.protocols import Match, VideoSource
@@ -21,7 +20,7 @@ def choose_source(url: str, sources: Iterable[VideoSource]) -> VideoSource:
         default=(Match.NO, None),
     )
     if source is None or best is Match.NO:
-        if urlsplit(url).scheme in ("http", "https"):
+        if url.lower().startswith(("http://", "https://")):
             raise VideoUnavailable(
                 "Nothing that is installed here opens links. It needs an extra: "
                 "pip install 'watchbuddy[youtube]'."

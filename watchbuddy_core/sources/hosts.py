@@ -15,7 +15,7 @@ LIBRARY = "library:"
 """How the address of a file in one of the server's folders begins."""
 
 _NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
-_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+_PLAIN_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def check_url(url: str, allowed: Collection[str]) -> None:
@@ -42,12 +42,9 @@ def check_url(url: str, allowed: Collection[str]) -> None:
         raise UnsupportedVideoSource from None
     if parts.scheme not in ("http", "https") or not host:
         raise UnsupportedVideoSource
+    if not _PLAIN_HOST.fullmatch(host):
+        raise UnsupportedVideoSource  # what is no plain name is not repeated to anybody
     if parts.username is not None or not any(
         host == name or host.endswith(f".{name}") for name in allowed
     ):
-        raise UnsupportedVideoSource(_shown(host))
-
-
-def _shown(host: str) -> str | None:
-    """The host as a message may repeat it: a plain name or nothing."""
-    return host.removeprefix("www.") if _HOST.fullmatch(host) else None
+        raise UnsupportedVideoSource(host.removeprefix("www."))

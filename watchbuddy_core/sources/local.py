@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,7 @@ SUBTITLE_ENDINGS = (".srt", ".vtt")
 _IDENTITY_BYTES = 1024 * 1024
 """So much of a file's head and tail tells it from others."""
 _LONGEST_PATH = 1024
+_NEVER_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def library_url(path: Path) -> tuple[Path, str]:
@@ -48,8 +50,8 @@ class LocalSource:
 
     def _open(self, relative: str) -> Video:
         path = self._find(relative)
-        subtitles = tuple(file for file in _subtitles_beside(path) if self._holds(file.path))
         try:
+            subtitles = tuple(file for file in _subtitles_beside(path) if self._holds(file.path))
             content_id = _content_id(path, [file.path for file in subtitles])
         except OSError as exc:
             raise VideoUnavailable("The file in the library cannot be read.") from exc
@@ -80,10 +82,8 @@ def _is_plain(relative: str) -> bool:
     return (
         bool(parts)
         and len(relative) <= _LONGEST_PATH
-        and relative.isprintable()
-        and not relative.startswith(("/", "~"))
-        and "\\" not in relative
-        and ":" not in parts[0]
+        and not _NEVER_IN_A_PATH.search(relative)
+        and not relative.startswith("/")
         and ".." not in parts
     )
 
@@ -104,14 +104,13 @@ def _subtitles_beside(video: Path) -> tuple[SubtitleFile, ...]:
 
 
 def _content_id(video: Path, subtitles: Sequence[Path]) -> str:
-    """The same for the same content: size, head and tail of the file, and its subtitles."""
+    """The same for the same content: size, head and tail of the file and of its subtitles."""
     digest = hashlib.sha256()
-    size = video.stat().st_size
-    digest.update(size.to_bytes(8, "big"))
-    with video.open("rb") as file:
-        digest.update(file.read(_IDENTITY_BYTES))
-        file.seek(max(0, size - _IDENTITY_BYTES))
-        digest.update(file.read(_IDENTITY_BYTES))
-    for path in subtitles:
-        digest.update(path.read_bytes())
+    for path in (video, *subtitles):
+        size = path.stat().st_size
+        digest.update(size.to_bytes(8, "big"))
+        with path.open("rb") as file:
+            digest.update(file.read(_IDENTITY_BYTES))
+            file.seek(max(0, size - _IDENTITY_BYTES))
+            digest.update(file.read(_IDENTITY_BYTES))
     return f"file-{digest.hexdigest()[:32]}"

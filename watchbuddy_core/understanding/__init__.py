@@ -9,13 +9,14 @@ Blocking work is done in threads. Cancelling ends it within a second, and leaves
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from contextlib import suppress
 from functools import partial
 
 from watchbuddy_core.errors import VideoUnreadable
 from watchbuddy_core.protocols import Progress
-from watchbuddy_core.understanding import scenes as pictures
-from watchbuddy_core.understanding import sound
-from watchbuddy_core.understanding.container import opened
+from watchbuddy_core.understanding import scenes, sound
+from watchbuddy_core.understanding.container import opened, picture_of
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
@@ -31,7 +32,8 @@ async def survey(video: Video, progress: Progress) -> Overview:
         VideoUnreadable: it is no video that can be read.
         MissingExtra: the libraries for it are not installed.
     """
-    return await in_thread(partial(survey_file, video, progress))
+    progress(None, "Looking through the video")
+    return await in_thread(partial(survey_file, video))
 
 
 async def understand(
@@ -50,15 +52,13 @@ async def understand(
         earlier: the understanding of the range up to the window's start; None at its start.
         range_start: where the range begins, in media seconds.
     """
-    found, heard = await in_thread(partial(_look_into, video, window))
-    known_scenes = earlier.scenes if earlier else ()
-    known_sounds = earlier.sounds if earlier else ()
+    seen, heard = await in_thread(partial(_look_into, video, overview, window, range_start))
     return Understanding(
         start=range_start,
         end=window.end,
         cues=tuple(c for c in overview.cues if c.end > range_start and c.start < window.end),
-        scenes=_joined(known_scenes, found),
-        sounds=(*known_sounds, *heard),
+        scenes=scenes.joined(earlier.scenes if earlier else (), seen),
+        sounds=sound.joined(earlier.sounds if earlier else (), heard),
         chapters=tuple(
             c for c in overview.chapters if c.end > range_start and c.start < window.end
         ),
@@ -69,32 +69,20 @@ async def understand(
 
 
 def _look_into(
-    video: Video, window: Window, stop: Stop
+    video: Video, overview: Overview, window: Window, range_start: float, stop: Stop
 ) -> tuple[tuple[Scene, ...], tuple[Sound, ...]]:
-    try:
-        with opened(video.path) as container:
-            seen = list(pictures.looks(container, window.start, window.end, stop))
-        found = pictures.scenes(seen, window.start, window.end) if seen else ()
-        with opened(video.path) as container:
-            since = max(0.0, window.start - sound.CONTEXT)
-            heard = sound.sounds(
-                sound.levels(container, since, window.end, stop), since, window.start
-            )
-    except VideoUnreadable:
-        # It was readable when it was surveyed: damaged here, and perhaps only here.
-        return (), ()
-    return found, heard
-
-
-def _joined(known: tuple[Scene, ...], found: tuple[Scene, ...]) -> tuple[Scene, ...]:
-    """A scene that goes on across the border of two windows is one."""
-    if not known or not found or found[0].change >= pictures.CUT:
-        return (*known, *found)
-    last, first = known[-1], found[0]
-    one = Scene(
-        start=last.start,
-        end=first.end,
-        change=last.change,
-        motion=max((m for m in (last.motion, first.motion) if m is not None), default=None),
-    )
-    return (*known[:-1], one, *found[1:])
+    """The window's scenes and sounds. What was readable when it was surveyed and is not any
+    more adds nothing."""
+    before = bisect_left(overview.keyframes, window.start)
+    since = overview.keyframes[before - 1] if before else 0.0
+    seen: tuple[Scene, ...] = ()
+    heard: tuple[Sound, ...] = ()
+    with suppress(VideoUnreadable), opened(video.path) as container:
+        looks = list(scenes.looks(container, since, window.start, window.end, stop))
+        if picture_of(container) is not None:
+            seen = scenes.scenes(looks, window.start, window.end)
+    since = max(range_start, window.start - sound.CONTEXT)
+    with suppress(VideoUnreadable), opened(video.path) as container:
+        levels = sound.levels(container, since, window.end, stop)
+        heard = sound.sounds(levels, since, window.start)
+    return seen, heard

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
+
+    from watchbuddy_core.understanding.work import Stop
+
+_log = logging.getLogger("watchbuddy.understanding")
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,wav,mp3,flac,aac,"
@@ -46,13 +53,21 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def picture_of(container: InputContainer) -> VideoStream | None:
-    """The moving picture; not the cover that a sound file may carry."""
+    """The moving picture, where there is one."""
+    readable = (s for s in container.streams.video if s.codec_context is not None)
+    return next((stream for stream in readable if not is_cover(stream)), None)
+
+
+def sound_of(container: InputContainer) -> AudioStream | None:
+    """The first sound track, where there is one."""
+    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether it is the still picture that a sound file carries along."""
     from av.stream import Disposition
 
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def start_of(container: InputContainer) -> float:
@@ -60,7 +75,38 @@ def start_of(container: InputContainer) -> float:
     return (container.start_time or 0) / 1_000_000
 
 
-def seek(container: InputContainer, stream: Stream, seconds: float) -> None:
-    """Go to the keyframe at or before `seconds`, a time as players show it."""
-    offset = round((seconds + start_of(container)) * 1_000_000)
-    container.seek(max(offset, container.start_time or 0), backward=True)
+def seek(container: InputContainer, seconds: float) -> None:
+    """Go to a keyframe at or before `seconds`, a time as players show it.
+
+    A file that was just opened is at its beginning. To go there again would be worse: in an
+    MPEG transport stream it can lead behind the first keyframe.
+    """
+    if seconds > 0:
+        container.seek(round((seconds + start_of(container)) * 1_000_000), backward=True)
+
+
+def packets(
+    container: InputContainer, streams: Sequence[Stream], stop: Stop
+) -> Iterator[tuple[float, Packet[Any]]]:
+    """The packets of some streams from here on, with their times as players show them.
+
+    Where the file is damaged beyond the reader's help, it ends there.
+
+    Raises:
+        Stopped: nobody waits for them any more.
+    """
+    import av
+
+    zero = start_of(container)
+    while True:
+        try:
+            for packet in container.demux(*streams):
+                stop.check()
+                ticks = packet.dts if packet.pts is None else packet.pts
+                if ticks is not None and packet.time_base:
+                    yield float(ticks * packet.time_base) - zero, packet
+        except IndexError:
+            continue  # PyAV knows no stream that turns up late; behind its packet it goes on
+        except (av.FFmpegError, OSError) as exc:
+            _log.debug("the file cannot be read any further: %s", exc)
+        return

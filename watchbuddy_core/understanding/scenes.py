@@ -6,12 +6,12 @@ is taken for a cut. A cut between two keyframes is seen at the second of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from watchbuddy_core.understanding.container import picture_of, seek, start_of
+from watchbuddy_core.understanding.container import packets, picture_of, seek, start_of
 from watchbuddy_core.understanding.work import Stop
 from watchbuddy_core.video import Scene
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 CUT = 0.3
 """A change of at least so much is a cut."""
+_AT_ONCE = 0.1
+"""Seconds from a window's start within which a cut is one at its start."""
+_EARLY = 1.0
+"""So many seconds before a wanted keyframe is sought: not every container leads there exactly."""
 _WIDTH, _HEIGHT = 64, 36
 _BINS = 16
 
@@ -38,35 +42,66 @@ class Look:
     change: float
 
 
-def looks(container: InputContainer, start: float, end: float, stop: Stop) -> Iterator[Look]:
-    """The keyframes from `start` to `end`, each compared with the one before."""
+def looks(
+    container: InputContainer, since: float, start: float, end: float, stop: Stop
+) -> Iterator[Look]:
+    """The keyframes from `start` to `end`, each compared with the one before.
+
+    Args:
+        since: the time of a keyframe before `start`, for the first to be compared with;
+            where there is none, the first of all is compared with nothing, and not told.
+    """
     before: Thumbnail | None = None
-    for at, thumbnail in _thumbnails(container, start, end, stop):
-        if at >= start:
-            yield Look(max(at, 0.0), _difference(before, thumbnail) if before is not None else 1.0)
+    for at, thumbnail in _thumbnails(container, since, end, stop):
+        if before is not None and at >= start:
+            yield Look(at, _difference(before, thumbnail))
         before = thumbnail
 
 
-def scenes(seen: list[Look], start: float, end: float) -> tuple[Scene, ...]:
-    """The passages between cuts, from `start` to `end`."""
-    cuts = [Look(start, seen[0].change if seen and seen[0].at <= start + 0.1 else 0.0)]
-    cuts += [look for look in seen if look.change >= CUT and look.at > start + 0.1]
+def scenes(seen: Sequence[Look], start: float, end: float) -> tuple[Scene, ...]:
+    """The passages between cuts, from `start` to `end`.
+
+    The first begins at `start`, with the change that was seen there: none, where its picture
+    goes on.
+    """
+    first = seen[0].change if seen and seen[0].at < start + _AT_ONCE else 0.0
+    later = [look for look in seen if look.change >= CUT and look.at >= start + _AT_ONCE]
     found = []
-    for cut, following in pairwise([*cuts, Look(end, 0.0)]):
-        within = [look.change for look in seen if cut.at < look.at < following.at]
+    for cut, following in pairwise([Look(start, first), *later, Look(end, 0.0)]):
+        moved = [
+            look.change for look in seen if cut.at <= look.at < following.at and look.change < CUT
+        ]
         found.append(
             Scene(
                 start=cut.at,
                 end=following.at,
-                change=min(cut.change, 1.0),
-                motion=min(max(within) / CUT, 1.0) if within else None,
+                change=cut.change,
+                motion=max(moved) / CUT if moved else None,
             )
         )
     return tuple(found)
 
 
+def joined(known: tuple[Scene, ...], found: tuple[Scene, ...]) -> tuple[Scene, ...]:
+    """The scenes of one window after another's. One that goes on across the border is one.
+
+    The first scene of all has nothing in common with what was before it.
+    """
+    if not found:
+        return known
+    first, *rest = found
+    if not known:
+        return (first.model_copy(update={"change": 1.0}), *rest)
+    if first.change >= CUT:
+        return (*known, *found)
+    last = known[-1]
+    motions = [motion for motion in (last.motion, first.motion) if motion is not None]
+    one = last.model_copy(update={"end": first.end, "motion": max(motions, default=None)})
+    return (*known[:-1], one, *rest)
+
+
 def _thumbnails(
-    container: InputContainer, start: float, end: float, stop: Stop
+    container: InputContainer, since: float, end: float, stop: Stop
 ) -> Iterator[tuple[float, Thumbnail]]:
     import av
     import numpy as np
@@ -78,8 +113,8 @@ def _thumbnails(
     stream.codec_context.skip_frame = "NONKEY"
     reformatter = VideoReformatter()
     zero = start_of(container)
-    seek(container, stream, start)
-    for packet in _packets(container, stream, zero + end, stop):
+    seek(container, since - _EARLY)
+    for packet in _keyframes(container, stream, end, stop):
         try:
             frames = stream.codec_context.decode(packet)
         except av.FFmpegError:
@@ -90,19 +125,19 @@ def _thumbnails(
             at = float(frame.pts * stream.time_base) - zero
             if at < end:
                 small = reformatter.reformat(frame, _WIDTH, _HEIGHT, "rgb24")
-                yield round(at, 3), small.to_ndarray().astype(np.float32) / np.float32(255)
+                thumbnail = small.to_ndarray().astype(np.float32) / np.float32(255)
+                yield round(max(at, 0.0), 3), thumbnail
 
 
-def _packets(
+def _keyframes(
     container: InputContainer, stream: VideoStream, end: float, stop: Stop
 ) -> Iterator[Packet[VideoStream] | None]:
-    """What lies before `end`, in the file's own time; then None, which makes the decoder
-    hand out the frames that it still holds."""
-    for packet in container.demux(stream):
-        stop.check()
-        if packet.pts is None or float(packet.pts * packet.time_base) >= end:
+    """The keyframes before `end`; then None, which makes the decoder hand out the frames
+    that it still holds."""
+    for at, packet in packets(container, [stream], stop):
+        if at >= end:
             break
-        if packet.is_keyframe:
+        if packet.is_keyframe and not packet.is_corrupt:
             yield packet
     yield None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from watchbuddy_core.understanding.container import seek, start_of
+from watchbuddy_core.understanding.container import packets, seek, sound_of, start_of
 from watchbuddy_core.understanding.work import Stop
 from watchbuddy_core.video import Sound
 
 if TYPE_CHECKING:
     import numpy as np
+    from av.audio.resampler import AudioResampler
     from av.container import InputContainer
     from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ STEP = 0.1
 CONTEXT = 15.0
 """What is usual is the median over so many seconds before."""
 _RATE = 16_000
+_FRAME = 2.0
+"""Seconds. No decoder hands out longer pieces."""
 _SILENT = -55.0
 """dB of full scale; below it nothing is heard."""
 _LOUD = 8.0
@@ -32,23 +36,38 @@ _JOINED = 0.5
 
 
 def levels(container: InputContainer, start: float, end: float, stop: Stop) -> Levels:
-    """Loudness in dB of full scale for every tenth of a second of [start, end)."""
+    """Loudness in dB of full scale for every whole tenth of a second of [start, end)."""
+    import numpy as np
+
+    if sound_of(container) is None:
+        return np.zeros(0)
+    count = max(0, int((end - start) / STEP + 1e-9))
+    power = np.zeros(count)
+    samples_per_step = round(_RATE * STEP)
+    for at, samples in _samples(container, start, end, stop):
+        where = (round((at - start) * _RATE) + np.arange(len(samples))) // samples_per_step
+        inside = (where >= 0) & (where < count)
+        squares = np.square(samples[inside]) / samples_per_step
+        power += np.bincount(where[inside], squares, minlength=count)
+    return 10 * np.log10(np.maximum(power, 1e-10))
+
+
+def _samples(
+    container: InputContainer, start: float, end: float, stop: Stop
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """(time of the first, samples) of one channel, from about `start` to `end`."""
     import av
     import numpy as np
 
-    count = max(0, round((end - start) / STEP))
-    power = np.zeros(count)
-    if not container.streams.audio:
-        return np.zeros(0)
-    stream = container.streams.audio[0]
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
+    stream = sound_of(container)
+    if stream is None:
+        return
+    resamplers: dict[object, AudioResampler] = {}
     zero = start_of(container)
-    seek(container, stream, max(0.0, start - 0.5))
-    samples_per_step = round(_RATE * STEP)
-    for packet in container.demux(stream):
-        stop.check()
+    seek(container, start - 0.5)
+    for _, packet in packets(container, [stream], stop):
         try:
-            frames = packet.decode()
+            frames = stream.codec_context.decode(packet)
         except av.FFmpegError:
             continue  # a damaged packet is a tenth of a second that is not heard
         for frame in frames:
@@ -56,23 +75,17 @@ def levels(container: InputContainer, start: float, end: float, stop: Stop) -> L
                 continue
             at = float(frame.pts * frame.time_base) - zero
             if at >= end:
-                return _decibels(power)
+                return
+            if at < start - _FRAME:
+                continue
+            # Broadcasts change their channels in the middle; a resampler takes one form only.
+            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if form not in resamplers:
+                resamplers[form] = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
             frame.pts = None
-            for even in resampler.resample(frame):
-                heard = even.to_ndarray().ravel()
-                where = (round((at - start) * _RATE) + np.arange(len(heard))) // samples_per_step
-                inside = (where >= 0) & (where < count)
-                power += np.bincount(
-                    where[inside], np.square(heard[inside]) / samples_per_step, minlength=count
-                )
-                at += len(heard) / _RATE
-    return _decibels(power)
-
-
-def _decibels(power: Levels) -> Levels:
-    import numpy as np
-
-    return 10 * np.log10(np.maximum(power, 1e-10))
+            for even in resamplers[form].resample(frame):
+                yield at, even.to_ndarray().ravel().astype(np.float32, copy=False)
+                at += even.samples / _RATE
 
 
 def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
@@ -80,8 +93,8 @@ def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
 
     Args:
         heard: levels from `start` on.
-        since: only passages that begin at or after this are told; what lies before tells
-            what is usual.
+        since: only passages that go on after this are told; what lies before tells what is
+            usual, and when they began.
     """
     import numpy as np
 
@@ -105,11 +118,28 @@ def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
             level = float((heard[first:last] - usual[first:last]).max())
             if kind != "loud":
                 level = float((heard[first:last] - usual[first:last]).min())
-            if at >= since - 1e-9:
-                found.append(
-                    Sound(kind=kind, start=at, end=start + last * STEP, level=round(level, 1))
-                )
-    return tuple(sorted(found, key=lambda sound: (sound.start, sound.kind)))
+            until = start + last * STEP
+            if until > since + 1e-9:
+                found.append(Sound(kind=kind, start=at, end=until, level=round(level, 1)))
+    return tuple(sorted(found, key=_order))
+
+
+def joined(known: tuple[Sound, ...], found: tuple[Sound, ...]) -> tuple[Sound, ...]:
+    """The sounds of one window after another's. One that goes on across the border is one."""
+    last = {sound.kind: i for i, sound in enumerate(known)}
+    merged = list(known)
+    for sound in found:
+        i = last.get(sound.kind)
+        if i is None or sound.start > known[i].end + _JOINED:
+            merged.append(sound)
+        else:
+            level = max(known[i].level, sound.level, key=abs)
+            merged[i] = known[i].model_copy(update={"end": sound.end, "level": level})
+    return tuple(sorted(merged, key=_order))
+
+
+def _order(sound: Sound) -> tuple[float, str]:
+    return sound.start, sound.kind
 
 
 def _usual(heard: Levels) -> Levels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -20,12 +21,21 @@ _MOST_CUES = 50_000
 _LONGEST_CUE = 60.0
 """Seconds. What stands longer is a sign that nobody speaks for so long."""
 _LONGEST_TEXT = 1000
+_LONGEST_MARKUP = 8000
+"""Characters; what is longer is no subtitle."""
 
 _STAMP = re.compile(r"<\d{2}:\d{2}(?::\d{2})?\.\d{3}>")
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]{1,60})>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\{\\[^{}]{0,200}\}")
-_BRACKETED = re.compile(r"[\[（(【［]([^\[\]()（）【】［］]{1,60})[\]）)】］]")
-_NOTES = re.compile(r"[♪♫#]+")
+_SQUARE = re.compile(r"[\[【［]([^\[\]【】［］]{1,60})[\]】］]")
+_ROUND = re.compile(
+    r"(?:^|(?<=[:：]))[-–—> \t]*[（(]([^()（）]{1,60})[)）]|[（(]([^()（）]{1,60})[)）][ \t]*$",
+    re.MULTILINE,
+)
+"""What begins or ends a line; round brackets within it are part of what is said."""
+_NOTES = re.compile(r"[♪♫]+")
+_SUNG = re.compile(r"\s*#\s+(.*\S)\s+#\s*", re.DOTALL)
+"""Number signs around a whole subtitle stand for notes."""
 _SPEAKER = re.compile(
     r"^(?:-\s*)?(?:>>+\s*)?((?:[A-Z][A-Z0-9 .'’-]{1,30}|[A-Z][a-z]{1,20}(?: [A-Z][a-z]{1,20})?"
     r"|[\u4e00-\u9fff]{1,8}))\s*[:：]\s+(?=\S)"
@@ -99,16 +109,18 @@ def _decoded(content: bytes) -> str:
     ):
         if content.startswith(mark):
             return content.decode(encoding, errors="replace")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    if _looks_western(content):
-        return content.decode("cp1252", errors="replace")
-    try:
-        return content.decode("gb18030") if _looks_chinese(content) else _guessed(content)
-    except UnicodeDecodeError:
-        return _guessed(content)
+    if b"\0" in content[:200]:  # no text of bytes has any; UTF-16 has where it is plain ASCII
+        big_endian = content[:1] == b"\0"
+        return content.decode("utf-16-be" if big_endian else "utf-16-le", errors="replace")
+    for encoding, fits in (
+        ("utf-8", True),
+        ("gb18030", _looks_chinese(content)),
+        ("cp1252", _looks_western(content)),
+    ):
+        with suppress(UnicodeDecodeError):
+            if fits:
+                return content.decode(encoding)
+    return _guessed(content)
 
 
 def _looks_western(content: bytes) -> bool:
@@ -178,11 +190,16 @@ def _unrolled(listed: Iterable[Raw]) -> Iterator[Raw]:
 
 
 def _cue(raw: Raw) -> Cue | None:
-    text = _STAMP.sub("", raw.text)
+    text = _STAMP.sub("", raw.text[:_LONGEST_MARKUP])
     voice = _VOICE.search(text)
     text = html.unescape(_TAG.sub("", _VOICE.sub("", text))).replace("\\N", "\n")
-    sounds = [match.strip().lower() for match in _BRACKETED.findall(text) if match.strip()]
-    text = _BRACKETED.sub(" ", text)
+    sounds: list[str] = []
+    for brackets in (_SQUARE, _ROUND):
+        marks = (match[match.lastindex or 0] for match in brackets.finditer(text))
+        sounds += (" ".join(mark.lower().split()) for mark in marks if mark.strip())
+        text = brackets.sub(" ", text)
+    if sung := _SUNG.fullmatch(text):
+        text = f"♪ {sung.group(1)} ♪"
     if _NOTES.search(text):
         sounds.append("♪")
         text = _NOTES.sub(" ", text)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
+from watchbuddy_core.actions import MAX_SECONDS
 from watchbuddy_core.errors import VideoUnreadable
-from watchbuddy_core.protocols import Progress
-from watchbuddy_core.understanding.container import opened, picture_of, start_of
+from watchbuddy_core.understanding.container import (
+    is_cover,
+    opened,
+    packets,
+    picture_of,
+    sound_of,
+    start_of,
+)
 from watchbuddy_core.understanding.subtitles import Raw, cues, guess_language, read_subtitles
 from watchbuddy_core.understanding.work import Stop
 from watchbuddy_core.video import Chapter, Cue, Overview, Stream, Video
@@ -16,34 +24,38 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _TEXT_CODECS = {"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text"}
-_LANGUAGES = {"eng": "en", "chi": "zh", "zho": "zh", "jpn": "ja", "kor": "ko"}
+_LANGUAGES = {
+    "eng": "en", "chi": "zh", "zho": "zh", "cmn": "zh", "chs": "zh", "cht": "zh", "jpn": "ja",
+    "kor": "ko", "fre": "fr", "fra": "fr", "ger": "de", "deu": "de", "spa": "es", "ita": "it",
+    "por": "pt", "rus": "ru",
+}  # fmt: skip
+"""What containers and file names call a language, where that is not ISO 639-1."""
 
 
-def survey_file(video: Video, progress: Progress, stop: Stop) -> Overview:
+def survey_file(video: Video, stop: Stop) -> Overview:
     """Read the whole file once. Blocks.
 
     Raises:
         VideoUnreadable: there is neither picture nor sound in it.
     """
-    progress(None, "Looking through the video")
     with opened(video.path) as container:
         picture = picture_of(container)
-        sound = container.streams.audio[0] if container.streams.audio else None
+        sound = sound_of(container)
         if picture is None and sound is None:
             raise VideoUnreadable("The file has neither a picture nor sound.")
         text = next(
-            (s for s in container.streams.subtitles if s.codec_context.name in _TEXT_CODECS), None
+            (
+                stream
+                for stream in container.streams.subtitles
+                if stream.codec_context is not None and stream.codec_context.name in _TEXT_CODECS
+            ),
+            None,
         )
         keyframes: list[float] = []
         embedded: list[Raw] = []
         latest = 0.0
-        zero = start_of(container)
         wanted = [stream for stream in (picture, sound, text) if stream is not None]
-        for packet in container.demux(wanted):
-            stop.check()
-            if packet.pts is None:
-                continue
-            at = float(packet.pts * packet.time_base) - zero
+        for at, packet in packets(container, wanted, stop):
             length = float((packet.duration or 0) * packet.time_base)
             if packet.stream is text:
                 embedded += _decoded(packet, at, length)
@@ -55,24 +67,26 @@ def survey_file(video: Video, progress: Progress, stop: Stop) -> Overview:
         chapters = _chapters(container, duration)
         streams = _streams(container)
         tagged = text.language if text is not None else None
-    found = _sidecar(video) or cues(embedded)
+    found, language = _sidecar(video)
+    if not found:
+        found, language = cues(embedded), tagged
     return Overview(
         duration=duration,
         streams=streams,
         chapters=chapters,
-        keyframes=tuple(sorted(set(keyframes))),
+        keyframes=tuple(sorted({at for at in keyframes if at < duration})),
         cues=tuple(cue for cue in found if cue.start < duration),
-        language=guess_language(found) or _LANGUAGES.get(tagged or ""),
+        language=guess_language(found) or (_iso_639_1(language) if found else None),
     )
 
 
 def _duration(container: InputContainer, latest: float) -> float:
     """What was really there, where the header promises more."""
     declared = (container.duration or 0) / 1_000_000
-    duration = min(declared, latest) if declared and latest else latest or declared
-    if duration <= 0:
+    duration = round(min(declared, latest) if declared > 0 else latest, 3)
+    if not 0 < duration <= MAX_SECONDS:
         raise VideoUnreadable("The file holds no picture and no sound that can be read.")
-    return round(duration, 3)
+    return duration
 
 
 def _decoded(packet: Packet[Any], at: float, length: float) -> list[Raw]:
@@ -91,16 +105,22 @@ def _decoded(packet: Packet[Any], at: float, length: float) -> list[Raw]:
     return [Raw(max(at, 0.0), at + length, text) for text in texts if at + length > 0]
 
 
-def _sidecar(video: Video) -> tuple[Cue, ...]:
-    """The first of the files beside the video that has anything to say."""
+def _sidecar(video: Video) -> tuple[tuple[Cue, ...], str | None]:
+    """The first of the files beside the video that has anything to say, and its language."""
     for file in video.subtitles:
         try:
             found = read_subtitles(file.path)
         except OSError:
             continue
         if found:
-            return found
-    return ()
+            return found, file.language
+    return (), None
+
+
+def _iso_639_1(tag: str | None) -> str | None:
+    """`zh` for `chi`, `zh-Hans` or `zh_CN`; None for what is no language."""
+    first = re.split(r"[-_]", (tag or "").lower())[0]
+    return _LANGUAGES.get(first, first) if 2 <= len(first) <= 3 and first != "und" else None
 
 
 def _chapters(container: InputContainer, duration: float) -> tuple[Chapter, ...]:
@@ -124,7 +144,7 @@ def _streams(container: InputContainer) -> tuple[Stream, ...]:
     }
     found = []
     for stream in container.streams:
-        if stream.type not in kinds or stream.codec_context is None:
+        if stream.type not in kinds or stream.codec_context is None or is_cover(stream):
             continue
         context: Any = stream.codec_context
         rate = getattr(stream, "average_rate", None)
@@ -132,7 +152,7 @@ def _streams(container: InputContainer) -> tuple[Stream, ...]:
             Stream(
                 kind=kinds[stream.type],
                 codec=context.name,
-                language=_LANGUAGES.get(stream.language or "", stream.language),
+                language=_iso_639_1(stream.language),
                 width=getattr(context, "width", None) or None,
                 height=getattr(context, "height", None) or None,
                 frame_rate=float(rate) if rate else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
-from statistics import median
 
 from watchbuddy_core.video import Overview, Window
 
@@ -41,20 +40,21 @@ def grid(overview: Overview, start: float, end: float) -> tuple[Window, ...]:
 
 def _borders(overview: Overview) -> list[float]:
     keyframes = overview.keyframes
-    usual = median(b - a for a, b in pairwise(keyframes)) if len(keyframes) > 2 else 0.0
+    gaps = sorted(b - a for a, b in pairwise(keyframes))
+    pace = gaps[len(gaps) * 9 // 10] if gaps else 0.0
     borders = []
     nominal = FIRST
     while nominal < overview.duration - _SHORTEST:
-        borders.append(_moved(nominal, keyframes, usual))
+        borders.append(_moved(nominal, keyframes, pace))
         nominal += LENGTH
     return borders
 
 
-def _moved(nominal: float, keyframes: tuple[float, ...], usual: float) -> float:
+def _moved(nominal: float, keyframes: tuple[float, ...], pace: float) -> float:
     """The keyframe near `nominal` that most likely is a cut.
 
-    Encoders put keyframes at a steady pace and, out of step, at cuts: the more a keyframe
-    comes too early, the likelier it is one. Of two alike the nearer is taken.
+    Encoders put keyframes at a steady pace (here: the widest usual gap) and, earlier than
+    that, at cuts. Of two alike the nearer is taken.
     """
     first = bisect_left(keyframes, nominal - _REACH)
     last = bisect_left(keyframes, nominal + _REACH)
@@ -63,7 +63,7 @@ def _moved(nominal: float, keyframes: tuple[float, ...], usual: float) -> float:
         return nominal
 
     def merit(i: int) -> tuple[bool, float]:
-        early = keyframes[i] - keyframes[i - 1] < 0.9 * usual
+        early = keyframes[i] - keyframes[i - 1] < 0.9 * pace
         return early, -abs(keyframes[i] - nominal)
 
     return round(keyframes[max(near, key=merit)], 3)

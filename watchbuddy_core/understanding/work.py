@@ -18,25 +18,46 @@ class Stop:
     """Asked between two small steps of work: is it still wanted?"""
 
     def __init__(self) -> None:
-        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._requested = False
+        self._begun = False
 
-    def request(self) -> None:
-        self._wanted.set()
+    def begin(self) -> None:
+        """Work starts now. Raises: Stopped, where it is not wanted any more."""
+        with self._lock:
+            self.check()
+            self._begun = True
+
+    def request(self) -> bool:
+        """End the work. Whether it has begun: what has not never will."""
+        with self._lock:
+            self._requested = True
+            return self._begun
 
     def check(self) -> None:
         """Raises: Stopped."""
-        if self._wanted.is_set():
+        if self._requested:
             raise Stopped
 
 
 async def in_thread(work: Callable[[Stop], _T]) -> _T:
-    """Run `work` in a thread. Cancelling waits until the thread has stopped working."""
+    """Run `work` in a thread. Cancelling waits until the thread has stopped working.
+
+    Where all threads are busy it waits for its turn; cancelling then returns at once.
+    """
     stop = Stop()
-    running = asyncio.get_running_loop().run_in_executor(None, work, stop)
+
+    def run() -> _T:
+        stop.begin()
+        return work(stop)
+
+    running = asyncio.get_running_loop().run_in_executor(None, run)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        stop.request()
+        if not stop.request():
+            running.cancel()
+            raise
         while not running.done():
             try:
                 await asyncio.wait([running])
