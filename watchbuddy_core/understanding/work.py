@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 _T = TypeVar("_T")
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """As many as there are cores, whatever the number of sessions.
+
+    This is work for the processor. More threads slow each other down, and with six of them
+    at one interpreter's lock an event loop was seen to wait for its turn for nine seconds.
+    """
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="understanding")
 
 
 class Stopped(Exception):
@@ -51,7 +64,7 @@ async def in_thread(work: Callable[[Stop], _T]) -> _T:
         stop.begin()
         return work(stop)
 
-    running = asyncio.get_running_loop().run_in_executor(None, run)
+    running = asyncio.get_running_loop().run_in_executor(_threads(), run)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
