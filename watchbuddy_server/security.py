@@ -84,8 +84,14 @@ class Admission:
         host = _host_name(f"//{header}")
         return host is not None and (is_loopback(host) or host.rstrip(".") in self.hosts)
 
-    def guard(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        """Raises: Forbidden."""
+    async def guard(
+        self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    ) -> None:
+        """Raises: Forbidden.
+
+        It waits for nothing, and is a coroutine all the same: a plain function would be run
+        in the default executor, and every request would queue behind what is done there.
+        """
         server = connection.scope.get("server")
         if not self.admits_host(
             connection.headers.get("host", ""), reached_at=server[0] if server else None

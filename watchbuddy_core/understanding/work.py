@@ -17,8 +17,8 @@ _T = TypeVar("_T")
 def _threads() -> ThreadPoolExecutor:
     """As many as there are cores, whatever the number of sessions.
 
-    This is work for the processor. More threads slow each other down, and with six of them
-    at one interpreter's lock an event loop was seen to wait for its turn for nine seconds.
+    This is work for the processor, so more threads would only slow each other down. And it
+    takes long: in the default executor it would keep others waiting who need that for a moment.
     """
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="understanding")
 
