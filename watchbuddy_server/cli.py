@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from io import TextIOWrapper
-from math import inf, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any, TypeVar
 
 try:
     import click
+    from pydantic import ValidationError
     from rich.console import Console
 
     from watchbuddy_server.demo import demo_clip, run_demo
@@ -39,6 +40,7 @@ from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import VideoRequest
 from watchbuddy_core.wire import CreateSession
 
+_USAGE = 2
 _INTERRUPTED = 130
 _UNWATCHED_SPEED = 4.0
 """The speed of a demo that nobody watches."""
@@ -60,6 +62,13 @@ def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
     if not 0 <= seconds < inf:
         raise click.BadParameter(f"{text} is no time such as 90 or 1:30.", ctx, param)
     return seconds
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """A range lets NaN through: it is neither below nor above anything."""
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no number of times.", ctx, param)
+    return value
 
 
 def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -105,6 +114,7 @@ _screen = _options(
     click.option(
         "--speed",
         type=click.FloatRange(0, 100, min_open=True),
+        callback=_finite,
         default=None,
         help="So many times as fast as in reality.",
     ),
@@ -340,6 +350,10 @@ def _exit_code() -> int:
     except click.ClickException as exc:
         _complain(exc.format_message())
         return exc.exit_code
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+        _complain(f"{first['loc'][0] if first['loc'] else 'The request'}: {first['msg']}.")
+        return _USAGE
     except WatchBuddyError as exc:
         _complain(exc.message)
     except (click.Abort, KeyboardInterrupt):

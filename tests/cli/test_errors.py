@@ -83,3 +83,19 @@ def test_a_range_that_is_none_is_told(run, clip):
 
 def test_a_file_that_is_not_in_the_library_is_told(run, tmp_path):
     sentence(run("watch", "library:missing.mp4", "--library", tmp_path), FAILED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--end", "99999999999"], "end_time"),
+        (["--character", ""], "character_id"),
+        (["--text", "x" * 5000], "text"),
+        (["--speed", "nan"], "speed"),
+    ],
+)
+def test_a_value_that_no_request_takes_is_told_by_its_name(run, clip, arguments, field):
+    said = sentence(run("watch", clip, *arguments), CALLED_WRONGLY)
+    assert field in said
+    assert "pydantic" not in said
+    assert "xxxx" not in said
