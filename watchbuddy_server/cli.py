@@ -16,13 +16,20 @@ from contextlib import AsyncExitStack, suppress
 from io import TextIOWrapper
 from math import inf, isfinite, nan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 try:
     import click
     from pydantic import ValidationError
     from rich.console import Console
 
+    from watchbuddy_core.errors import WatchBuddyError
+    from watchbuddy_core.protocols import Match
+    from watchbuddy_core.settings import Settings, user_data_dir
+    from watchbuddy_core.sources.local import LocalSource, library_url
+    from watchbuddy_core.understanding import survey
+    from watchbuddy_core.video import VideoRequest
+    from watchbuddy_core.wire import CreateSession
     from watchbuddy_server.demo import demo_clip, run_demo
     from watchbuddy_server.serving import serving
     from watchbuddy_server.terminal import printable, watch_in_terminal
@@ -31,17 +38,12 @@ except ModuleNotFoundError as exc:
         f"watchbuddy: {exc.name} is missing; the command line needs an extra:"
         " pip install 'watchbuddy[server]'."
     ) from None
-
-from watchbuddy_core.errors import WatchBuddyError
-from watchbuddy_core.protocols import Match
-from watchbuddy_core.settings import Settings, user_data_dir
-from watchbuddy_core.sources.local import LocalSource, library_url
-from watchbuddy_core.understanding import survey
-from watchbuddy_core.video import VideoRequest
-from watchbuddy_core.wire import CreateSession
+except KeyboardInterrupt:  # what is imported takes a second, in which people change their mind
+    raise SystemExit(130) from None
 
 _USAGE = 2
 _INTERRUPTED = 130
+_TERMINATED = 143
 _UNWATCHED_SPEED = 4.0
 """The speed of a demo that nobody watches."""
 
@@ -155,7 +157,7 @@ def cli(ctx: click.Context) -> None:
 def serve(data_dir: Path | None, **settings: Any) -> None:
     """Serve the API until Ctrl-C."""
     _log_to_stderr(logging.Formatter)
-    _run(_serve(Settings(data_dir=data_dir or user_data_dir(), **settings)))
+    _run(_serve(Settings(data_dir=data_dir or user_data_dir(), **settings)), told_to_end=0)
 
 
 @cli.command()
@@ -313,18 +315,31 @@ def _log_to_stderr(formatter: type[logging.Formatter]) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[stderr])
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, or until SIGTERM, which ends the work as Ctrl-C does."""
+def _run(work: Coroutine[Any, Any, None], *, told_to_end: int = _TERMINATED) -> None:
+    """Run to the end, or until SIGTERM, which ends the work as Ctrl-C does.
+
+    Args:
+        told_to_end: the exit code where it was SIGTERM.
+    """
+    told = False
 
     async def until_told() -> None:
         task = asyncio.current_task()
         assert task is not None
+
+        def tell() -> None:
+            nonlocal told
+            told = True
+            task.cancel()
+
         with suppress(NotImplementedError):  # Windows has no such signal
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell)
         await work
 
     with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(until_told())
+    if told:
+        raise SystemExit(told_to_end)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -341,7 +356,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(_exit_code())
+
+
+def _terminate(*_: object) -> NoReturn:
+    """Leave by the ordinary way, so that what is temporary is removed."""
+    raise SystemExit(_TERMINATED)
 
 
 def _exit_code() -> int:

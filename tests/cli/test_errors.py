@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import time
 
 import pytest
 
@@ -99,3 +101,34 @@ def test_a_value_that_no_request_takes_is_told_by_its_name(run, clip, arguments,
     assert field in said
     assert "pydantic" not in said
     assert "xxxx" not in said
+
+
+# --- signals -------------------------------------------------------------------------------
+
+
+def test_ctrl_c_while_it_is_still_starting_is_no_traceback(run, tmp_path):
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    ran = run("watch", "film.mp4", PYTHONPATH=str(tmp_path))
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+def test_a_demo_that_is_terminated_while_it_makes_its_film_leaves_nothing(
+    start, environment, tmp_path
+):
+    environment["TMPDIR"] = str(tmp_path / "temporary")
+    (tmp_path / "temporary").mkdir()
+    process = start("demo")
+    while not list((tmp_path / "temporary").glob("watchbuddy-*/*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_watching_that_is_terminated_does_not_pass_for_finished(start, clip):
+    process = start("watch", clip)
+    while "SPEAK" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
