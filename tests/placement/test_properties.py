@@ -35,6 +35,7 @@ OPENINGS = ("See", "Oh", "My", "So", "Ah", "他", "你看")
 
 LINES = {"muted": (0, 60), "quiet": (1, 40), "normal": (3, 60), "chatty": (5, 60)}
 FACES = {"muted": (3, 60), "quiet": (3, 60), "normal": (5, 60), "chatty": (8, 60)}
+LONE_FACES = {"muted": (3, 60), "quiet": (1, 60), "normal": (1, 40), "chatty": (1, 20)}
 PAUSES = {"muted": (0, 60), "quiet": (1, 180), "normal": (1, 90), "chatty": (1, 45)}
 PAUSED_SECONDS = {"muted": 0, "quiet": 8, "normal": 10, "chatty": 12}
 GAP = {"muted": 8, "quiet": 8, "normal": 4, "chatty": 2}
@@ -166,6 +167,11 @@ def test_the_density_holds_in_every_span_of_time(show, evening, density: Density
     for kind, (count, span) in ((Speak, LINES[density]), (Expression, FACES[density])):
         times = [ms(action.trigger_timestamp) for action in of(script, kind)]
         assert most_within(times, span) <= count
+
+    count, span = LONE_FACES[density]
+    begins = {action.trigger_timestamp for action in of(script, Speak)}
+    faces = [face.trigger_timestamp for face in of(script, Expression)]
+    assert most_within([ms(at) for at in faces if at not in begins], span) <= count
 
     count, span = PAUSES[density]
     times = [time for time, _ in pauses(script, pace)]

@@ -239,10 +239,27 @@ def test_the_density_bounds_the_lines_of_two_minutes(show, write, density, most)
     assert {drop.reason for drop in placement.dropped} == {"density"}
 
 
-@pytest.mark.parametrize(("density", "most"), [("quiet", 6), ("normal", 10), ("chatty", 16)])
-def test_the_density_bounds_the_faces_of_two_minutes(show, write, density, most):
+@pytest.mark.parametrize(
+    ("density", "most"), [("muted", 6), ("quiet", 2), ("normal", 3), ("chatty", 6)]
+)
+def test_the_density_bounds_the_lone_faces_of_two_minutes(show, write, density, most):
     placement = show.but(density=density).place(*[write.face(1.0 + 4.0 * i) for i in range(29)])
     assert len(placement.actions) == most
+
+
+def test_faces_that_go_with_lines_do_not_count_as_lone(show, write):
+    lines = [write.line(1.0 + 21.0 * i, write.fresh[i]) for i in range(5)]
+    faces = [write.face(1.0 + 21.0 * i, importance=0.1) for i in range(5)]
+    lone = [write.face(10.0 + 21.0 * i) for i in range(5)]
+    placement = show.place(*lone, *lines, *faces)
+    made = [a.trigger_timestamp for a in placement.actions if a.action_type == "EXPRESSION"]
+    assert made == [1.0, 10.0, 22.0, 43.0, 52.0, 64.0, 85.0, 94.0]
+
+
+def test_lone_faces_of_the_window_before_count(show, write):
+    first = show.place(write.face(119.0)).actions
+    assert show.place(write.face(158.0), window=1, earlier=first).actions == ()
+    assert len(show.place(write.face(159.0), window=1, earlier=first).actions) == 1
 
 
 @pytest.mark.parametrize(("density", "least"), [("quiet", 180.0), ("normal", 90.0), ("chatty", 45)])

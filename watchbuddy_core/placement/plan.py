@@ -212,10 +212,19 @@ class _Plan:
 
         for moment in sorted(moments, key=lambda moment: self._rank(moment.lead)):
             self._settle(moment)
-        for i, span in sorted(faces, key=lambda face: self._rank(face[0])):
-            self._attempt(i, self._begins.get(_start(self._drafted(i)), span.earliest))
+        for i, start in self._when(faces):
+            self._attempt(i, start)
         for i in sorted(endings, key=self._rank):
             self._end(i)
+
+    def _when(self, faces: Iterable[tuple[int, _Span]]) -> list[tuple[int, int]]:
+        """When each face would be made; first those that go with a line that has its place."""
+        timed = [
+            (i, self._begins.get(_start(self._drafted(i)), span.earliest)) for i, span in faces
+        ]
+        return sorted(
+            timed, key=lambda face: (not self._lines.begin_at(face[1]), *self._rank(face[0]))
+        )
 
     def placement(self, name: Callable[[int], str]) -> Placement:
         """What has become of the drafts, with the ids that leave the session."""
@@ -386,6 +395,8 @@ class _Plan:
             case Expression():
                 if not self._restraint.faces.allows(self._faces, start):
                     raise _Unfit("density")
+                if not (self._lines.begin_at(start) or self._is_lone_and_rare(start)):
+                    raise _Unfit("density")
             case PauseVideo():
                 is_short = action.duration_seconds <= self._restraint.longest_pause
                 if not (is_short and self._restraint.pauses.allows(self._pauses, start)):
@@ -395,6 +406,10 @@ class _Plan:
                 is_rare = self._restraint.jumps.allows(self._jumps, start)
                 if not (is_rare and self._jumps_made < JUMPS_PER_SESSION):
                     raise _Unfit("jumps")
+
+    def _is_lone_and_rare(self, start: int) -> bool:
+        lone = [face for face in self._faces if not self._lines.begin_at(face)]
+        return self._restraint.lone_faces.allows(lone, start)
 
     def _check_target(self, jump: Jump, start: int) -> None:
         match jump:

@@ -36,6 +36,8 @@ class Restraint:
 
     lines: Rate
     faces: Rate
+    lone_faces: Rate
+    """Of those, the ones that go with no line: company, as long as they are few."""
     pauses: Rate
     """Lines that pause the video, and PAUSE_VIDEO."""
     longest_pause: float
@@ -57,6 +59,7 @@ RESTRAINT: Mapping[Density, Restraint] = MappingProxyType(
         "muted": Restraint(
             lines=Rate(0, 60.0),
             faces=Rate(3, 60.0),
+            lone_faces=Rate(3, 60.0),
             pauses=Rate(0, 60.0),
             longest_pause=0.0,
             gap=8.0,
@@ -67,6 +70,7 @@ RESTRAINT: Mapping[Density, Restraint] = MappingProxyType(
         "quiet": Restraint(
             lines=Rate(1, 40.0),
             faces=Rate(3, 60.0),
+            lone_faces=Rate(1, 60.0),
             pauses=Rate(1, 180.0),
             longest_pause=8.0,
             gap=8.0,
@@ -75,6 +79,7 @@ RESTRAINT: Mapping[Density, Restraint] = MappingProxyType(
         "normal": Restraint(
             lines=Rate(3, 60.0),
             faces=Rate(5, 60.0),
+            lone_faces=Rate(1, 40.0),
             pauses=Rate(1, 90.0),
             longest_pause=10.0,
             gap=4.0,
@@ -83,6 +88,7 @@ RESTRAINT: Mapping[Density, Restraint] = MappingProxyType(
         "chatty": Restraint(
             lines=Rate(5, 60.0),
             faces=Rate(8, 60.0),
+            lone_faces=Rate(1, 20.0),
             pauses=Rate(1, 45.0),
             longest_pause=12.0,
             gap=2.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -68,6 +68,11 @@ class Lines:
     def add(self, line: Line) -> None:
         insort(self._lines, line)
         insort(self.starts, line.start)
+
+    def begin_at(self, start: int) -> bool:
+        """Whether a line begins at just this moment."""
+        i = bisect_left(self.starts, start)
+        return i < len(self.starts) and self.starts[i] == start
 
     def free_from(self, start: int, length: int, *, gap: int) -> int:
         """`start`, if no line lies within `gap`; else when those in the way are over."""
