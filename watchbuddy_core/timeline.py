@@ -62,7 +62,7 @@ a comparison. Times inside are integer microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from math import isfinite
 from typing import TypedDict, Unpack
 
@@ -318,9 +318,17 @@ class Timeline:
 
     @classmethod
     def restore(
-        cls, state: TimelineState, actions: Iterable[Action], **options: Unpack[TimelineOptions]
+        cls,
+        state: TimelineState,
+        actions: Iterable[Action],
+        *,
+        once: Container[str] = (),
+        **options: Unpack[TimelineOptions],
     ) -> Timeline:
         """A Timeline that goes on where `snapshot` was taken, with the same options.
+
+        Args:
+            once: the ids of the actions that were added with `once`.
 
         It sends nothing by itself before the next event. `now` may come from another
         clock: waits that lie in that clock's future begin anew.
@@ -328,7 +336,7 @@ class Timeline:
         timeline = cls(**options)
         for action in actions:
             if action.id not in timeline._script:
-                timeline._store(action, once=False)
+                timeline._store(action, once=action.id in once)
         playhead = state.playhead
         timeline._head = playhead.head
         timeline._head_at = playhead.head_at

@@ -240,6 +240,41 @@ def test_answers_are_sent_once_whatever_is_sought() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("reconnects", [False, True])
+def test_a_line_that_announces_a_jump_is_not_said_again_without_it(reconnects: bool) -> None:
+    """A jump is made once per session, however often the user comes past it."""
+
+    async def scenario() -> None:
+        written = Written()
+        await written.script(
+            line(4.0, "before"),
+            line(8.0, "look again"),
+            ReplaySegment(id="replay", trigger_timestamp=8.0, start_timestamp=5, end_timestamp=7),
+        )
+        passes: list[list[str]] = []
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(4.0), now=4.0)
+            delivery.receive(TimestampUpdate(8.0), now=8.0)
+            delivery.receive(ActionCompleted("replay"), now=10.0)
+            await settled()
+            passes.append(ids(sent))
+            sent.clear()
+            if not reconnects:
+                delivery.receive(SeekUpdate(3.0), now=20.0)
+                delivery.receive(TimestampUpdate(9.0), now=29.0)
+                await settled()
+                passes.append(ids(sent))
+        if reconnects:
+            async with written.watching() as (delivery, sent):
+                delivery.receive(SeekUpdate(3.0), now=20.0)
+                delivery.receive(TimestampUpdate(9.0), now=29.0)
+                await settled()
+                passes.append(ids(sent))
+        assert passes == [["before", "look again", "replay"], ["before"]]
+
+    run(scenario())
+
+
 def test_wanted_is_written_at_a_seek_at_once_and_while_playing_only_now_and_then() -> None:
     async def scenario() -> None:
         written = Written()

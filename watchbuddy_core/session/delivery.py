@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from watchbuddy_core.actions import Action
 from watchbuddy_core.entries import (
@@ -32,7 +33,7 @@ from watchbuddy_core.events import (
     TimestampUpdate,
 )
 from watchbuddy_core.protocols import SessionLog
-from watchbuddy_core.session.history import WATCHED_STEP, History
+from watchbuddy_core.session.history import WATCHED_STEP, History, announcements
 from watchbuddy_core.timeline import Timeline
 
 _WANTED_SECONDS = 1.0
@@ -277,6 +278,8 @@ class Delivery:
 
     def _release(self) -> None:
         """Give the Timeline what was placed; withheld until the client knows that it is there."""
-        self._timeline.add(self._withheld.values())
+        once = announcements(self._withheld.values())
+        for is_once, some in groupby(self._withheld.values(), lambda action: action.id in once):
+            self._timeline.add(some, once=is_once)
         self._withheld.clear()
         self._due += self._timeline.actions_due()

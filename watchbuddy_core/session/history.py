@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from watchbuddy_core.actions import Action, ReplaySegment, Seek
+from watchbuddy_core.actions import Action, Jump, Speak
 from watchbuddy_core.entries import (
     Acked,
     Cancelled,
@@ -144,7 +144,7 @@ class History:
         return TimelineState(playhead=playhead, fired=self._fired, unacked=unacked)
 
     def _is_jump(self, id: str) -> bool:
-        return isinstance(self.script.get(id) or self.answers.get(id), Seek | ReplaySegment)
+        return isinstance(self.script.get(id) or self.answers.get(id), Jump)
 
     @property
     def coverage(self) -> list[tuple[float, float]]:
@@ -164,3 +164,17 @@ def _merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float
         else:
             merged.append((start, end))
     return merged
+
+
+def announcements(actions: Iterable[Action]) -> set[str]:
+    """The ids of the lines that announce a jump: those at its instant.
+
+    A jump is made once per session, so what announces it is said only once as well.
+    """
+    actions = list(actions)
+    jumps = {action.trigger_timestamp for action in actions if isinstance(action, Jump)}
+    return {
+        action.id
+        for action in actions
+        if isinstance(action, Speak) and action.trigger_timestamp in jumps
+    }

@@ -15,7 +15,7 @@ from watchbuddy_core.errors import UnknownCharacter
 from watchbuddy_core.events import Connected
 from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.session.delivery import Delivery
-from watchbuddy_core.session.history import History
+from watchbuddy_core.session.history import History, announcements
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.producer import Producer
 from watchbuddy_core.sources.hosts import check_url
@@ -130,13 +130,14 @@ class WatchSession:
         joined = Joined(connection=fence.number, lookahead=lookahead)
         await self._store.append(self.session_id, [joined], fence)
         history = History(await self._store.read(self.session_id))
+        script = history.script if history.ready else {}
         timeline = Timeline.restore(
             history.timeline,
-            history.script.values() if history.ready else (),
+            [*script.values(), *history.answers.values()],
+            once=announcements(script.values()).union(history.answers),
             start=self.record.start_time,
             end=self.record.end_time,
         )
-        timeline.add(history.answers.values(), once=True)
         timeline.receive(Connected(lookahead), now=0.0)
         delivery = Delivery(
             self.session_id, log=self._store, fence=fence, history=history, timeline=timeline
