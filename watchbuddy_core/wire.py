@@ -140,6 +140,8 @@ def _complaint(exc: ValidationError) -> InvalidMessage:
     error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
     if error["type"] == "json_invalid":
         return InvalidMessage("The message is not valid JSON.")
+    if error["type"] == "union_tag_not_found":
+        return InvalidMessage("The message has no type.")
     if error["type"] == "union_tag_invalid":
         return InvalidMessage("The message has an unknown type.", counts=False)
     field = ".".join(str(part) for part in error["loc"][1:])

@@ -185,7 +185,8 @@ def watch(
     path = Path(video)
     if ":" not in video or path.exists():
         if not path.is_file():
-            raise click.BadParameter(f"There is no file {video}.", param_hint="VIDEO")
+            what = "is no file" if path.exists() else "does not exist"
+            raise click.BadParameter(f"{video} {what}.", param_hint="VIDEO")
         if server is not None:
             raise click.BadParameter(
                 "With --server, name the video as the server knows it: library:… or a link.",

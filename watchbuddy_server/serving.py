@@ -75,5 +75,6 @@ def _listening(host: str, port: int) -> socket:
         number = exc.errno or 0
         reason = os.strerror(number) if number > 0 else exc.strerror or str(exc)
         raise AddressTaken(
-            f"Cannot listen at port {port} of {host}: {reason}. Choose another with --port."
+            f"Cannot listen at port {port} of {host}: {reason}."
+            " Choose another address with --host and --port."
         ) from exc

@@ -165,3 +165,22 @@ def test_any_text_can_be_read_and_affixes_stay_short(text: str) -> None:
 )
 def test_every_line_ends_with_what_was_wished_for(ending: str, line: str) -> None:
     assert Wish(ending=ending).applied(line).endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("text", "unwanted", "wanted"),
+    [
+        ("你不要用英文", "en", None),
+        ("以后别讲英语了", "en", None),
+        ("别总是用英文说话", "en", None),
+        ("用中文，不要用英文", "en", "zh"),
+        ("Please don't speak Chinese", "zh", None),
+        ("no English please", "en", None),
+        ("not in Chinese", "zh", None),
+        ("I don't speak Chinese, use English", "zh", "en"),
+    ],
+)
+def test_a_language_that_is_refused_is_not_asked_for(text, unwanted, wanted):
+    wish = read_wish(text)
+    assert list(wish.unwanted_languages) == [unwanted]
+    assert wish.language == wanted

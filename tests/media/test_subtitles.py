@@ -143,3 +143,22 @@ def test_the_language_is_guessed_from_the_script() -> None:
     assert guess_language(cues("ここはとてもきれいなところですね")) == "ja"
     assert guess_language(cues("Das ist nicht das was wir wollten")) is None
     assert guess_language([]) is None
+
+
+@pytest.mark.parametrize("text", ["Hello there. Come here!", "How far is the sea? Run, Pip! Run!"])
+def test_a_few_english_words_are_enough(text: str) -> None:
+    assert guess_language([Cue(start=0.0, end=1.0, text=text)]) == "en"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Je ne sais pas ce que tu veux. On y va.",
+        "No sé qué quieres decir. Vamos ahora.",
+        "Ik weet het niet, we zijn er, is het?",
+        "Non lo so, ma è così. Come va?",
+        "Was ist das hier? Komm her, ich will dich sehen!",
+    ],
+)
+def test_its_neighbours_are_not_taken_for_english(text: str) -> None:
+    assert guess_language([Cue(start=0.0, end=1.0, text=text)]) is None

@@ -93,6 +93,8 @@ class OfflineGenerator:
         requests = [request for request in read.unfulfilled if not is_true_of(request, about)]
         if read.language and read.language not in character.languages:
             requests.append(read.language_request)
+        if read.unwanted_languages.keys() >= set(character.languages):
+            requests += read.unwanted_languages.values()
         if not requests:
             return ()
         language = read.written_in or character.languages[0]
@@ -157,12 +159,14 @@ def _last_lines(brief: Brief) -> frozenset[str]:
 
 
 def _language(brief: Brief, wish: Wish) -> str:
-    """The one asked for, else the viewer's, else the video's, else the character's own."""
+    """The one asked for, else the viewer's, else the video's, else the character's own; none
+    that the viewer does not want, as long as the character speaks another."""
     spoken = brief.character.languages
+    wanted = tuple(one for one in spoken if one not in wish.unwanted_languages) or spoken
     for language in (wish.language, wish.written_in, brief.understanding.language):
-        if language in spoken:
+        if language is not None and language in wanted:
             return language
-    return spoken[0]
+    return wanted[0]
 
 
 # --- drafts ----------------------------------------------------------------------------

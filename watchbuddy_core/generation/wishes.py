@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watchbuddy_core.generation.quoting import content
 
@@ -32,6 +32,8 @@ class Wish:
     """The language that was asked for: an ISO 639-1 code."""
     language_request: str = ""
     """How it was asked for, in the viewer's words."""
+    unwanted_languages: Mapping[str, str] = field(default_factory=dict)
+    """Those that were asked not to be spoken, each with the viewer's words for it."""
     written_in: str | None = None
     """The language of the wish itself, `zh` or `en`, where it is long enough to tell."""
     unfulfilled: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ def read_wish(text: str) -> Wish:
     masked = _Masked.of(text)
     affixes: dict[_Place, str] = {}
     language, language_request = None, ""
+    unwanted: dict[str, str] = {}
     unfulfilled: list[str] = []
     for clause in _CLAUSE.split(masked.text):
         rest = clause
@@ -62,6 +65,9 @@ def read_wish(text: str) -> Wish:
             if 0 < len(wanted) <= LONGEST_AFFIX and wanted.isprintable():
                 affixes[affix.place] = wanted
                 rest = rest.replace(clause[affix.start : affix.end], " ")
+        if match := _UNWANTED_LANGUAGE.search(rest):
+            unwanted[str(match.lastgroup)] = match.group().strip()
+            rest = rest.replace(match.group(), " ")
         if match := _LANGUAGE.search(rest):
             language = match.lastgroup
             language_request = match.group().strip()
@@ -74,6 +80,7 @@ def read_wish(text: str) -> Wish:
         beginning=affixes.get(_BEGINNING, ""),
         language=language,
         language_request=language_request,
+        unwanted_languages=unwanted,
         written_in=_written_in(masked.text),
         unfulfilled=tuple(unfulfilled),
     )
@@ -267,6 +274,11 @@ _NAME = "|".join(f"(?P<{code}>{names})" for code, names in _NAMES.items())
 _LANGUAGE = re.compile(
     rf"(?:[用说讲以]|使用|换成|改成|改用|\b(?:in|speak|use|talk|to)\s+(?:only\s+)?|^\s*)"
     rf"\s*(?:{_NAME})(?:[来跟和我]{{0,2}}(?:回答|回复|说话|讲话|交流|评论|解说|聊天|吐槽|说|讲))?",
+    re.IGNORECASE,
+)
+_UNWANTED_LANGUAGE = re.compile(
+    rf"(?:{_REFUSAL.pattern}|\b(?:no|not)\b)"
+    rf"\s*(?:any\s+)?(?:再|在|老是?|总是?)?(?:[用说讲以]|使用|\b(?:in|speak|use|talk|to)\s+(?:in\s+)?(?:only\s+)?)?\s*(?:{_NAME})",
     re.IGNORECASE,
 )
 _GRAMMAR = re.compile(

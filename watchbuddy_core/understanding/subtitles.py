@@ -78,9 +78,9 @@ def cues(raw: Iterable[Raw]) -> tuple[Cue, ...]:
 
 def guess_language(found: Iterable[Cue]) -> str | None:
     """`zh`, `ja`, `ko` or `en` by the script that the cues are written in; None if neither."""
-    text = "".join(cue.text for cue, _ in zip(found, range(200), strict=False))
+    text = " ".join(cue.text for cue, _ in zip(found, range(200), strict=False))
     letters = sum(character.isalpha() for character in text)
-    if letters < 20:
+    if letters < _LEAST_LETTERS:
         return None
 
     def share(pattern: str) -> float:
@@ -92,9 +92,25 @@ def guess_language(found: Iterable[Cue]) -> str | None:
         return "ko"
     if share("[\u4e00-\u9fff]") > 0.3:
         return "zh"
-    words = re.findall(r"[a-z']+", text.lower())
-    common = {"the", "and", "you", "is", "to", "a", "of", "it", "i", "that", "in"}
-    return "en" if words and sum(w in common for w in words) / len(words) > 0.1 else None
+    words = re.findall(r"[^\W\d_]+(?:'[a-z]+)?", text.lower().replace("’", "'"))
+    return "en" if sum(word in _ENGLISH for word in words) > 0.2 * len(words) else None
+
+
+_LEAST_LETTERS = 12
+_ENGLISH = frozenset(
+    re.findall(
+        r"\S+",
+        """
+    the and you that's it's i'm don't this with have what are your for not be my all there they
+    know get go here how just like right think he she good see out up oh would about then who
+    where when why which from one time back look come him her them his their our because could
+    should will can't won't i'll we're you're they're of too very well really something nothing
+    anything everything every some yes please thank thanks sorry let's hello hey again never
+    always over now is it to
+    """,
+    )
+)
+"""Common words of English that few other languages have, and none has many of."""
 
 
 # --- files ---------------------------------------------------------------------------------
