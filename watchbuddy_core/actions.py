@@ -29,6 +29,10 @@ MediaSeconds = Annotated[
 """A finite, non-negative media time; numbers only (no text, no booleans)."""
 
 
+Density = Literal["muted", "quiet", "normal", "chatty"]
+"""How much of the companion there is, from faces alone to a lot."""
+
+
 class Emotion(StrEnum):
     """The faces a client can be asked to show."""
 

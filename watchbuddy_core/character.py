@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchbuddy_core.actions import Emotion
+from watchbuddy_core.actions import Density, Emotion
 
 
 class MomentKind(StrEnum):
@@ -78,6 +78,8 @@ class Character(BaseModel):
     """Who it is and how it talks, in words for a model."""
     examples: tuple[str, ...] = ()
     """Lines in its voice."""
+    density: Density | None = None
+    """How much it says where the viewer does not ask for anything else; None: what is usual."""
     phrases: dict[str, dict[MomentKind, tuple[Phrase, ...]]] = {}
     """By language, by moment."""
     revision: str = ""

@@ -61,6 +61,7 @@ from watchbuddy_core.speech import spoken_seconds
 from watchbuddy_core.wire import (
     ActionCompletedMessage,
     ClientMessage,
+    ControlMessage,
     CreateSession,
     ErrorMessage,
     ProcessingErrorMessage,
@@ -435,7 +436,7 @@ class WatchClient:
                 raise _error(ProcessingFailed, message.error_code, message.message)
             case ErrorMessage():
                 _log.warning("the server did not understand: %s", message.message)
-            case UnknownMessage():
+            case _ if isinstance(message, ControlMessage | UnknownMessage):
                 _log.debug("ignored a message of type %s", message.type)
             case _:
                 self._take(message)

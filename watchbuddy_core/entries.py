@@ -17,12 +17,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from watchbuddy_core.actions import Action, Draft, MediaSeconds
+from watchbuddy_core.actions import Action, Density, Draft, MediaSeconds
 from watchbuddy_core.events import Outcome, Playhead
 from watchbuddy_core.video import Window
 
 StageName = Literal["fetching", "understanding", "generating"]
-Density = Literal["muted", "quiet", "normal", "chatty"]
+FeedbackWish = Literal["less", "more", "mute", "unmute"]
 Role = Literal["producer", "deliverer"]
 
 
@@ -84,6 +84,8 @@ class Scripted(_Entry):
     """The name of the plugin that made them."""
     rung: str | None = None
     """What it worked from (`video`, `frames`, `transcript`), where it has a choice."""
+    problem: str | None = None
+    """Why there are no drafts, where generating failed for good: a sentence for the viewer."""
 
 
 class Drop(BaseModel):
@@ -183,7 +185,7 @@ class Feedback(_Entry):
     """Deliverer: the viewer wants more, or less."""
 
     kind: Literal["feedback"] = "feedback"
-    wish: Literal["less", "more", "mute", "unmute"]
+    wish: FeedbackWish
     density: Density
     """What is in force from here on."""
 

@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from watchbuddy_core.actions import Action, Draft
+from watchbuddy_core.actions import Action, Density, Draft
 from watchbuddy_core.character import Character
-from watchbuddy_core.entries import Density, Entry, Fence, Logged, Role
+from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.events import Due, PlayerEvent
 from watchbuddy_core.video import Understanding, Video, VideoRequest, Window
 

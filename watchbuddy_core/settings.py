@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchbuddy_core.entries import Density
+from watchbuddy_core.actions import Density
 
 
 def user_data_dir(environment: Mapping[str, str] = os.environ) -> Path:

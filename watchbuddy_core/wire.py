@@ -8,7 +8,7 @@ typed value, `encode` turns one into a frame. Actions are sent bare, without a
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -19,8 +19,8 @@ from pydantic import (
     ValidationError,
 )
 
-from watchbuddy_core.actions import ACTION, MAX_SECONDS, Action
-from watchbuddy_core.entries import Density
+from watchbuddy_core.actions import ACTION, MAX_SECONDS, Action, Density
+from watchbuddy_core.entries import FeedbackWish, StageName
 from watchbuddy_core.errors import InvalidMessage, InvalidTimeRange
 from watchbuddy_core.events import (
     ActionCompleted,
@@ -31,6 +31,16 @@ from watchbuddy_core.events import (
 )
 
 PROTOCOL_VERSION = "1.1"
+
+Feature = Literal["early_ready", "progress", "hold", "feedback"]
+"""What a client can ask for in the address of its connection; see the protocol's page."""
+FEATURES: tuple[Feature, ...] = get_args(Feature)
+
+
+def read_features(asked: str) -> tuple[Feature, ...]:
+    """The features in a list separated by commas. Unknown ones are ignored."""
+    names = {name.strip() for name in asked.split(",")}
+    return tuple(feature for feature in FEATURES if feature in names)
 
 
 def _absent(value: object) -> object:
@@ -117,10 +127,16 @@ class ActionCompletedMessage(_FromClient):
         return ActionCompleted(self.action_id, self.outcome, self.heard_text)
 
 
-ClientMessage = Annotated[
-    TimestampUpdateMessage | SeekUpdateMessage | ActionCompletedMessage,
-    Field(discriminator="type"),
-]
+class FeedbackMessage(_FromClient):
+    """The viewer wants more of the companion, or less. Needs the feature `feedback`."""
+
+    type: Literal["feedback"] = "feedback"
+    kind: FeedbackWish
+
+
+PlayerMessage = TimestampUpdateMessage | SeekUpdateMessage | ActionCompletedMessage
+"""What the player says, rather than the viewer."""
+ClientMessage = Annotated[PlayerMessage | FeedbackMessage, Field(discriminator="type")]
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
@@ -177,7 +193,64 @@ class ErrorMessage(_FromServer):
     message: str
 
 
-ControlMessage = SessionReadyMessage | ProcessingErrorMessage | ErrorMessage
+class WelcomeMessage(_FromServer):
+    """The first message of a connection that asked for features, even for none."""
+
+    type: Literal["welcome"] = "welcome"
+    protocol: str = PROTOCOL_VERSION
+    session_id: str
+    features: tuple[Feature, ...]
+    """Those of the ones asked for that the server grants."""
+    character_id: str
+    start_time: float
+    end_time: float | None
+    """None: to the end of the video, which is not known yet."""
+    duration: float | None
+    """Of the whole video, in seconds. None: not known yet."""
+
+
+class ProgressMessage(_FromServer):
+    """How far the preparation is. Feature `progress`; at most four a second, until ready."""
+
+    type: Literal["progress"] = "progress"
+    stage: StageName
+    fraction: Annotated[float | None, Field(ge=0, le=1)]
+    """Of this stage. None: it cannot be told."""
+    message: str
+
+
+class CoverageMessage(_FromServer):
+    """Which parts of the video are scripted, in media seconds. Feature `progress`."""
+
+    type: Literal["coverage"] = "coverage"
+    ranges: tuple[tuple[float, float], ...]
+
+
+class NoticeMessage(_FromServer):
+    """Something is not as it could be, and the session goes on. Feature `progress`."""
+
+    type: Literal["notice"] = "notice"
+    code: str
+    message: str
+
+
+class DensityMessage(_FromServer):
+    """How much the companion says from here on. Feature `feedback`."""
+
+    type: Literal["density"] = "density"
+    value: Density
+
+
+ControlMessage = (
+    SessionReadyMessage
+    | ProcessingErrorMessage
+    | ErrorMessage
+    | WelcomeMessage
+    | ProgressMessage
+    | CoverageMessage
+    | NoticeMessage
+    | DensityMessage
+)
 
 
 class UnknownMessage(_FromServer):
@@ -193,8 +266,11 @@ ServerMessage = ControlMessage | UnknownMessage | Action
 
 
 def encode(message: Action | ControlMessage | ClientMessage) -> str:
-    """One text frame: compact JSON, text beyond ASCII as it is, absent fields left out."""
-    return message.model_dump_json(exclude_none=True)
+    """One text frame: compact JSON, text beyond ASCII as it is.
+
+    What a client does not say is left out; what a server does not know is `null`.
+    """
+    return message.model_dump_json(exclude_none=isinstance(message, _FromClient))
 
 
 def decode_server_message(frame: str | bytes) -> ServerMessage:

@@ -30,6 +30,7 @@ from watchbuddy_core.events import Due
 from watchbuddy_core.session import Delivery, Outgoing, Replaced, ScriptFailed, ScriptReady
 from watchbuddy_core.wire import (
     ErrorMessage,
+    FeedbackMessage,
     ProcessingErrorMessage,
     SessionReadyMessage,
     decode_client_message,
@@ -112,8 +113,10 @@ class _Connection:
         while invalid < MOST_INVALID:
             frame = await _receive(self._socket)
             try:
-                event = decode_client_message(frame).event()
-                self._delivery.receive(event, now=time.monotonic())
+                message = decode_client_message(frame)
+                if isinstance(message, FeedbackMessage):
+                    raise InvalidMessage("The message has an unknown type.", counts=False)
+                self._delivery.receive(message.event(), now=time.monotonic())
                 invalid = 0
             except InvalidMessage as exc:
                 invalid += exc.counts

@@ -10,6 +10,7 @@ import pytest
 
 from watchbuddy_core.actions import (
     Action,
+    Density,
     Draft,
     Emotion,
     EndReaction,
@@ -19,7 +20,6 @@ from watchbuddy_core.actions import (
     Seek,
     Speak,
 )
-from watchbuddy_core.entries import Density
 from watchbuddy_core.placement import Limits, Placement, place
 from watchbuddy_core.speech import Pace
 from watchbuddy_core.video import Cue, Window

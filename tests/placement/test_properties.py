@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from watchbuddy_core.actions import (
     Action,
+    Density,
     Draft,
     Emotion,
     EndReaction,
@@ -25,7 +26,6 @@ from watchbuddy_core.actions import (
     Seek,
     Speak,
 )
-from watchbuddy_core.entries import Density
 from watchbuddy_core.speech import Pace
 from watchbuddy_core.video import Cue
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from watchbuddy_core.actions import (
     Action,
+    Density,
     Draft,
     EndReaction,
     Expression,
@@ -20,7 +21,7 @@ from watchbuddy_core.actions import (
     Seek,
     Speak,
 )
-from watchbuddy_core.entries import Density, Drop
+from watchbuddy_core.entries import Drop
 from watchbuddy_core.placement.evidence import Evidence
 from watchbuddy_core.placement.restraint import RESTRAINT, Restraint, ms
 from watchbuddy_core.placement.spoken import Dialogue, Line, Lines

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from watchbuddy_core.entries import Density
+from watchbuddy_core.actions import Density
 
 
 def ms(seconds: float) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
-from watchbuddy_core.entries import Density
 from watchbuddy_core.protocols import ActionGenerator, VideoSource
 
 
