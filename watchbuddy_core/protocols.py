@@ -72,7 +72,7 @@ class Brief:
     range_end: float
     """The part of the video that is watched, in media seconds."""
     understanding: Understanding
-    """From the start of the range up to the window's end."""
+    """Up to the window's end."""
     character: Character
     wish: str = ""
     """What the viewer asked for in their own words (`text` of the request)."""
@@ -80,6 +80,9 @@ class Brief:
     memory: str = ""
     last_lines: tuple[Spoken, ...] = ()
     """The lines spoken last before the window, oldest first."""
+    said: tuple[str, ...] = ()
+    """Lines that stand elsewhere, outside of what `understanding` covers: not to be said
+    again, and nothing to draw on, since they may be about what is still to come."""
 
     @property
     def is_first(self) -> bool:

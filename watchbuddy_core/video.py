@@ -120,9 +120,14 @@ class Window(_Fact):
 
 
 class Understanding(_Fact):
-    """What is known from the start of the range up to `end`; nothing later."""
+    """What is known of a stretch of the range, up to `end`; nothing later.
+
+    The stretch begins with the range, or where the viewer has leapt ahead of what was
+    looked into. Subtitles and chapters are known from the start of the range in any case.
+    """
 
     start: MediaSeconds
+    """Where the stretch begins: there are no scenes and sounds before it."""
     end: MediaSeconds
     cues: tuple[Cue, ...] = ()
     scenes: tuple[Scene, ...] = ()

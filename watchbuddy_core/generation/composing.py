@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from watchbuddy_core.character import Character, MomentKind, Phrase
@@ -78,6 +78,16 @@ class Composer:
                 self._note(moment, phrase, fillings, text)
                 return Line(text, phrase)
         return None
+
+    def remember(self, said: Sequence[str]) -> None:
+        """Take lines for said that were composed elsewhere: their phrases are not fresh."""
+        if not said:
+            return
+        self._said.update(said)
+        for kind, phrases in self._phrases.items():
+            for phrase in phrases:
+                pattern = _pattern(phrase)
+                self._used[kind, phrase.text] += sum(bool(pattern.search(line)) for line in said)
 
     def _fitting(self, moment: Moment, fillings: Mapping[str, str]) -> Iterator[Phrase]:
         phrases = self._phrases.get(moment.kind, ())
@@ -162,6 +172,12 @@ def _filled(phrase: Phrase, fillings: Mapping[str, str]) -> str:
         return filling[0].upper() + filling[1:] if begins_sentence else filling
 
     return _SLOT.sub(fill, phrase.text)
+
+
+def _pattern(phrase: Phrase) -> re.Pattern[str]:
+    """What lines that were made of the phrase look like, whatever a wish added to them."""
+    pieces = _SLOT.sub("\0", phrase.text.rstrip(".。!！?？…~～ ")).split("\0")
+    return re.compile(".+".join(map(re.escape, pieces)), re.IGNORECASE)
 
 
 def _opener(text: str) -> str:

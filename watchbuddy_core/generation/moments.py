@@ -74,27 +74,27 @@ class Moment:
 
 
 def moments(known: Understanding, *, range_start: float) -> list[Moment]:
-    """Everything noticed from the start of the range to where the understanding ends."""
+    """Everything noticed in the stretch that the understanding covers."""
+    start = known.start
     found = [
-        Moment(
-            MomentKind.OPENING,
-            range_start + _OPENING_AFTER,
-            range_start,
-            0.9,
-            "the beginning",
-        ),
-        *_chapters(known.chapters, range_start),
-        *_scenes(known.scenes, range_start),
-        *_stills(known.scenes, range_start),
-        *_bursts(known.sounds, range_start),
-        *_hushes(known.sounds, range_start),
-        *_spoken(known, range_start),
-        *_marks(known.cues, range_start),
+        *_openings(start, range_start),
+        *_chapters(known.chapters, start),
+        *_scenes(known.scenes, start),
+        *_stills(known.scenes, start),
+        *_bursts(known.sounds, start),
+        *_hushes(known.sounds, start),
+        *_spoken(known, start),
+        *_marks(known.cues, start),
     ]
     return sorted(
-        (_rounded(moment) for moment in found if range_start < moment.trigger < known.end),
+        (_rounded(moment) for moment in found if start < moment.trigger < known.end),
         key=lambda moment: (moment.trigger, -moment.weight, moment.kind),
     )
+
+
+def _openings(start: float, range_start: float) -> Iterator[Moment]:
+    if start <= range_start:
+        yield Moment(MomentKind.OPENING, start + _OPENING_AFTER, start, 0.9, "the beginning")
 
 
 def _rounded(moment: Moment) -> Moment:
@@ -112,9 +112,9 @@ def clock(seconds: float) -> str:
 # --- pictures --------------------------------------------------------------------------
 
 
-def _chapters(chapters: Iterable[Chapter], range_start: float) -> Iterator[Moment]:
+def _chapters(chapters: Iterable[Chapter], since: float) -> Iterator[Moment]:
     for chapter in chapters:
-        if chapter.start > range_start + 2 and chapter.title.strip():
+        if chapter.start > since + 2 and chapter.title.strip():
             yield Moment(
                 MomentKind.CHAPTER,
                 chapter.start + _CHAPTER_AFTER,
@@ -125,9 +125,9 @@ def _chapters(chapters: Iterable[Chapter], range_start: float) -> Iterator[Momen
             )
 
 
-def _scenes(scenes: Iterable[Scene], range_start: float) -> Iterator[Moment]:
+def _scenes(scenes: Iterable[Scene], since: float) -> Iterator[Moment]:
     for before, scene in pairwise(scenes):
-        length = scene.start - max(before.start, range_start)
+        length = scene.start - max(before.start, since)
         if scene.change < _LEAST_CHANGE or length <= 0:
             continue
         # A cut after a long scene is an event; one in a flurry of cuts is none.
@@ -142,12 +142,12 @@ def _scenes(scenes: Iterable[Scene], range_start: float) -> Iterator[Moment]:
         )
 
 
-def _stills(scenes: Iterable[Scene], range_start: float) -> Iterator[Moment]:
+def _stills(scenes: Iterable[Scene], since: float) -> Iterator[Moment]:
     shortest, longest = _STILL_LASTS
     for scene in scenes:
         if scene.motion is None or scene.motion > _STILL_MOTION:
             continue
-        start = max(scene.start, range_start)
+        start = max(scene.start, since)
         at = start + shortest + (longest - shortest) * share("still", scene.start)
         while at < scene.end:
             yield Moment(
@@ -164,8 +164,8 @@ def _stills(scenes: Iterable[Scene], range_start: float) -> Iterator[Moment]:
 # --- sounds ----------------------------------------------------------------------------
 
 
-def _bursts(sounds: Iterable[Sound], range_start: float) -> Iterator[Moment]:
-    calm_since = range_start
+def _bursts(sounds: Iterable[Sound], since: float) -> Iterator[Moment]:
+    calm_since = since
     for sound in sounds:
         if sound.kind != "loud":
             continue
@@ -182,14 +182,14 @@ def _bursts(sounds: Iterable[Sound], range_start: float) -> Iterator[Moment]:
         yield burst
         if sound.level >= _REPLAY_LOUDNESS:
             over = sound.start + min(sound.end - sound.start, 2.5) + 0.5
-            first = max(sound.start - 1.5, range_start)
+            first = max(sound.start - 1.5, since)
             yield from _replay(burst, first, over)
 
 
-def _hushes(sounds: Iterable[Sound], range_start: float) -> Iterator[Moment]:
+def _hushes(sounds: Iterable[Sound], since: float) -> Iterator[Moment]:
     shortest, longest = _QUIET_LASTS
     for sound in sounds:
-        if sound.kind == "loud" or sound.start < range_start + 2:
+        if sound.kind == "loud" or sound.start < since + 2:
             continue
         patience = shortest + (longest - shortest) * share("quiet", sound.start)
         heard = min(sound.end - sound.start, patience)
@@ -204,10 +204,10 @@ def _hushes(sounds: Iterable[Sound], range_start: float) -> Iterator[Moment]:
             )
 
 
-def _marks(cues: Iterable[Cue], range_start: float) -> Iterator[Moment]:
-    last_music = range_start - _MUSIC_APART
+def _marks(cues: Iterable[Cue], since: float) -> Iterator[Moment]:
+    last_music = since - _MUSIC_APART
     for index, cue in enumerate(cues):
-        if cue.start < range_start:
+        if cue.start < since:
             continue
         for mark in cue.sounds:
             kind, weight = _kind_of(mark)
@@ -241,10 +241,10 @@ def _kind_of(mark: str) -> tuple[MomentKind, float]:
 # --- words -----------------------------------------------------------------------------
 
 
-def _spoken(known: Understanding, range_start: float) -> Iterator[Moment]:
+def _spoken(known: Understanding, since: float) -> Iterator[Moment]:
     sung = {i for i, cue in enumerate(known.cues) if any("♪" in mark for mark in cue.sounds)}
     for sentence in sentences(known.cues, until=known.end):
-        if sentence.start < range_start or sung.intersection(sentence.cues):
+        if sentence.start < since or sung.intersection(sentence.cues):
             continue
         moment = _of(sentence)
         if moment is None:
@@ -252,7 +252,7 @@ def _spoken(known: Understanding, range_start: float) -> Iterator[Moment]:
         yield moment
         if moment.kind is MomentKind.EXCLAMATION and moment.weight >= _REPLAY_CRY:
             over = sentence.end + 0.2
-            first = max(sentence.start - 0.8, over - _REPLAY_LONGEST, range_start)
+            first = max(sentence.start - 0.8, over - _REPLAY_LONGEST, since)
             yield from _replay(moment, first, over)
 
 

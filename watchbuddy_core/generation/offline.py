@@ -80,7 +80,7 @@ class OfflineGenerator:
     async def generate(self, brief: Brief) -> AsyncIterator[Draft]:
         """Yield the drafts of one window, by time. Never fails.
 
-        Takes some 50 ms for each twenty minutes from the start of the range to the window's
+        Takes some 50 ms for each twenty minutes from the start of the stretch to the window's
         end, so it is done in a thread: a long film would hold up everybody else.
         """
         for draft in await asyncio.to_thread(lambda: tuple(_drafts(brief))):
@@ -118,12 +118,14 @@ def _drafts(brief: Brief) -> Iterator[Draft]:
         wish=wish,
         range_start=brief.range_start,
     )
+    composer.remember(brief.said)
     seed = f"{brief.title}/{brief.character.id}"
     has_goodbye = brief.range_end - brief.range_start >= _SHORTEST
-    last_stop = brief.range_start - _STOPS_APART
+    since = brief.understanding.start
+    last_stop = since - _STOPS_APART
     for reaction in paced(
         moments(brief.understanding, range_start=brief.range_start),
-        start=brief.range_start,
+        start=since,
         end=min(
             brief.understanding.end,
             brief.window.end,

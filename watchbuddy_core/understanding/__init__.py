@@ -20,9 +20,9 @@ from watchbuddy_core.understanding.container import opened, picture_of
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
-from watchbuddy_core.video import Overview, Scene, Sound, Understanding, Video, Window
+from watchbuddy_core.video import Cue, Overview, Scene, Sound, Understanding, Video, Window
 
-__all__ = ["grid", "survey", "understand"]
+__all__ = ["grid", "known_cues", "survey", "understand"]
 
 
 async def survey(video: Video, progress: Progress) -> Overview:
@@ -43,20 +43,20 @@ async def understand(
     earlier: Understanding | None,
     range_start: float,
 ) -> Understanding:
-    """Look into one window, and add what is found to what is known of the range before it.
+    """Look into one window, and add what is found to what is known of the stretch before it.
 
     Nothing later than the window's end is in the result. A window that cannot be decoded
     adds nothing but its subtitles.
 
     Args:
-        earlier: the understanding of the range up to the window's start; None at its start.
+        earlier: the understanding up to the window's start; None: a stretch begins here.
         range_start: where the range begins, in media seconds.
     """
     seen, heard = await in_thread(partial(_look_into, video, overview, window, range_start))
     return Understanding(
-        start=range_start,
+        start=earlier.start if earlier else window.start,
         end=window.end,
-        cues=tuple(c for c in overview.cues if c.end > range_start and c.start < window.end),
+        cues=known_cues(overview, range_start, window.end),
         scenes=scenes.joined(earlier.scenes if earlier else (), seen),
         sounds=sound.joined(earlier.sounds if earlier else (), heard),
         chapters=tuple(
@@ -66,6 +66,11 @@ async def understand(
         has_sound=any(stream.kind == "audio" for stream in overview.streams),
         language=overview.language,
     )
+
+
+def known_cues(overview: Overview, range_start: float, end: float) -> tuple[Cue, ...]:
+    """The subtitles of the range that have begun by `end`."""
+    return tuple(cue for cue in overview.cues if cue.end > range_start and cue.start < end)
 
 
 def _look_into(
