@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.actions import Action, Density, Draft
 from watchbuddy_core.character import Character
-from watchbuddy_core.entries import Entry, Fence, Logged, Role
+from watchbuddy_core.entries import Entry, Fence, Logged, Role, StageName
 from watchbuddy_core.events import Due, PlayerEvent
 from watchbuddy_core.video import Understanding, Video, VideoRequest, Window
 
@@ -181,6 +181,29 @@ class SessionLog(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """How far the preparation of a session is."""
+
+    stage: StageName
+    fraction: float | None
+    """Of this stage, 0 to 1. None: it cannot be told."""
+    message: str
+
+
+@runtime_checkable
+class ProgressChannel(Protocol):
+    """Carries what is of no interest any more a moment later, and is kept in no log."""
+
+    def publish(self, session_id: str, report: ProgressReport) -> None:
+        """Tell whoever listens now. Never waits, never fails."""
+        ...
+
+    def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
+        """The latest report, and each new one; a slow reader is spared what is outdated."""
+        ...
+
+
 @runtime_checkable
 class Records(Protocol):
     """What is kept of each session."""
@@ -199,7 +222,7 @@ class Records(Protocol):
 
 
 @runtime_checkable
-class Store(SessionLog, Records, Protocol):
+class Store(SessionLog, Records, ProgressChannel, Protocol):
     """Everything that is kept of sessions, in one place."""
 
 

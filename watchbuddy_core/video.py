@@ -137,3 +137,10 @@ class Understanding(_Fact):
     has_picture: bool = True
     has_sound: bool = True
     language: str | None = None
+
+
+def clock(seconds: float) -> str:
+    """A position as players show it: `1:05`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -33,3 +33,7 @@ class Sessions:
     async def find(self, session_id: str) -> WatchSession:
         """Raises: SessionNotFound."""
         return await WatchSession.find(session_id, store=self.store, parts=self.parts)
+
+    async def produce_on(self, session_id: str) -> None:
+        """See to it that what a session's log asks for is done."""
+        await self.jobs.submit(session_id)

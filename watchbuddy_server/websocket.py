@@ -23,18 +23,38 @@ from typing import Any, NoReturn
 from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
-from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence
+from watchbuddy_core.errors import InvalidMessage, SessionCancelled, SessionNotFound, StaleFence
 from watchbuddy_core.events import Due
-from watchbuddy_core.session import Delivery, Outgoing, Replaced, ScriptFailed, ScriptReady
+from watchbuddy_core.protocols import ProgressReport, SessionRecord
+from watchbuddy_core.session import (
+    Covered,
+    Delivery,
+    DensityChanged,
+    Noticed,
+    Outgoing,
+    Replaced,
+    ScriptFailed,
+    ScriptReady,
+    SessionStatus,
+)
 from watchbuddy_core.wire import (
+    ClientMessage,
+    ControlMessage,
+    CoverageMessage,
+    DensityMessage,
     ErrorMessage,
+    Feature,
     FeedbackMessage,
+    NoticeMessage,
     ProcessingErrorMessage,
+    ProgressMessage,
     SessionReadyMessage,
+    WelcomeMessage,
     decode_client_message,
     encode,
+    read_features,
 )
 from watchbuddy_server.sessions import Sessions
 
@@ -60,14 +80,22 @@ class Close:
 
 NOT_FOUND = Close(4404, "SESSION_NOT_FOUND")
 REPLACED = Close(4409, "REPLACED")
+CANCELLED = Close(4410, "SESSION_CANCELLED")
 FAILED = Close(4500, "PROCESSING_ERROR")
 TOO_MANY_INVALID = Close(4400, "INVALID_MESSAGE")
 INTERNAL_ERROR = Close(1011, "INTERNAL_ERROR")
 
 
+HOLD_SECONDS = 2.0
+"""How far ahead, in media seconds, a client with `hold` is sent its actions."""
+
+
 @websocket("/ws/{session_id:str}")
 async def watch(
-    socket: _Socket, session_id: FromPath[str], sessions: NamedDependency[Sessions]
+    socket: _Socket,
+    session_id: FromPath[str],
+    sessions: NamedDependency[Sessions],
+    features: FromQuery[str | None] = None,
 ) -> None:
     """One viewer's connection to a session."""
     try:
@@ -75,8 +103,16 @@ async def watch(
         with _open():
             await socket.accept()
         session = await sessions.find(session_id)
-        async with session.connect() as delivery:
-            await _Connection(socket, delivery).run()
+        granted = read_features(features or "")
+        async with session.connect(
+            lookahead=HOLD_SECONDS if "hold" in granted else 0.0,
+            early_ready="early_ready" in granted,
+            progress="progress" in granted,
+        ) as delivery:
+            connection = _Connection(socket, delivery, sessions, session_id, granted)
+            if features is not None:
+                connection.send(_welcome(await session.status(), session.record, granted))
+            await connection.run()
     except* WebSocketDisconnect:
         _log.debug("session %s: the client has gone", session_id)
     except* SessionNotFound:
@@ -88,11 +124,38 @@ async def watch(
         await _close(socket, INTERNAL_ERROR)
 
 
+def _welcome(
+    status: SessionStatus, record: SessionRecord, features: tuple[Feature, ...]
+) -> WelcomeMessage:
+    return WelcomeMessage(
+        session_id=record.session_id,
+        features=features,
+        character_id=record.character_id,
+        start_time=record.start_time,
+        end_time=record.end_time if status.end is None else status.end,
+        duration=status.duration,
+    )
+
+
 class _Connection:
-    def __init__(self, socket: _Socket, delivery: Delivery) -> None:
+    def __init__(
+        self,
+        socket: _Socket,
+        delivery: Delivery,
+        sessions: Sessions,
+        session_id: str,
+        features: tuple[Feature, ...],
+    ) -> None:
         self._socket = socket
         self._delivery = delivery
+        self._sessions = sessions
+        self._session_id = session_id
+        self._features = features
         self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
+
+    def send(self, message: ControlMessage) -> None:
+        """Send it when it is its turn."""
+        self._outbox.put_nowait(encode(message))
 
     async def run(self) -> None:
         """Serve the connection until the server has closed it.
@@ -113,10 +176,7 @@ class _Connection:
         while invalid < MOST_INVALID:
             frame = await _receive(self._socket)
             try:
-                message = decode_client_message(frame)
-                if isinstance(message, FeedbackMessage):
-                    raise InvalidMessage("The message has an unknown type.", counts=False)
-                self._delivery.receive(message.event(), now=time.monotonic())
+                self._take_in(decode_client_message(frame))
                 invalid = 0
             except InvalidMessage as exc:
                 invalid += exc.counts
@@ -127,6 +187,14 @@ class _Connection:
         self._outbox.put_nowait(TOO_MANY_INVALID)
         while True:
             await _receive(self._socket)
+
+    def _take_in(self, message: ClientMessage) -> None:
+        if not isinstance(message, FeedbackMessage):
+            self._delivery.receive(message.event(), now=time.monotonic())
+        elif "feedback" in self._features:
+            self._delivery.feed_back(message.kind)
+        else:
+            raise InvalidMessage("The message has an unknown type.", counts=False)
 
     async def _complain(self, exc: InvalidMessage) -> None:
         if self._outbox.qsize() < _MOST_WAITING:
@@ -139,6 +207,8 @@ class _Connection:
         async for outgoing in self._delivery:
             for item in _frames(outgoing):
                 self._outbox.put_nowait(item)
+            if isinstance(outgoing, DensityChanged):
+                await self._sessions.produce_on(self._session_id)
             # Until it is really sent, the Delivery coalesces what the player reports.
             await self._outbox.join()
 
@@ -160,9 +230,19 @@ def _frames(outgoing: Outgoing) -> tuple[str | Close, ...]:
         case ScriptReady():
             return (encode(SessionReadyMessage()),)
         case ScriptFailed(code=code, message=message):
-            return encode(ProcessingErrorMessage(error_code=code, message=message)), FAILED
+            close = CANCELLED if code == SessionCancelled.code else FAILED
+            return encode(ProcessingErrorMessage(error_code=code, message=message)), close
         case Replaced():
             return (REPLACED,)
+        case ProgressReport(stage=stage, fraction=fraction, message=message):
+            told = ProgressMessage(stage=stage, fraction=fraction, message=message)
+            return (encode(told),)
+        case Covered(ranges=ranges):
+            return (encode(CoverageMessage(ranges=ranges)),)
+        case Noticed(code=code, message=message):
+            return (encode(NoticeMessage(code=code, message=message)),)
+        case DensityChanged(density=density):
+            return (encode(DensityMessage(value=density)),)
 
 
 async def _receive(socket: _Socket) -> str | bytes:

@@ -20,7 +20,7 @@ from watchbuddy_core.actions import (
     Seek,
     Speak,
 )
-from watchbuddy_core.placement import Limits, Placement, place
+from watchbuddy_core.placement import Limits, Placement, Soundtrack, place
 from watchbuddy_core.speech import Pace
 from watchbuddy_core.video import Cue, Window
 
@@ -90,14 +90,13 @@ class Show:
             drafts,
             window=self.window(window),
             limits=self.limits,
-            cues=self.cues,
+            soundtrack=Soundtrack(self.cues, (self.wish, *self.known)),
             referred=self.cues,
             density=self.density,
             earlier=earlier,
             name=name or (lambda i: f"{window}/{i}"),
             pace=self.pace,
             wish=self.wish,
-            known=self.known,
         )
 
     def place_all(self, drafts: Iterable[Draft]) -> tuple[list[Action], list[Placement]]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from watchbuddy_core.actions import Draft, Speak
-from watchbuddy_core.character import Character
-from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.entries import Failed, Placed, Ready, Scripted, Stage
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
@@ -22,80 +18,14 @@ from watchbuddy_core.errors import (
     UnsupportedVideoSource,
     VideoDownloadFailed,
 )
-from watchbuddy_core.session import LocalJobs, Parts, WatchSession
+from watchbuddy_core.session import LocalJobs, WatchSession
 from watchbuddy_core.stores.memory import MemoryStore
-from watchbuddy_core.testing import MemorySource, ScriptedGenerator
 from watchbuddy_core.video import Video
-from watchbuddy_core.wire import CreateSession
-
-URL = "memory:film"
-LENGTH = 180.0
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Video:
-    """Three windows long: borders near 45 s and 165 s, the last piece joined."""
-    path = tmp_path_factory.mktemp("films") / "film.mp4"
-    make_clip(path, [Shot(LENGTH, Picture.STILL, Tone.CALM)], size=(64, 36), frame_rate=2)
-    return Video(content_id="film", title="A film", path=path)
-
-
-def drafts(count: int = 12) -> tuple[Draft, ...]:
-    return tuple(
-        Draft(
-            action=Speak(trigger_timestamp=10.0 + 14 * i, text=f"{word} it is."),
-            evidence_until=0.0,
-            importance=0.5,
-        )
-        for i, word in zip(range(count), "abcdefghijklmnop", strict=False)
-    )
-
-
-class Made:
-    """A store and the parts of its sessions."""
-
-    def __init__(self, film: Video, generator: ScriptedGenerator | None = None) -> None:
-        self.store = MemoryStore()
-        self.generator = generator or ScriptedGenerator(drafts())
-        self.source = MemorySource({URL: film})
-        self.parts = Parts(
-            sources=[self.source],
-            generator=self.generator,
-            characters={"miao": Character(id="miao", name={"en": "Miao"})},
-            allowed_hosts=frozenset({"youtube.com"}),
-        )
-
-    async def session(self, **fields: Any) -> WatchSession:
-        """A session for the film; the check of the address is another test's business."""
-        request = CreateSession.model_validate(
-            {"video_url": "library:film", "character_id": "miao", **fields}
-        )
-        session = await WatchSession.create(
-            request, store=self.store, parts=self.parts, created_at=0.0
-        )
-        record = session.record
-        if record.video_url == "library:film":
-            record = record.model_copy(update={"video_url": URL})
-            await self.store.put(record)
-        return await WatchSession.find(record.session_id, store=self.store, parts=self.parts)
-
-    async def entries(self, session: WatchSession) -> list[Any]:
-        return [logged.entry for logged in await self.store.read(session.session_id)]
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """Run it in an event loop of its own, and see that no task is left behind."""
-
-    async def bounded() -> None:
-        await asyncio.wait_for(scenario, 60)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(bounded())
-
-
-def test_a_script_comes_window_by_window_in_order(film: Video) -> None:
+def test_a_script_comes_window_by_window_in_order(studio: Any, run: Any, film: Video) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         session = await made.session()
         await session.produce()
         entries = await made.entries(session)
@@ -109,7 +39,7 @@ def test_a_script_comes_window_by_window_in_order(film: Video) -> None:
         assert [e.window.index for e in entries if isinstance(e, Scripted)] == [0, 1]
         status = await session.status()
         assert status.status == "ready"
-        assert status.duration == pytest.approx(LENGTH, abs=0.5)
+        assert status.duration == pytest.approx(180.0, abs=0.5)
         assert [tuple(span) for span in status.ranges] == [(0.0, status.end)]
         assert status.actions == sum(len(e.actions) for e in entries if isinstance(e, Placed))
         assert status.actions >= 5
@@ -117,9 +47,9 @@ def test_a_script_comes_window_by_window_in_order(film: Video) -> None:
     run(scenario())
 
 
-def test_each_brief_knows_nothing_later_than_its_window(film: Video) -> None:
+def test_each_brief_knows_nothing_later_than_its_window(studio: Any, run: Any, film: Video) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         session = await made.session(text="a wish")
         await session.produce()
         first, last = made.generator.briefs
@@ -135,9 +65,11 @@ def test_each_brief_knows_nothing_later_than_its_window(film: Video) -> None:
     run(scenario())
 
 
-def test_a_range_bounds_what_is_scripted_and_keeps_the_times_of_the_whole(film: Video) -> None:
+def test_a_range_bounds_what_is_scripted_and_keeps_the_times_of_the_whole(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         session = await made.session(start_time=60, end_time=120)
         await session.produce()
         actions = [a for e in await made.entries(session) if e.kind == "placed" for a in e.actions]
@@ -148,9 +80,11 @@ def test_a_range_bounds_what_is_scripted_and_keeps_the_times_of_the_whole(film: 
     run(scenario())
 
 
-def test_ids_are_uuids_of_ours_and_the_same_for_every_attempt(film: Video) -> None:
+def test_ids_are_uuids_of_ours_and_the_same_for_every_attempt(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         session = await made.session()
         await session.produce()
         ids = [a.id for e in await made.entries(session) if e.kind == "placed" for a in e.actions]
@@ -166,10 +100,12 @@ def test_ids_are_uuids_of_ours_and_the_same_for_every_attempt(film: Video) -> No
     run(scenario())
 
 
-def test_a_second_attempt_goes_on_where_the_first_was_cut_off(film: Video) -> None:
+def test_a_second_attempt_goes_on_where_the_first_was_cut_off(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
-        made = Made(film, ScriptedGenerator(drafts(), waits={1: gate}))
+        made = studio(film, waits={1: gate})
         session = await made.session()
         first = asyncio.create_task(session.produce())
         while len(made.generator.briefs) < 2:
@@ -193,10 +129,12 @@ def test_a_second_attempt_goes_on_where_the_first_was_cut_off(film: Video) -> No
     run(scenario())
 
 
-def test_an_attempt_that_was_replaced_writes_nothing_more(film: Video) -> None:
+def test_an_attempt_that_was_replaced_writes_nothing_more(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
-        made = Made(film, ScriptedGenerator(drafts(), waits={0: gate}))
+        made = studio(film, waits={0: gate})
         session = await made.session()
         async with asyncio.TaskGroup() as tasks:
             old = tasks.create_task(session.produce())
@@ -231,11 +169,11 @@ def test_an_attempt_that_was_replaced_writes_nothing_more(film: Video) -> None:
     ],
 )
 def test_a_source_that_fails_ends_the_session_with_its_code(
-    film: Video, raised: Exception, code: str, message: str
+    studio: Any, run: Any, film: Video, raised: Exception, code: str, message: str
 ) -> None:
     async def scenario() -> None:
-        made = Made(film)
-        made.source.failures[URL] = raised
+        made = studio(film)
+        made.source.failures[made.url] = raised
         session = await made.session()
         await session.produce()
         failed = (await made.entries(session))[-1]
@@ -246,10 +184,12 @@ def test_a_source_that_fails_ends_the_session_with_its_code(
     run(scenario())
 
 
-def test_a_generator_that_fails_is_told_as_the_api_document_shows(film: Video) -> None:
+def test_a_generator_that_fails_is_told_as_the_api_document_shows(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
         failure = ActionGenerationFailed("the model is away")
-        made = Made(film, ScriptedGenerator(drafts(), failures={0: failure}))
+        made = studio(film, failures={0: failure})
         session = await made.session()
         await session.produce()
         failed = (await made.entries(session))[-1]
@@ -260,9 +200,11 @@ def test_a_generator_that_fails_is_told_as_the_api_document_shows(film: Video) -
 
 
 @pytest.mark.parametrize("fields", [{"start_time": 500}, {"start_time": 179.9}])
-def test_a_range_beyond_the_end_fails_with_its_code(film: Video, fields: dict[str, float]) -> None:
+def test_a_range_beyond_the_end_fails_with_its_code(
+    studio: Any, run: Any, film: Video, fields: dict[str, float]
+) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         session = await made.session(**fields)
         await session.produce()
         failed = (await made.entries(session))[-1]
@@ -272,11 +214,11 @@ def test_a_range_beyond_the_end_fails_with_its_code(film: Video, fields: dict[st
     run(scenario())
 
 
-def test_a_file_that_is_no_video_is_unreadable(tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_unreadable(studio: Any, run: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
         path = tmp_path / "letter.mp4"
         path.write_text("Dear Sir or Madam")
-        made = Made(Video(content_id="x", title="letter", path=path))
+        made = studio(Video(content_id="x", title="letter", path=path))
         session = await made.session()
         await session.produce()
         failed = (await made.entries(session))[-1]
@@ -298,10 +240,10 @@ def test_a_file_that_is_no_video_is_unreadable(tmp_path: Path) -> None:
     ],
 )
 def test_a_request_that_cannot_be_served_is_refused_and_not_kept(
-    film: Video, fields: dict[str, Any], refusal: type[Exception]
+    studio: Any, run: Any, film: Video, fields: dict[str, Any], refusal: type[Exception]
 ) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         with pytest.raises(refusal):
             await made.session(**fields)
         assert not await made.store.list()
@@ -309,9 +251,11 @@ def test_a_request_that_cannot_be_served_is_refused_and_not_kept(
     run(scenario())
 
 
-def test_a_link_to_an_allowed_host_is_accepted_and_then_names_the_extra(film: Video) -> None:
+def test_a_link_to_an_allowed_host_is_accepted_and_then_names_the_extra(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         session = await made.session(video_url="https://www.youtube.com/watch?v=dQw4w9WgXcQ")
         await session.produce()
         failed = (await made.entries(session))[-1]
@@ -321,9 +265,9 @@ def test_a_link_to_an_allowed_host_is_accepted_and_then_names_the_extra(film: Vi
     run(scenario())
 
 
-def test_session_ids_are_the_keys_of_the_api_document(film: Video) -> None:
+def test_session_ids_are_the_keys_of_the_api_document(studio: Any, run: Any, film: Video) -> None:
     async def scenario() -> None:
-        made = Made(film)
+        made = studio(film)
         ids = {(await made.session()).session_id for _ in range(20)}
         assert len(ids) == 20
         for session_id in ids:
@@ -340,9 +284,11 @@ def test_session_ids_are_the_keys_of_the_api_document(film: Video) -> None:
 # --- jobs ------------------------------------------------------------------------------------
 
 
-def test_a_job_runs_once_and_leaving_ends_what_still_runs(film: Video) -> None:
+def test_a_job_runs_once_and_leaving_ends_what_still_runs(
+    studio: Any, run: Any, film: Video
+) -> None:
     async def scenario() -> None:
-        made = Made(film, ScriptedGenerator(drafts(), waits={0: asyncio.Event()}))
+        made = studio(film, waits={0: asyncio.Event()})
         session, other = await made.session(), await made.session()
         async with LocalJobs(store=made.store, parts=made.parts) as jobs:
             await jobs.submit(session.session_id)
@@ -361,7 +307,9 @@ def test_a_job_runs_once_and_leaving_ends_what_still_runs(film: Video) -> None:
     run(scenario())
 
 
-def test_a_store_that_fails_does_not_take_other_jobs_with_it(film: Video) -> None:
+def test_a_store_that_fails_does_not_take_other_jobs_with_it(
+    studio: Any, run: Any, film: Video
+) -> None:
     class Broken(MemoryStore):
         async def read(self, session_id: str, after: int = 0) -> Any:
             if session_id == broken:
@@ -372,7 +320,7 @@ def test_a_store_that_fails_does_not_take_other_jobs_with_it(film: Video) -> Non
 
     async def scenario() -> None:
         nonlocal broken
-        made = Made(film)
+        made = studio(film)
         made.store = Broken()
         one, other = await made.session(), await made.session()
         broken = one.session_id

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from watchbuddy_core.character import Character, MomentKind, Phrase
 from watchbuddy_core.generation.chance import share
-from watchbuddy_core.generation.moments import Moment, clock
+from watchbuddy_core.generation.moments import Moment
 from watchbuddy_core.generation.quoting import is_long, shortened, telling_word
 from watchbuddy_core.generation.wishes import Wish
 from watchbuddy_core.speech import spoken_seconds
+from watchbuddy_core.video import clock
 
 _LONG_QUOTES_APART = 60.0
 """Seconds of the video from one long quote to the next."""

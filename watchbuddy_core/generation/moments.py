@@ -13,7 +13,7 @@ from itertools import pairwise
 from watchbuddy_core.character import MomentKind
 from watchbuddy_core.generation.chance import share
 from watchbuddy_core.generation.quoting import Sentence, richness, sentences
-from watchbuddy_core.video import Chapter, Cue, Scene, Sound, Understanding
+from watchbuddy_core.video import Chapter, Cue, Scene, Sound, Understanding, clock
 
 _OPENING_AFTER = 1.2
 _CHAPTER_AFTER = 1.0
@@ -100,13 +100,6 @@ def _openings(start: float, range_start: float) -> Iterator[Moment]:
 def _rounded(moment: Moment) -> Moment:
     """Whole milliseconds, as actions have them: so no border is crossed by rounding."""
     return replace(moment, trigger=round(moment.trigger, 3), evidence=round(moment.evidence, 3))
-
-
-def clock(seconds: float) -> str:
-    """A position as players show it: `1:05`, `1:02:03`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 # --- pictures --------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from watchbuddy_core.character import MomentKind
 from watchbuddy_core.generation.chance import share
-from watchbuddy_core.generation.moments import Moment, clock
+from watchbuddy_core.generation.moments import Moment
+from watchbuddy_core.video import clock
 
 _MOST_PER_MINUTE = 7
 _WIDEST, _NARROWEST = 7.5, 2.0

@@ -22,7 +22,7 @@ important; faces, which crowd nobody, come after them, and the farewell comes la
 4. *Sane.* All times lie in the range, jumps land in the video.
 """
 
-from watchbuddy_core.placement.plan import Limits, Placement, Reason, place
+from watchbuddy_core.placement.plan import Limits, Placement, Reason, Soundtrack, place
 from watchbuddy_core.placement.restraint import RESTRAINT, Rate, Restraint
 
-__all__ = ["RESTRAINT", "Limits", "Placement", "Rate", "Reason", "Restraint", "place"]
+__all__ = ["RESTRAINT", "Limits", "Placement", "Rate", "Reason", "Restraint", "Soundtrack", "place"]

@@ -15,8 +15,7 @@ from watchbuddy_core.video import Cue
 class Evidence:
     """Tells until when a draft's content lies in the future."""
 
-    def __init__(self, cues: Sequence[Cue], referred: Sequence[Cue], known: Iterable[str]) -> None:
-        self._referred = referred
+    def __init__(self, cues: Sequence[Cue], known: Iterable[str]) -> None:
         self._spans = sorted((ms(cue.start), ms(cue.end)) for cue in cues if cue.text.strip())
         self._longest = max((end - start for start, end in self._spans), default=0)
         self._first_said: dict[str, int] = {}
@@ -26,19 +25,12 @@ class Evidence:
             for word in rare_words(text):
                 self._first_said.pop(word, None)
 
-    def of(self, drafts: Sequence[Draft]) -> int:
+    def of(self, drafts: Sequence[Draft], referred: Sequence[Cue]) -> int:
         """The evidence of all that is drafted for one instant; 0, where it needs none."""
         trigger = ms(drafts[0].action.trigger_timestamp)
-        claimed = [time for draft in drafts for time in self._claims(draft)]
+        claimed = [time for draft in drafts for time in _claims(draft, referred)]
         said = [time for draft in drafts for time in self._words_said(draft.action)]
         return max([*(claimed or [self._end_of_cue_at(trigger)]), *said])
-
-    def _claims(self, draft: Draft) -> Iterator[int]:
-        if draft.evidence_until is not None:
-            yield ms(draft.evidence_until)
-        for i in draft.cues:
-            if 0 <= i < len(self._referred):
-                yield ms(self._referred[i].end)
 
     def _words_said(self, action: Action) -> Iterator[int]:
         if isinstance(action, Speak):
@@ -49,6 +41,14 @@ class Evidence:
         first = bisect_left(self._spans, (time - self._longest, 0))
         after = bisect_left(self._spans, (time + 1, 0))
         return max((end for _, end in self._spans[first:after]), default=0)
+
+
+def _claims(draft: Draft, referred: Sequence[Cue]) -> Iterator[int]:
+    if draft.evidence_until is not None:
+        yield ms(draft.evidence_until)
+    for i in draft.cues:
+        if 0 <= i < len(referred):
+            yield ms(referred[i].end)
 
 
 _FUNCTION_CHARACTERS = frozenset(

@@ -78,29 +78,40 @@ class Placement:
     """By trigger, as drafted."""
 
 
+class Soundtrack:
+    """What is said in a video, as far as it matters to placement. Made once per video.
+
+    Args:
+        cues: those of the whole video: a line near a window's end does not run into what is
+            said in the next.
+        known: texts that give nothing away, such as the video's title, the character's
+            phrases or the viewer's wish: their words are never evidence.
+    """
+
+    def __init__(self, cues: Sequence[Cue], known: Iterable[str] = ()) -> None:
+        self.dialogue = Dialogue(cues)
+        self.evidence = Evidence(cues, known)
+
+
 def place(
     drafts: Sequence[Draft],
     *,
     window: Window,
     limits: Limits,
-    cues: Sequence[Cue],
+    soundtrack: Soundtrack,
     referred: Sequence[Cue],
     density: Density,
     earlier: Sequence[Action],
     name: Callable[[int], str],
     pace: Pace = Pace(),  # noqa: B008 - frozen
     wish: str = "",
-    known: Iterable[str] = (),
 ) -> Placement:
     """Make one window's drafts obey the rules.
 
-    `cues` are those of the whole video: a line near the window's end does not run into
-    what is said in the next. `referred` are those that `Draft.cues` counts in. `earlier`
-    is everything placed or sent so far, ascending by trigger. `name(i)` is the id of the
-    draft at index `i`; a draft whose id is in `earlier` is there already and passed over.
-    `wish` is the viewer's: lines may all open with words of it. `known` are further texts
-    that give nothing away, such as the video's title or the character's phrases: their
-    words, and the wish's, are never evidence.
+    `referred` are the cues that `Draft.cues` counts in. `earlier` is everything placed or
+    sent so far, ascending by trigger. `name(i)` is the id of the draft at index `i`; a draft
+    whose id is in `earlier` is there already and passed over. `wish` is the viewer's: lines
+    may all open with words of it.
 
     Every other draft is either in `actions` or in `dropped`. Takes n·log n, and for each
     draft a look at the few actions of the minutes around it.
@@ -110,8 +121,8 @@ def place(
         restraint=RESTRAINT[density],
         window=window,
         limits=limits,
-        dialogue=Dialogue(cues),
-        evidence=Evidence(cues, referred, (wish, *known)),
+        soundtrack=soundtrack,
+        referred=referred,
         wish=wish,
         pace=pace,
     )
@@ -163,8 +174,8 @@ class _Plan:
         restraint: Restraint,
         window: Window,
         limits: Limits,
-        dialogue: Dialogue,
-        evidence: Evidence,
+        soundtrack: Soundtrack,
+        referred: Sequence[Cue],
         wish: str,
         pace: Pace,
     ) -> None:
@@ -175,8 +186,9 @@ class _Plan:
         self._first = ms(max(limits.range_start, window.start))
         self._window_end = ms(window.end)
         self._last = floor((limits.range_end - LAST_SECOND) * 1000)
-        self._dialogue = dialogue
-        self._evidence = evidence
+        self._dialogue = soundtrack.dialogue
+        self._evidence = soundtrack.evidence
+        self._referred = referred
         self._pace = pace
 
         self._placed: dict[int, Action] = {}
@@ -256,7 +268,10 @@ class _Plan:
             instants[_start(self._drafted(i))].append(i)
         for trigger, instant in instants.items():
             span = _Span(
-                earliest=max(trigger, self._evidence.of([self._drafts[i] for i in instant])),
+                earliest=max(
+                    trigger,
+                    self._evidence.of([self._drafts[i] for i in instant], self._referred),
+                ),
                 latest=min(trigger + ms(LONGEST_SHIFT), self._last),
             )
             if span.earliest <= span.latest:

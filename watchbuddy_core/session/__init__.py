@@ -10,6 +10,7 @@ and either may die and go on from what the log says.
 
 from watchbuddy_core.session.delivery import (
     Delivery,
+    DensityChanged,
     Outgoing,
     Replaced,
     ScriptFailed,
@@ -17,11 +18,15 @@ from watchbuddy_core.session.delivery import (
 )
 from watchbuddy_core.session.jobs import LocalJobs
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.reporting import Covered, Noticed
 from watchbuddy_core.session.watch import SessionStatus, WatchSession
 
 __all__ = [
+    "Covered",
     "Delivery",
+    "DensityChanged",
     "LocalJobs",
+    "Noticed",
     "Outgoing",
     "Parts",
     "Replaced",

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from watchbuddy_core.actions import Action
+from watchbuddy_core.actions import Action, Density
 from watchbuddy_core.entries import (
     Acked,
     Cancelled,
     Delivered,
     Entry,
     Failed,
+    Feedback,
+    FeedbackWish,
     Fence,
     Joined,
     Logged,
@@ -32,13 +34,29 @@ from watchbuddy_core.events import (
     SeekUpdate,
     TimestampUpdate,
 )
-from watchbuddy_core.protocols import SessionLog
+from watchbuddy_core.protocols import ProgressReport, SessionLog
 from watchbuddy_core.session.history import WATCHED_STEP, History, announcements
+from watchbuddy_core.session.reporting import News, Reporter
+from watchbuddy_core.session.windows import AHEAD
 from watchbuddy_core.timeline import Timeline
 
 _WANTED_SECONDS = 1.0
 """`wanted` is written at most this often, in monotonic seconds."""
+_PROGRESS_SECONDS = 0.25
+"""From one report of the preparation to the next."""
 _MOST_ACKS_WAITING = 256
+_LESS: dict[Density, Density] = {
+    "chatty": "normal",
+    "normal": "quiet",
+    "quiet": "quiet",
+    "muted": "muted",
+}
+_MORE: dict[Density, Density] = {
+    "muted": "quiet",
+    "quiet": "normal",
+    "normal": "chatty",
+    "chatty": "chatty",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,14 @@ class Replaced:
     """A newer connection has taken the session over. Nothing follows."""
 
 
-Outgoing = Due | ScriptReady | ScriptFailed | Replaced
+@dataclass(frozen=True, slots=True)
+class DensityChanged:
+    """How much the companion says from here on."""
+
+    density: Density
+
+
+Outgoing = Due | ScriptReady | ScriptFailed | Replaced | DensityChanged | ProgressReport | News
 
 
 @dataclass(slots=True)
@@ -97,9 +122,15 @@ class _Inbox:
 class Delivery:
     """What one connection is sent, and when. Made by `WatchSession.connect`.
 
-    Call `receive` for everything the player says, and iterate for what is to be sent.
-    What is yielded stands in the log already, so another connection can go on from it.
-    Both are for one task each, of one event loop; `receive` never waits.
+    Call `receive` for everything the player says, `feed_back` for what the viewer wants,
+    and iterate for what is to be sent. What is yielded stands in the log already, so another
+    connection can go on from it. All are for one event loop; only iterating waits.
+
+    Args:
+        timeline: holds the script, if it is ready for this connection.
+        early_ready: ready means that the script is there where the playhead is.
+        reporter: where the connection is told more than its actions.
+        density: what is in force.
     """
 
     def __init__(
@@ -110,14 +141,25 @@ class Delivery:
         fence: Fence,
         history: History,
         timeline: Timeline,
+        is_ready: bool,
+        early_ready: bool = False,
+        reporter: Reporter | None = None,
+        density: Density = "normal",
     ) -> None:
         self._session_id = session_id
         self._log = log
         self._fence = fence
         self._timeline = timeline
-        self._ready = history.ready
+        self._is_complete = history.ready
+        self._coverage = history.coverage
+        self._early_ready = early_ready
+        self._reporter = reporter
+        self._density = density
+        self._loudest: Density = density if density != "muted" else "normal"
         self._announced = False
-        self._withheld: dict[str, Action] = {} if history.ready else dict(history.script)
+        self._withheld: dict[str, Action] = {} if is_ready else dict(history.script)
+        self._is_new = True
+        """Nothing has been heard of the player yet: the position is that of an older connection."""
         self._end: ScriptFailed | Replaced | Exception | None = None
         if history.failed is not None:
             self._end = ScriptFailed(history.failed.code, history.failed.message)
@@ -127,6 +169,7 @@ class Delivery:
         self._wake = asyncio.Event()
         self._wake.set()
         self._due: list[Due] = []
+        self._answers: list[DensityChanged | ProgressReport] = []
         self._to_log: list[Entry] = []
         self._moves_logged = 0
         self._completed: set[str] = set()
@@ -153,6 +196,9 @@ class Delivery:
         timeline = self._timeline
         moves = timeline.moves
         timeline.receive(event, now=now)
+        if self._is_new and isinstance(event, TimestampUpdate | SeekUpdate):
+            self._is_new = False
+            self._release()
         due = timeline.actions_due()
         if due:
             self._due += due
@@ -163,8 +209,34 @@ class Delivery:
             self._note_completed(event)
         elif isinstance(event, TimestampUpdate | SeekUpdate):
             self._note_wanted(event, moved, now)
-        if due or moved or self._to_log:
+        if due or moved or self._to_log or (self._early_ready and not self._announced):
             self._wake.set()
+
+    def feed_back(self, wish: FeedbackWish) -> None:
+        """Take in that the viewer wants more of the companion, or less.
+
+        The answer is DensityChanged. Where it comes from changes nothing by itself: the
+        session's job places anew what was not sent, so see to it that it runs.
+        """
+        density = self._density_after(wish)
+        if density != self._density:
+            self._density = density
+            self._to_log.append(Feedback(wish=wish, density=density))
+        self._answers.append(DensityChanged(density))
+        self._wake.set()
+
+    def _density_after(self, wish: FeedbackWish) -> Density:
+        if self._density != "muted":
+            self._loudest = self._density
+        match wish:
+            case "mute":
+                return "muted"
+            case "unmute":
+                return self._loudest
+            case "less":
+                return _LESS[self._density]
+            case "more":
+                return _MORE[self._density]
 
     def _note_completed(self, event: ActionCompleted) -> None:
         if self._timeline.was_sent(event.action_id) and event.action_id not in self._completed:
@@ -187,7 +259,8 @@ class Delivery:
         )
         if moved or (waited and news):
             self._wanted_position, self._wanted_paused, self._wanted_at = position, paused, now
-            self._to_log.append(Wanted(position=position, moved=moved, paused=paused))
+            ahead = AHEAD if self._early_ready else None
+            self._to_log.append(Wanted(position=position, moved=moved, paused=paused, ahead=ahead))
 
     # --- out ---------------------------------------------------------------------------
 
@@ -200,16 +273,24 @@ class Delivery:
             if isinstance(self._end, Replaced):
                 yield self._end
                 return
-            if self._ready and not self._announced and self._end is None:
+            becomes_ready = not self._announced and self._end is None and self._is_ready()
+            if becomes_ready:
                 self._announced = True
-                yield ScriptReady()
                 self._release()
             due, self._due = self._due, []
+            answers, self._answers = self._answers, []
             try:
                 await self._write(due)
             except StaleFence:
                 yield Replaced()
                 return
+            for answer in answers:
+                yield answer
+            if self._reporter is not None:
+                for news in self._reporter.take_news():
+                    yield news
+            if becomes_ready:
+                yield ScriptReady()
             for item in due:
                 yield item
             if isinstance(self._end, Exception):
@@ -220,6 +301,11 @@ class Delivery:
             self._sending = False
             for event, now in self._inbox.take():
                 self._take_in(event, now)
+
+    def _is_ready(self) -> bool:
+        if self._is_complete or not self._early_ready:
+            return self._is_complete
+        return self._coverage.includes(self._timeline.position or 0.0)
 
     async def _write(self, due: list[Due]) -> None:
         """What is sent must stand in the log first."""
@@ -250,8 +336,25 @@ class Delivery:
             self._end = exc
             self._wake.set()
 
+    async def report(self, reports: AsyncIterator[ProgressReport]) -> None:
+        """Tell how far the preparation is, until it is ready. Runs until cancelled."""
+        try:
+            async for report in reports:
+                if self._announced:
+                    return
+                self._answers.append(report)
+                self._wake.set()
+                await asyncio.sleep(_PROGRESS_SECONDS)
+        except Exception as exc:  # noqa: BLE001 - the reader of the connection raises it
+            self._end = exc
+            self._wake.set()
+
     def _read(self, logged: Logged) -> None:
-        match logged.entry:
+        entry = logged.entry
+        self._coverage.apply(entry)
+        if self._reporter is not None and self._reporter.read(entry):
+            self._wake.set()
+        match entry:
             case Placed(actions=actions):
                 self._withheld.update((action.id, action) for action in actions)
                 if self._announced:
@@ -264,7 +367,7 @@ class Delivery:
                 for id in ids:
                     self._withheld.pop(id, None)
             case Ready():
-                self._ready = True
+                self._is_complete = True
             case Failed(code=code, message=message):
                 self._end = ScriptFailed(code, message)
             case Cancelled():
@@ -277,7 +380,13 @@ class Delivery:
         self._wake.set()
 
     def _release(self) -> None:
-        """Give the Timeline what was placed; withheld until the client knows that it is there."""
+        """Give the Timeline what was placed.
+
+        It is withheld until the client knows that it is there; and where an older connection
+        has played already, until the new one has said where it is.
+        """
+        if not self._announced or (self._is_new and self._timeline.position is not None):
+            return
         once = announcements(self._withheld.values())
         for is_once, some in groupby(self._withheld.values(), lambda action: action.id in once):
             self._timeline.add(some, once=is_once)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from math import inf
 
 from watchbuddy_core.actions import Action, Jump, Speak
 from watchbuddy_core.entries import (
@@ -26,9 +27,39 @@ from watchbuddy_core.entries import (
 )
 from watchbuddy_core.errors import SessionCancelled
 from watchbuddy_core.events import Playhead, TimelineState
+from watchbuddy_core.video import Window
 
 WATCHED_STEP = 5.0
 """Reports that advance by at most this much, in media seconds, show what was watched."""
+
+
+class Coverage:
+    """Which parts of the video are scripted."""
+
+    def __init__(self) -> None:
+        self._windows: dict[int, Window] = {}
+        self._placed: set[int] = set()
+        self._start, self._end = 0.0, inf
+        """The range that is watched, as soon as it is known."""
+
+    def apply(self, entry: Entry) -> None:
+        match entry:
+            case Stage(start=float(start), end=float(end)):
+                self._start, self._end = start, end
+            case Scripted(window=window):
+                self._windows[window.index] = window
+            case Placed(window=index):
+                self._placed.add(index)
+
+    @property
+    def ranges(self) -> list[tuple[float, float]]:
+        """Ascending and apart, in media seconds."""
+        return _merged((w.start, w.end) for i, w in self._windows.items() if i in self._placed)
+
+    def includes(self, position: float) -> bool:
+        """Whether what is watched at `position`, or next to it, is scripted."""
+        within = min(max(position, self._start), self._end)
+        return any(start <= within <= end for start, end in self.ranges)
 
 
 class History:
@@ -48,16 +79,20 @@ class History:
         self.cancelled = False
         self.connection = 0
         """The number of the newest connection; 0 before the first."""
+        self.early_ready = False
+        """Whether that one takes the script as it comes."""
         self.scripted: dict[int, Scripted] = {}
         """The windows whose drafts are there, by index."""
         self.placed: dict[int, Placed] = {}
         """The windows whose actions are there, by index."""
+        self.out_of_date: set[int] = set()
+        """Windows that were placed before the density changed."""
+        self.coverage = Coverage()
         self.script: dict[str, Action] = {}
         """The actions that may be sent, by id, in order of placement."""
         self.answers: dict[str, Action] = {}
         """The actions of answers: sent at most once, and no part of the script."""
         self.withdrawn: set[str] = set()
-        self.drops: Counter[str] = Counter()
         self.wanted: Wanted | None = None
         self.feedback: Feedback | None = None
         self.watched: list[tuple[float, float]] = []
@@ -72,6 +107,7 @@ class History:
     def apply(self, position: int, entry: Entry) -> None:
         """Take in the entry at this position of the log."""
         self.position = position
+        self.coverage.apply(entry)
         match entry:
             case Stage():
                 self.stage = entry
@@ -87,15 +123,14 @@ class History:
                 self.scripted[entry.window.index] = entry
             case Placed():
                 self.placed[entry.window] = entry
-                self.script.update((action.id, action) for action in entry.actions)
-                self.withdrawn.difference_update(action.id for action in entry.actions)
-                self.drops.update(drop.reason for drop in entry.dropped)
+                self.out_of_date.discard(entry.window)
+                self._take(entry.actions)
             case Replied():
                 self.answers.update((action.id, action) for action in entry.actions)
             case Withdrawn():
                 self._withdraw(entry.ids)
             case Joined():
-                self.connection = entry.connection
+                self.connection, self.early_ready = entry.connection, entry.early_ready
             case Wanted():
                 self.wanted = entry
                 self._play_to(entry.position, moved=entry.moved)
@@ -108,6 +143,14 @@ class History:
                 self._acked[entry.action_id] = self._playhead.epoch
             case Feedback():
                 self.feedback = entry
+                self.out_of_date.update(self.placed)
+
+    def _take(self, actions: Iterable[Action]) -> None:
+        """What was sent stays as it was sent, even if it was placed anew at that moment."""
+        for action in actions:
+            if action.id not in self._fired or action.id not in self.script:
+                self.script[action.id] = action
+                self.withdrawn.discard(action.id)
 
     def _withdraw(self, ids: Iterable[str]) -> None:
         for id in ids:
@@ -143,17 +186,17 @@ class History:
             playhead = playhead.model_copy(update={"acks": True})
         return TimelineState(playhead=playhead, fired=self._fired, unacked=unacked)
 
-    def _is_jump(self, id: str) -> bool:
-        return isinstance(self.script.get(id) or self.answers.get(id), Jump)
+    def was_sent(self, id: str) -> bool:
+        """Whether the action has gone out, and cannot be taken back."""
+        return id in self._fired
 
     @property
-    def coverage(self) -> list[tuple[float, float]]:
-        """The intervals of media seconds whose script is there."""
-        return _merged(
-            (done.window.start, done.window.end)
-            for done in self.scripted.values()
-            if done.window.index in self.placed
-        )
+    def drops(self) -> Counter[str]:
+        """How many drafts were not kept, by reason."""
+        return Counter(drop.reason for one in self.placed.values() for drop in one.dropped)
+
+    def _is_jump(self, id: str) -> bool:
+        return isinstance(self.script.get(id) or self.answers.get(id), Jump)
 
 
 def _merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -23,3 +23,7 @@ class Parts:
     """Hosts whose links may be asked for, with their subdomains; lower-case."""
     density: Density = "normal"
     """Where neither the request nor the character says otherwise."""
+    script_actions: int = 10_000
+    """The most actions that the script of one session may have."""
+    patience: float = 15.0
+    """Monotonic seconds after which a viewer who has said nothing counts as away."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import re
-from collections.abc import Iterator
-from uuid import UUID, uuid5
+from collections.abc import Callable, Container
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 
-from watchbuddy_core.actions import Action, Draft, Speak
-from watchbuddy_core.entries import Entry, Failed, Fence, Placed, Ready, Scripted, Stage
+from watchbuddy_core.entries import Failed, Fence, Ready, Stage, StageName
 from watchbuddy_core.errors import (
-    ActionGenerationFailed,
     InvalidTimeRange,
     MissingExtra,
     ProcessingFailed,
@@ -18,46 +17,85 @@ from watchbuddy_core.errors import (
     VideoUnavailable,
     WatchBuddyError,
 )
-from watchbuddy_core.placement import Limits, place
-from watchbuddy_core.protocols import Brief, SessionLog, SessionRecord, Spoken, WishReader
+from watchbuddy_core.protocols import (
+    Progress,
+    ProgressReport,
+    SessionRecord,
+    Store,
+    WishReader,
+)
 from watchbuddy_core.session.history import History
+from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.scripting import Scripting
+from watchbuddy_core.session.windows import Viewer, next_window
 from watchbuddy_core.sources import choose_source
 from watchbuddy_core.understanding import grid, survey, understand
 from watchbuddy_core.video import Overview, Understanding, Video, VideoRequest, Window
 
 _log = logging.getLogger("watchbuddy.session")
 
-_ACTION_IDS = UUID("6f2f3a1e-8f0c-4f0e-9a53-0b1f6a1c7a55")
-_LAST_LINES = 6
+Turn = Callable[[], AbstractAsyncContextManager[object]]
+"""Entered for each piece of work, so that a program can bound how many are done at a time."""
+
+_DOING: dict[StageName, str] = {
+    "fetching": "Fetching the video",
+    "understanding": "Looking through the video",
+    "generating": "Thinking of what to say",
+}
 _SHORTEST_RANGE = 1.0
 """A range shorter than this, in seconds, has no room for an action."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """The video, looked through and cut into windows."""
+
+    video: Video
+    overview: Overview
+    start: float
+    end: float
+    """The range that is watched, in media seconds."""
+    windows: tuple[Window, ...]
 
 
 class Producer:
     """One attempt at producing a session's script.
 
-    It goes on where `history` ends: windows that are scripted are not scripted again.
+    It goes on where the log ends: windows that are scripted are not scripted again. While it
+    runs it follows the log, for where the viewer is and how much they want to hear.
+
+    Args:
+        turn: entered for each piece of work.
     """
 
     def __init__(
         self,
         record: SessionRecord,
         *,
-        log: SessionLog,
+        store: Store,
         fence: Fence,
         parts: Parts,
         history: History,
+        turn: Turn = nullcontext,
     ) -> None:
         self._record = record
-        self._log = log
-        self._fence = fence
+        self._store = store
         self._parts = parts
         self._history = history
+        self._journal = Journal(record.session_id, log=store, fence=fence, history=history)
+        self._turn = turn
+        self._viewer = Viewer()
+        self._news = asyncio.Event()
+        """Something has changed that may change what comes next."""
+        self._failure: Exception | None = None
+        self._understood: dict[int, Understanding] = {}
+        """By place of the window, as long as the one behind it may build on it."""
 
     async def run(self) -> None:
         """Produce until the range is scripted or the session has failed; the log says which."""
-        if self._history.ready or self._history.failed is not None:
+        history = self._history
+        if history.failed is not None or (history.ready and not history.out_of_date):
             return
         try:
             try:
@@ -73,12 +111,40 @@ class Producer:
             _log.info("session %s: %s", self._record.session_id, exc)
 
     async def _produce(self) -> None:
-        await self._append(Stage(stage="fetching"))
+        async with self._turn():
+            film = await self._prepare()
+        scripting = Scripting(
+            self._record,
+            parts=self._parts,
+            history=self._history,
+            video=film.video,
+            overview=film.overview,
+            start=film.start,
+            end=film.end,
+        )
+        self._viewer = Viewer.of(self._history, now=asyncio.get_running_loop().time())
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow())
+            await self._script_all(film, scripting, tasks)
+            following.cancel()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _fail(self, error: WatchBuddyError) -> None:
+        _log.info("session %s: %s: %s", self._record.session_id, error.code, error)
+        await self._journal.write(
+            Failed(code=error.code, message=error.message, retryable=error.retryable)
+        )
+
+    # --- the video ---------------------------------------------------------------------
+
+    async def _prepare(self) -> _Film:
+        await self._enter(Stage(stage="fetching"))
         video = await self._fetch()
-        await self._append(Stage(stage="understanding", title=video.title))
+        await self._enter(Stage(stage="understanding", title=video.title))
         overview = await self._survey(video)
         start, end = self._range(overview)
-        await self._append(
+        await self._enter(
             Stage(
                 stage="generating",
                 title=video.title,
@@ -88,17 +154,13 @@ class Producer:
                 notes=self._notes(),
             )
         )
-        understanding: Understanding | None = None
-        for window in grid(overview, start, end):
-            understanding = await understand(video, overview, window, understanding, start)
-            if window.index in self._history.placed:
-                continue
-            brief = self._brief(video, window, understanding, start, end)
-            scripted = self._history.scripted.get(window.index) or await self._script(brief)
-            await self._append(self._place(scripted, brief, overview))
-        await self._append(Ready())
+        return _Film(video, overview, start, end, grid(overview, start, end))
 
-    # --- stages ------------------------------------------------------------------------
+    async def _enter(self, stage: Stage) -> None:
+        """Write it down; but a script that was ready once stays so, whatever is placed anew."""
+        if not self._history.ready:
+            await self._journal.write(stage)
+            self._tell(ProgressReport(stage.stage, None, _DOING[stage.stage]))
 
     async def _fetch(self) -> Video:
         record = self._record
@@ -107,13 +169,13 @@ class Producer:
         )
         try:
             source = choose_source(request.url, self._parts.sources)
-            return await source.open(request, _unheard)
+            return await source.open(request, self._progress("fetching"))
         except MissingExtra as exc:
             raise VideoUnavailable(str(exc)) from exc
 
     async def _survey(self, video: Video) -> Overview:
         try:
-            return await survey(video, _unheard)
+            return await survey(video, self._progress("understanding"))
         except MissingExtra as exc:
             raise VideoUnavailable(str(exc)) from exc
 
@@ -135,92 +197,95 @@ class Producer:
             return ()
         return generator.notes(self._record.text, self._parts.characters[self._record.character_id])
 
-    def _brief(
-        self, video: Video, window: Window, understanding: Understanding, start: float, end: float
-    ) -> Brief:
-        lines = sorted(
-            (
-                Spoken(trigger_timestamp=action.trigger_timestamp, text=action.text)
-                for action in self._history.script.values()
-                if isinstance(action, Speak) and action.trigger_timestamp < window.start
-            ),
-            key=lambda line: line.trigger_timestamp,
-        )
-        return Brief(
-            title=video.title,
-            window=window,
-            range_start=start,
-            range_end=end,
-            understanding=understanding,
-            character=self._parts.characters[self._record.character_id],
-            wish=self._record.text,
-            last_lines=tuple(lines[-_LAST_LINES:]),
+    def _progress(self, stage: StageName) -> Progress:
+        """Tells whoever listens; may be called from any thread."""
+        loop = asyncio.get_running_loop()
+
+        def report(fraction: float | None, message: str) -> None:
+            loop.call_soon_threadsafe(self._tell, ProgressReport(stage, fraction, message))
+
+        return report
+
+    def _tell(self, report: ProgressReport) -> None:
+        self._store.publish(self._record.session_id, report)
+
+    # --- its windows -------------------------------------------------------------------
+
+    async def _script_all(
+        self, film: _Film, scripting: Scripting, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Script what the viewer comes to, until all is scripted or something has failed.
+
+        Where nothing is wanted for the time being it waits for news.
+        """
+        history, windows = self._history, film.windows
+        in_work: dict[int, asyncio.Task[None]] = {}
+        while self._failure is None and not history.cancelled:
+            self._news.clear()
+            await self._place_anew(scripting)
+            in_work = {i: task for i, task in in_work.items() if not task.done()}
+            done = {i for i, window in enumerate(windows) if window.index in history.placed}
+            self._tell(_share_of(len(done), len(windows)))
+            if len(done) == len(windows):
+                if not history.ready:
+                    await self._journal.write(Ready())
+                return
+            while (i := self._next(windows, done, in_work)) is not None:
+                in_work[i] = tasks.create_task(self._script(i, film, scripting))
+            await self._news.wait()
+        for task in in_work.values():
+            task.cancel()
+
+    def _next(
+        self, windows: tuple[Window, ...], done: Container[int], in_work: Container[int]
+    ) -> int | None:
+        now = asyncio.get_running_loop().time()
+        return next_window(
+            windows,
+            done=done,
+            in_work=in_work,
+            viewer=self._viewer,
+            is_away=self._viewer.is_away(now=now, patience=self._parts.patience),
         )
 
-    async def _script(self, brief: Brief) -> Scripted:
-        drafts: list[Draft] = []
+    async def _script(self, i: int, film: _Film, scripting: Scripting) -> None:
+        """One window, from the video to its actions in the log."""
+        window = film.windows[i]
         try:
-            async for draft in self._parts.generator.generate(brief):
-                drafts.append(draft)  # noqa: PERF401 - what came before a failure is not used
-        except MissingExtra as exc:
-            raise ActionGenerationFailed(str(exc)) from exc
-        scripted = Scripted(
-            window=brief.window, drafts=tuple(drafts), generator=self._parts.generator_name
-        )
-        await self._append(scripted)
-        return scripted
+            async with self._turn():
+                understood = await understand(
+                    film.video, film.overview, window, self._understood.pop(i - 1, None), film.start
+                )
+                self._understood[i] = understood
+                scripted = self._history.scripted.get(window.index)
+                if scripted is None:
+                    scripted = await scripting.generate(window, understood)
+                    await self._journal.write(scripted)
+                await self._journal.write(scripting.place(scripted))
+        except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
+            self._failure = exc
+        self._news.set()
 
-    def _place(self, scripted: Scripted, brief: Brief, overview: Overview) -> Placed:
-        window = scripted.window
-        placement = place(
-            scripted.drafts,
-            window=window,
-            limits=Limits(
-                range_start=brief.range_start,
-                range_end=brief.range_end,
-                duration=overview.duration,
-            ),
-            cues=overview.cues,
-            referred=brief.understanding.cues,
-            density=self._record.density or self._parts.density,
-            earlier=tuple(self._earlier()),
-            name=lambda draft: self._action_id(window, draft),
-            wish=brief.wish,
-            known=_texts_that_give_nothing_away(brief),
-        )
-        return Placed(window=window.index, actions=placement.actions, dropped=placement.dropped)
+    async def _place_anew(self, scripting: Scripting) -> None:
+        out_of_date = self._history.out_of_date
+        if out_of_date:
+            await self._journal.write(
+                *scripting.place_anew([self._history.scripted[index] for index in out_of_date])
+            )
 
-    def _earlier(self) -> Iterator[Action]:
-        return iter(sorted(self._history.script.values(), key=lambda a: a.trigger_timestamp))
-
-    def _action_id(self, window: Window, draft: int) -> str:
-        """The same draft of the same session has the same id, however often it is placed."""
-        return str(uuid5(_ACTION_IDS, f"{self._record.session_id}/{window.index}/{draft}"))
-
-    # --- the log -----------------------------------------------------------------------
-
-    async def _append(self, entry: Entry) -> None:
-        position = await self._log.append(self._record.session_id, [entry], self._fence)
-        self._history.apply(position, entry)
-
-    async def _fail(self, error: WatchBuddyError) -> None:
-        _log.info("session %s: %s: %s", self._record.session_id, error.code, error)
-        await self._append(
-            Failed(code=error.code, message=error.message, retryable=error.retryable)
-        )
+    async def _follow(self) -> None:
+        """Hear what the viewer does."""
+        loop = asyncio.get_running_loop()
+        try:
+            async for entry in self._journal.others():
+                self._viewer.hear(entry, now=loop.time())
+                self._news.set()
+        except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
+            self._failure = exc
+            self._news.set()
 
 
-_SLOT = re.compile(r"\{\w+\}")
-
-
-def _texts_that_give_nothing_away(brief: Brief) -> Iterator[str]:
-    """What a line may say without its having been heard in the video."""
-    character = brief.character
-    yield from (brief.title, *character.examples)
-    for phrases in character.phrases.values():
-        for of_a_kind in phrases.values():
-            yield from (_SLOT.sub(" ", phrase.text) for phrase in of_a_kind)
-
-
-def _unheard(fraction: float | None, message: str) -> None:
-    """Progress that nobody has asked for."""
+def _share_of(done: int, windows: int) -> ProgressReport:
+    return ProgressReport(
+        "generating", done / windows, f"{done} of {windows} parts of the video are ready"
+    )

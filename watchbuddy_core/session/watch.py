@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from watchbuddy_core.entries import Cancelled, Joined, StageName
+from watchbuddy_core.entries import Cancelled, Fence, Joined, StageName
 from watchbuddy_core.errors import UnknownCharacter
 from watchbuddy_core.events import Connected
 from watchbuddy_core.protocols import SessionRecord, Store
+from watchbuddy_core.script import SECOND
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.history import History, announcements
 from watchbuddy_core.session.parts import Parts
-from watchbuddy_core.session.producer import Producer
+from watchbuddy_core.session.producer import Producer, Turn
+from watchbuddy_core.session.reporting import Reporter
+from watchbuddy_core.session.scripting import density_at_first
 from watchbuddy_core.sources.hosts import check_url
 from watchbuddy_core.timeline import Timeline
 from watchbuddy_core.wire import CreateSession
@@ -106,53 +109,94 @@ class WatchSession:
         """Raises: SessionNotFound."""
         return cls(await store.get(session_id), store=store, parts=parts)
 
-    async def produce(self) -> None:
+    async def produce(self, *, turn: Turn = nullcontext) -> None:
         """Make the script, from where the log says that an earlier attempt ended.
 
         Returns when the whole range is scripted or the session has failed, which the log
-        then says. Cancelling it ends the work at hand and leaves no task behind.
+        then says. Where the viewer takes it as it comes it may wait for them for long.
+        Cancelling it ends the work at hand and leaves no task behind.
+
+        Args:
+            turn: entered for each piece of work, so that a program can bound how many are
+                done at a time; not while it waits.
         """
         fence = await self._store.fence(self.session_id, "producer")
         history = History(await self._store.read(self.session_id))
         await Producer(
-            self.record, log=self._store, fence=fence, parts=self._parts, history=history
+            self.record,
+            store=self._store,
+            fence=fence,
+            parts=self._parts,
+            history=history,
+            turn=turn,
         ).run()
 
     @asynccontextmanager
-    async def connect(self, *, lookahead: float = 0.0) -> AsyncIterator[Delivery]:
+    async def connect(
+        self, *, lookahead: float = 0.0, early_ready: bool = False, progress: bool = False
+    ) -> AsyncIterator[Delivery]:
         """Take the session over for a new connection; an older one is sent Replaced.
 
         Args:
             lookahead: how far ahead, in media seconds, the client takes actions and holds
                 them itself.
+            early_ready: the client begins as soon as the script is there where its playhead
+                is, and the rest is made as it comes there.
+            progress: it is also told how far the preparation is, what is scripted, and what
+                is not as it could be.
         """
         fence = await self._store.fence(self.session_id, "deliverer")
-        joined = Joined(connection=fence.number, lookahead=lookahead)
+        joined = Joined(connection=fence.number, lookahead=lookahead, early_ready=early_ready)
         await self._store.append(self.session_id, [joined], fence)
         history = History(await self._store.read(self.session_id))
-        script = history.script if history.ready else {}
-        timeline = Timeline.restore(
-            history.timeline,
-            [*script.values(), *history.answers.values()],
-            once=announcements(script.values()).union(history.answers),
-            start=self.record.start_time,
-            end=self.record.end_time,
-        )
-        timeline.receive(Connected(lookahead), now=0.0)
-        delivery = Delivery(
-            self.session_id, log=self._store, fence=fence, history=history, timeline=timeline
-        )
+        delivery = self._delivery(fence, history, lookahead, early_ready, progress)
         raised: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            follower = tasks.create_task(delivery.follow(history.position))
+            following = [tasks.create_task(delivery.follow(history.position))]
+            if progress:
+                reports = self._store.reports(self.session_id)
+                following.append(tasks.create_task(delivery.report(reports)))
             try:
                 yield delivery
             except Exception as exc:  # noqa: BLE001 - not the group's business: raised again below
                 raised = exc
             finally:
-                follower.cancel()
+                for task in following:
+                    task.cancel()
         if raised is not None:
             raise raised
+
+    def _delivery(
+        self,
+        fence: Fence,
+        history: History,
+        lookahead: float,
+        early_ready: bool,
+        progress: bool,
+    ) -> Delivery:
+        record, head = self.record, history.timeline.playhead.head or 0
+        is_ready = history.ready or (early_ready and history.coverage.includes(head / SECOND))
+        script = history.script if is_ready else {}
+        timeline = Timeline.restore(
+            history.timeline,
+            [*script.values(), *history.answers.values()],
+            once=announcements(script.values()).union(history.answers),
+            start=record.start_time,
+            end=record.end_time,
+        )
+        timeline.receive(Connected(lookahead), now=0.0)
+        feedback = history.feedback
+        return Delivery(
+            self.session_id,
+            log=self._store,
+            fence=fence,
+            history=history,
+            timeline=timeline,
+            is_ready=is_ready,
+            early_ready=early_ready,
+            reporter=Reporter(history) if progress else None,
+            density=feedback.density if feedback else density_at_first(record, self._parts),
+        )
 
     async def cancel(self) -> None:
         """End the session for its connections. Its job is ended by the JobRunner."""
@@ -178,7 +222,7 @@ class WatchSession:
             duration=stage.duration if stage else None,
             start=stage.start if stage else None,
             end=stage.end if stage else None,
-            ranges=history.coverage,
+            ranges=history.coverage.ranges,
             watched=history.watched,
             actions=len(history.script),
             drops=dict(history.drops),

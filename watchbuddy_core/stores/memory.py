@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING
 
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import SessionNotFound, StaleFence
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.protocols import ProgressReport, SessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 class MemoryStore:
-    """A SessionLog and Records for one event loop. Nothing is durable."""
+    """A SessionLog, Records and a ProgressChannel for one event loop. Nothing is durable."""
 
     def __init__(self) -> None:
         self._records: dict[str, SessionRecord] = {}
         self._logs: dict[str, list[Logged]] = {}
         self._newest: dict[tuple[str, Role], int] = {}
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._reports: dict[str, ProgressReport] = {}
+        self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     # --- Records -----------------------------------------------------------------------
 
@@ -42,6 +44,7 @@ class MemoryStore:
     async def delete(self, session_id: str) -> None:
         self._records.pop(session_id, None)
         self._logs.pop(session_id, None)
+        self._reports.pop(session_id, None)
         self._newest.pop((session_id, "producer"), None)
         self._newest.pop((session_id, "deliverer"), None)
 
@@ -67,7 +70,7 @@ class MemoryStore:
         return self._logs.get(session_id, [])[after:]
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Logged]:
-        with self._following(session_id) as grown:
+        with _waked_by(self._followers, session_id) as grown:
             while True:
                 grown.clear()
                 for logged in await self.read(session_id, after):
@@ -76,13 +79,36 @@ class MemoryStore:
                 if after >= len(self._logs.get(session_id, ())):
                     await grown.wait()
 
-    @contextmanager
-    def _following(self, session_id: str) -> Iterator[asyncio.Event]:
-        grown = asyncio.Event()
-        self._followers[session_id].add(grown)
-        try:
-            yield grown
-        finally:
-            self._followers[session_id].discard(grown)
-            if not self._followers[session_id]:
-                del self._followers[session_id]
+    # --- ProgressChannel ---------------------------------------------------------------
+
+    def publish(self, session_id: str, report: ProgressReport) -> None:
+        self._reports[session_id] = report
+        for listener in self._listeners.get(session_id, ()):
+            listener.set()
+
+    async def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
+        told: ProgressReport | None = None
+        with _waked_by(self._listeners, session_id) as published:
+            while True:
+                published.clear()
+                latest = self._reports.get(session_id)
+                if latest is not None and latest is not told:
+                    yield latest
+                    told = latest
+                else:
+                    await published.wait()
+
+
+@contextmanager
+def _waked_by(
+    waiting: defaultdict[str, set[asyncio.Event]], session_id: str
+) -> Iterator[asyncio.Event]:
+    """An event among those that are set when there is news of a session."""
+    event = asyncio.Event()
+    waiting[session_id].add(event)
+    try:
+        yield event
+    finally:
+        waiting[session_id].discard(event)
+        if not waiting[session_id]:
+            del waiting[session_id]

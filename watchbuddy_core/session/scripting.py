@@ -1,0 +1,224 @@
+"""From what is known of one window to what is said in it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from uuid import UUID, uuid5
+
+from watchbuddy_core.actions import Action, Density, Draft, Speak
+from watchbuddy_core.entries import Drop, Placed, Scripted, Withdrawn
+from watchbuddy_core.errors import ActionGenerationFailed, MissingExtra
+from watchbuddy_core.placement import Limits, Soundtrack, place
+from watchbuddy_core.protocols import Brief, SessionRecord, Spoken
+from watchbuddy_core.session.history import History
+from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.understanding import known_cues
+from watchbuddy_core.video import Overview, Understanding, Video, Window
+
+_log = logging.getLogger("watchbuddy.session")
+
+_ACTION_IDS = UUID("6f2f3a1e-8f0c-4f0e-9a53-0b1f6a1c7a55")
+_LAST_LINES = 6
+_MOST_DRAFTS = 1000
+"""Of one window. A generator that goes on after them is not listened to."""
+
+
+class Scripting:
+    """Has windows scripted and places them; writes nothing itself.
+
+    Args:
+        start, end: the range that is watched, in media seconds.
+        history: what stands in the log; read at every call, so it is to be kept up to date.
+    """
+
+    def __init__(
+        self,
+        record: SessionRecord,
+        *,
+        parts: Parts,
+        history: History,
+        video: Video,
+        overview: Overview,
+        start: float,
+        end: float,
+    ) -> None:
+        self._record = record
+        self._parts = parts
+        self._history = history
+        self._video = video
+        self._overview = overview
+        self._start = start
+        self._end = end
+        self._character = parts.characters[record.character_id]
+        self._soundtrack = Soundtrack(
+            overview.cues, (record.text, *self._texts_that_give_nothing_away())
+        )
+
+    # --- generating --------------------------------------------------------------------
+
+    async def generate(self, window: Window, understanding: Understanding) -> Scripted:
+        """Ask the generator.
+
+        Where it fails and other windows are scripted, this one has no drafts and a problem.
+
+        Raises:
+            Exception: whatever it raised, where there is no other script to play.
+        """
+        try:
+            drafts = await self._drafts(self._brief(window, understanding))
+        except Exception as exc:  # a plugin may raise anything, and fails for its window alone
+            if not any(scripted.drafts for scripted in self._history.scripted.values()):
+                raise
+            return self._scripted(window, (), problem=_in_words(exc))
+        return self._scripted(window, drafts)
+
+    async def _drafts(self, brief: Brief) -> list[Draft]:
+        drafts: list[Draft] = []
+        stream = self._parts.generator.generate(brief)
+        try:
+            async for draft in stream:
+                drafts.append(draft)
+                if len(drafts) == _MOST_DRAFTS:
+                    break
+        except MissingExtra as exc:
+            raise ActionGenerationFailed(str(exc)) from exc
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+        return drafts
+
+    def _scripted(
+        self, window: Window, drafts: Iterable[Draft], *, problem: str | None = None
+    ) -> Scripted:
+        return Scripted(
+            window=window,
+            drafts=tuple(drafts),
+            generator=self._parts.generator_name,
+            problem=problem,
+        )
+
+    def _brief(self, window: Window, understanding: Understanding) -> Brief:
+        lines = [action for action in self._script() if isinstance(action, Speak)]
+        before = [line for line in lines if line.trigger_timestamp < window.start]
+        elsewhere = (
+            line
+            for line in lines
+            if not understanding.start <= line.trigger_timestamp < window.start
+        )
+        return Brief(
+            title=self._video.title,
+            window=window,
+            range_start=self._start,
+            range_end=self._end,
+            understanding=understanding,
+            character=self._character,
+            wish=self._record.text,
+            last_lines=tuple(
+                Spoken(trigger_timestamp=line.trigger_timestamp, text=line.text)
+                for line in before[-_LAST_LINES:]
+            ),
+            said=tuple(line.text for line in elsewhere),
+        )
+
+    # --- placing -----------------------------------------------------------------------
+
+    def place(self, scripted: Scripted) -> Placed:
+        """Make one window's drafts obey the rules, beside all that stands."""
+        return self._placed(scripted, list(self._script()))
+
+    def place_anew(self, windows: Sequence[Scripted]) -> list[Withdrawn | Placed]:
+        """Place windows by the density that is in force now, as far as they were not sent.
+
+        The entries belong together: append them at once.
+        """
+        places = {scripted.window.index for scripted in windows}
+        old = {
+            action.id: action
+            for place in places
+            for action in self._history.placed[place].actions
+            if action.id in self._history.script and not self._history.was_sent(action.id)
+        }
+        standing = [action for action in self._script() if action.id not in old]
+        placed: list[Placed] = []
+        for scripted in sorted(windows, key=lambda scripted: scripted.window.start):
+            placed.append(self._placed(scripted, standing))
+            standing = sorted([*standing, *placed[-1].actions], key=_when)
+        kept = {action.id: action for one in placed for action in one.actions}
+        gone = tuple(id for id, action in old.items() if kept.get(id) != action)
+        withdrawn = [Withdrawn(ids=gone, reason=f"density {self.density}")] if gone else []
+        return [*withdrawn, *placed]
+
+    @property
+    def density(self) -> Density:
+        """What the viewer asked for last, else what the character or the program is set to."""
+        if self._history.feedback is not None:
+            return self._history.feedback.density
+        return density_at_first(self._record, self._parts)
+
+    def _placed(self, scripted: Scripted, earlier: Sequence[Action]) -> Placed:
+        window = scripted.window
+        placement = place(
+            scripted.drafts,
+            window=window,
+            limits=Limits(
+                range_start=self._start, range_end=self._end, duration=self._overview.duration
+            ),
+            soundtrack=self._soundtrack,
+            referred=known_cues(self._overview, self._start, window.end),
+            density=self.density,
+            earlier=earlier,
+            name=lambda draft: self._action_id(window, draft),
+            wish=self._record.text,
+        )
+        room = max(self._parts.script_actions - len(earlier), 0)
+        actions, too_many = placement.actions[:room], placement.actions[room:]
+        return Placed(
+            window=window.index,
+            actions=actions,
+            dropped=(*placement.dropped, *map(_beyond_the_limit, too_many)),
+        )
+
+    def _script(self) -> Iterator[Action]:
+        """All that stands, ascending by trigger."""
+        return iter(sorted(self._history.script.values(), key=_when))
+
+    def _action_id(self, window: Window, draft: int) -> str:
+        """The same draft of the same session has the same id, however often it is placed."""
+        return str(uuid5(_ACTION_IDS, f"{self._record.session_id}/{window.index}/{draft}"))
+
+    def _texts_that_give_nothing_away(self) -> Iterator[str]:
+        """What a line may say without its having been heard in the video."""
+        yield from (self._video.title, *self._character.examples)
+        for phrases in self._character.phrases.values():
+            for of_a_kind in phrases.values():
+                yield from (_SLOT.sub(" ", phrase.text) for phrase in of_a_kind)
+
+
+def density_at_first(record: SessionRecord, parts: Parts) -> Density:
+    """What a session begins with."""
+    return record.density or parts.characters[record.character_id].density or parts.density
+
+
+def _in_words(exc: Exception) -> str:
+    if isinstance(exc, ActionGenerationFailed):
+        return exc.details
+    _log.error("a generator failed", exc_info=exc)
+    return "The generator failed."
+
+
+_SLOT = re.compile(r"\{\w+\}")
+
+
+def _when(action: Action) -> float:
+    return action.trigger_timestamp
+
+
+def _beyond_the_limit(action: Action) -> Drop:
+    return Drop(
+        reason="script_full",
+        trigger_timestamp=action.trigger_timestamp,
+        action_type=action.action_type,
+        text=action.text if isinstance(action, Speak) else None,
+    )
