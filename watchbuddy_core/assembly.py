@@ -30,6 +30,7 @@ def build_parts(settings: Settings) -> Parts:
         characters=plugins.characters(),
         allowed_hosts=DEFAULT_HOSTS if settings.allowed_hosts is None else settings.allowed_hosts,
         density=settings.density,
+        script_actions=settings.limits.script_actions,
     )
 
 

@@ -5,7 +5,9 @@
     │   ├── UnsupportedVideoSource     UNSUPPORTED_VIDEO_SOURCE
     │   ├── UnknownCharacter           UNKNOWN_CHARACTER
     │   ├── InvalidTimeRange           INVALID_TIME_RANGE
-    │   └── SessionNotFound            SESSION_NOT_FOUND
+    │   ├── SessionNotFound            SESSION_NOT_FOUND
+    │   ├── RateLimited                RATE_LIMITED
+    │   └── TooManySessions            TOO_MANY_SESSIONS
     ├── ProcessingFailed               a session that was started and could not be finished
     │   ├── VideoUnavailable           VIDEO_UNAVAILABLE
     │   ├── VideoDownloadFailed        VIDEO_DOWNLOAD_FAILED
@@ -84,6 +86,23 @@ class SessionNotFound(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("There is no such session. It may have expired: create a new one.")
+
+
+class RateLimited(RequestRefused):
+    """The caller has asked for more than their share."""
+
+    code = "RATE_LIMITED"
+    retryable = True
+
+
+class TooManySessions(RequestRefused):
+    """The program is full."""
+
+    code = "TOO_MANY_SESSIONS"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("There are too many sessions at the moment. Try again later.")
 
 
 class ProcessingFailed(WatchBuddyError):

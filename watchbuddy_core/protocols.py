@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
@@ -50,6 +51,26 @@ class VideoSource(Protocol):
         Raises:
             ProcessingFailed: VideoUnavailable, VideoDownloadFailed and the like.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """A file that a source holds, as it was when it was listed."""
+
+    url: str
+    path: Path
+    size_bytes: int
+    modified_at: float
+    """Seconds since 1970."""
+
+
+@runtime_checkable
+class Catalogue(Protocol):
+    """A source that can say what it holds."""
+
+    async def listing(self) -> Sequence[ListedVideo]:
+        """Everything that can be asked for, in any order."""
         ...
 
 
@@ -239,8 +260,17 @@ class Cache(Protocol):
 class JobRunner(Protocol):
     """Runs one job per session: the production of its script."""
 
+    def admit(self, user_id: str | None) -> None:
+        """Say whether there is room for one more session of this user. Called before one is
+        created; what was created is never refused.
+
+        Raises:
+            TooManySessions, RateLimited: there is none.
+        """
+        ...
+
     async def submit(self, session_id: str) -> None:
-        """Start the job, unless it runs already."""
+        """Start the job; where it runs already, see that it misses nothing of the log."""
         ...
 
     async def cancel(self, session_id: str) -> None:

@@ -23,6 +23,25 @@ def user_data_dir(environment: Mapping[str, str] = os.environ) -> Path:
     return base / "watchbuddy"
 
 
+class Limits(BaseModel):
+    """How much a program takes on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preparing: int = Field(default=4, gt=0)
+    """Pieces of preparation (a video looked through, a window scripted) done at a time."""
+    waiting: int = Field(default=64, gt=0)
+    """Sessions that may wait for that. More are refused."""
+    waiting_per_user: int = Field(default=8, gt=0)
+    """Sessions of one user that may be in preparation. More are refused."""
+    sessions: int = Field(default=10_000, gt=0)
+    """Sessions kept in all. More are refused."""
+    idle_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    """A session to which nobody was connected for so long is forgotten."""
+    script_actions: int = Field(default=10_000, gt=0)
+    """The most actions that the script of one session may have."""
+
+
 class Settings(BaseModel):
     """Everything that a server, or a program like it, is started with."""
 
@@ -49,3 +68,4 @@ class Settings(BaseModel):
     """The name of the plugin that thinks of what to say."""
     density: Density = "normal"
     """How much is said, where neither the request nor the character says otherwise."""
+    limits: Limits = Limits()

@@ -18,6 +18,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Parts
+from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
@@ -34,6 +35,7 @@ def create_app(
     allow_origins: Collection[str] = (),
     allow_hosts: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Litestar:
     """The whole server as one ASGI application. The arguments are WatchBuddyPlugin's."""
     plugin = WatchBuddyPlugin(
@@ -42,6 +44,7 @@ def create_app(
         allow_origins=allow_origins,
         allow_hosts=allow_hosts,
         max_body_bytes=max_body_bytes,
+        limits=limits,
     )
     return Litestar(
         plugins=[plugin],

@@ -13,6 +13,7 @@ from typing import Any
 
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 from pydantic import BaseModel, ConfigDict
 
@@ -116,6 +117,19 @@ class Forbidden(RequestRefused):
     """The request comes from a browser page that this server does not serve."""
 
     code = "FORBIDDEN"
+
+
+def error_responses(*codes: str) -> dict[int, ResponseSpec]:
+    """How an OpenAPI document tells that a route may answer with these errors, or fail."""
+    by_status: dict[int, list[str]] = {}
+    for code in (*codes, "INTERNAL_ERROR"):
+        by_status.setdefault(STATUS_OF[code], []).append(code)
+    return {
+        status: ResponseSpec(
+            ErrorBody, generate_examples=False, description=f"`error`: {', '.join(named)}"
+        )
+        for status, named in by_status.items()
+    }
 
 
 def _respond(detail: ErrorDetail, headers: dict[str, str] | None = None) -> Response[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
@@ -11,11 +12,19 @@ from litestar.di import Provide
 from litestar.plugins import InitPlugin
 
 from watchbuddy_core.protocols import Store
-from watchbuddy_core.session import LocalJobs, Parts
+from watchbuddy_core.session import LocalJobs, Parts, Sessions
+from watchbuddy_core.settings import Limits
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
-from watchbuddy_server.rest import create_session
+from watchbuddy_server.rest import (
+    create_session,
+    delete_session,
+    list_characters,
+    list_library,
+    live,
+    ready,
+    show_session,
+)
 from watchbuddy_server.security import Admission
-from watchbuddy_server.sessions import Sessions
 from watchbuddy_server.websocket import watch
 
 MAX_BODY_BYTES = 64 * 1024
@@ -37,6 +46,7 @@ class WatchBuddyPlugin(InitPlugin):
         allow_origins: Collection[str] = (),
         allow_hosts: Collection[str] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         """
         Args:
@@ -48,17 +58,37 @@ class WatchBuddyPlugin(InitPlugin):
                 be called, beside `localhost` and the like; `*` for all. A reverse proxy on
                 the same machine needs its public name here.
             max_body_bytes: the largest request body that is read.
+            limits: how much the server takes on.
         """
         self.admission = Admission.of(origins=allow_origins, hosts=allow_hosts)
-        self._jobs = LocalJobs(store=store, parts=parts)
-        self._sessions = Sessions(store=store, parts=parts, jobs=self._jobs)
+        self._jobs = LocalJobs(
+            store=store,
+            parts=parts,
+            preparing=limits.preparing,
+            waiting=limits.waiting,
+            per_user=limits.waiting_per_user,
+        )
+        self.sessions = Sessions(
+            store=store,
+            parts=parts,
+            jobs=self._jobs,
+            most=limits.sessions,
+            idle_seconds=limits.idle_seconds,
+        )
         self._max_body_bytes = max_body_bytes
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         app_config.lifespan.append(self._lifespan)
         app_config.route_handlers += [
-            self._router("/api/v1", create_session),
-            self._router("/", watch),
+            self._router(
+                "/api/v1",
+                create_session,
+                show_session,
+                delete_session,
+                list_characters,
+                list_library,
+            ),
+            self._router("/", live, ready, watch),
         ]
         return app_config
 
@@ -66,7 +96,7 @@ class WatchBuddyPlugin(InitPlugin):
         return Router(
             path,
             route_handlers=routes,  # type: ignore[arg-type]
-            dependencies={"sessions": Provide(lambda: self._sessions, sync_to_thread=False)},
+            dependencies={"sessions": Provide(lambda: self.sessions, sync_to_thread=False)},
             guards=[self.admission.guard],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._max_body_bytes,
@@ -74,5 +104,7 @@ class WatchBuddyPlugin(InitPlugin):
 
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
-        async with self._jobs:
+        async with self._jobs, asyncio.TaskGroup() as tasks:
+            sweeping = tasks.create_task(self.sessions.sweep())
             yield
+            sweeping.cancel()

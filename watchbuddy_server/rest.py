@@ -1,34 +1,100 @@
-"""The REST routes under /api/v1."""
+"""The REST routes: sessions, what there is to watch and who watches along, health."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-from litestar import Request, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import InternalServerException
-from litestar.status_codes import HTTP_202_ACCEPTED
-from pydantic import BaseModel, ValidationError
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.params import FromPath, QueryParameter
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED, HTTP_503_SERVICE_UNAVAILABLE
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus
 from watchbuddy_core.wire import CreateSession, SessionCreated
 from watchbuddy_server.errors import (
     FieldError,
     InvalidRequest,
     MalformedRequest,
     UnsupportedMediaType,
+    error_responses,
 )
-from watchbuddy_server.sessions import Sessions
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
+# --- sessions --------------------------------------------------------------------------
 
-@post("/sessions", status_code=HTTP_202_ACCEPTED)
+
+class _ModelSchema(Schema):
+    """The schema of a body that is read by `_read_json` rather than by the framework."""
+
+    def to_schema(self) -> dict[str, Any]:
+        return CreateSession.model_json_schema()
+
+
+@dataclass
+class _TakesCreateSession(Operation):
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(
+            content={"application/json": OpenAPIMediaType(schema=_ModelSchema())},
+            description="What to watch, and who watches along.",
+            required=True,
+        )
+
+
+@post(
+    "/sessions",
+    status_code=HTTP_202_ACCEPTED,
+    operation_class=_TakesCreateSession,
+    response_description="The session is being prepared.",
+    responses=error_responses(
+        "MALFORMED_REQUEST",
+        "FORBIDDEN",
+        "REQUEST_TOO_LARGE",
+        "UNSUPPORTED_MEDIA_TYPE",
+        "VALIDATION_ERROR",
+        "UNSUPPORTED_VIDEO_SOURCE",
+        "UNKNOWN_CHARACTER",
+        "INVALID_TIME_RANGE",
+        "RATE_LIMITED",
+        "TOO_MANY_SESSIONS",
+    ),
+)
 async def create_session(
     request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]
 ) -> SessionCreated:
     """Create a session, and begin to produce its script."""
-    session = await sessions.start(await _read_json(request, CreateSession))
+    asked = await _read_json(request, CreateSession)
+    session = await sessions.start(asked, created_at=time.time())
     return SessionCreated(session_id=session.session_id)
+
+
+@get(
+    "/sessions/{session_id:str}",
+    response_description="How far it is.",
+    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND"),
+)
+async def show_session(
+    session_id: FromPath[str], sessions: NamedDependency[Sessions]
+) -> SessionStatus:
+    """How far a session is, and what it holds."""
+    session = await sessions.find(session_id)
+    return await session.status()
+
+
+@delete(
+    "/sessions/{session_id:str}",
+    response_description="It is over.",
+    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND"),
+)
+async def delete_session(session_id: FromPath[str], sessions: NamedDependency[Sessions]) -> None:
+    """End a session: its work stops, and its connections are closed with 4410."""
+    await sessions.end(session_id)
 
 
 async def _read_json(request: Request[Any, Any, Any], model: type[_Body]) -> _Body:
@@ -65,3 +131,101 @@ def _refusal(exc: ValidationError) -> MalformedRequest | InvalidRequest:
         return InvalidRequest("The request body must be a JSON object.")
     names = ", ".join(dict.fromkeys(error.field for error in fields))
     return InvalidRequest(f"The request is not valid: {names}.", fields)
+
+
+# --- what there is ---------------------------------------------------------------------
+
+
+class CharacterSummary(BaseModel):
+    """Somebody who can watch along."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: dict[str, str]
+    """By language."""
+    description: dict[str, str]
+    """By language: who it is, in one line."""
+    languages: tuple[str, ...]
+    """Those it speaks, its own first."""
+    examples: tuple[str, ...]
+    """Lines in its voice."""
+
+
+class CharacterList(BaseModel):
+    """Everybody who can watch along, by id."""
+
+    model_config = ConfigDict(frozen=True)
+
+    characters: tuple[CharacterSummary, ...]
+
+
+@get(
+    "/characters",
+    response_description="By id.",
+    responses=error_responses("FORBIDDEN"),
+)
+async def list_characters(sessions: NamedDependency[Sessions]) -> CharacterList:
+    """Who can watch along."""
+    return CharacterList(
+        characters=tuple(
+            CharacterSummary(
+                id=character.id,
+                name=character.name,
+                description=character.description,
+                languages=character.languages,
+                examples=character.examples,
+            )
+            for _, character in sorted(sessions.parts.characters.items())
+        )
+    )
+
+
+@get(
+    "/library",
+    response_description="By address, a page at a time.",
+    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN"),
+)
+async def list_library(
+    sessions: NamedDependency[Sessions],
+    offset: Annotated[int, QueryParameter(ge=0)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+) -> LibraryPage:
+    """The videos in the server's library folders."""
+    return await sessions.library.page(offset, limit)
+
+
+# --- health ----------------------------------------------------------------------------
+
+
+class Health(BaseModel):
+    """Whether the server works."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["ok", "unavailable"]
+
+
+@get("/health/live", response_description="The process answers.")
+async def live() -> Health:
+    """Whether the process answers."""
+    return Health(status="ok")
+
+
+@get(
+    "/health/ready",
+    response_description="It can serve.",
+    responses={
+        HTTP_503_SERVICE_UNAVAILABLE: ResponseSpec(
+            Health, generate_examples=False, description="It cannot."
+        ),
+        **error_responses(),
+    },
+)
+async def ready(sessions: NamedDependency[Sessions]) -> Response[Health]:
+    """Whether sessions can be served: 200, or 503 where their store cannot be read."""
+    is_ready = await sessions.are_reachable()
+    return Response(
+        Health(status="ok" if is_ready else "unavailable"),
+        status_code=HTTP_200_OK if is_ready else HTTP_503_SERVICE_UNAVAILABLE,
+    )

@@ -53,6 +53,7 @@ async def serving(settings: Settings, *, shutdown_seconds: int = 10) -> AsyncIte
         store=MemoryStore(),
         allow_origins=settings.allow_origins,
         allow_hosts=settings.allow_hosts,
+        limits=settings.limits,
     )
     with _listening(settings.host, settings.port) as listening:
         server = _Server(server_config(app, shutdown_seconds=shutdown_seconds))

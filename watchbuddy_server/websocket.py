@@ -37,6 +37,7 @@ from watchbuddy_core.session import (
     Replaced,
     ScriptFailed,
     ScriptReady,
+    Sessions,
     SessionStatus,
 )
 from watchbuddy_core.wire import (
@@ -56,7 +57,6 @@ from watchbuddy_core.wire import (
     encode,
     read_features,
 )
-from watchbuddy_server.sessions import Sessions
 
 _log = logging.getLogger("watchbuddy.server")
 
@@ -104,7 +104,8 @@ async def watch(
             await socket.accept()
         session = await sessions.find(session_id)
         granted = read_features(features or "")
-        async with session.connect(
+        async with sessions.connect(
+            session,
             lookahead=HOLD_SECONDS if "hold" in granted else 0.0,
             early_ready="early_ready" in granted,
             progress="progress" in granted,
@@ -132,7 +133,7 @@ def _welcome(
         features=features,
         character_id=record.character_id,
         start_time=record.start_time,
-        end_time=record.end_time if status.end is None else status.end,
+        end_time=record.end_time if status.end_time is None else status.end_time,
         duration=status.duration,
     )
 
@@ -208,7 +209,7 @@ class _Connection:
             for item in _frames(outgoing):
                 self._outbox.put_nowait(item)
             if isinstance(outgoing, DensityChanged):
-                await self._sessions.produce_on(self._session_id)
+                await self._sessions.go_on(self._session_id)
             # Until it is really sent, the Delivery coalesces what the player reports.
             await self._outbox.join()
 

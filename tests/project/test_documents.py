@@ -12,11 +12,14 @@ from pydantic import BaseModel
 from watchbuddy_core import errors, wire
 from watchbuddy_core.actions import ACTION, Emotion
 from watchbuddy_core.errors import WatchBuddyError
+from watchbuddy_core.session import LibraryPage, SessionStatus
+from watchbuddy_server.rest import CharacterList
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
+RESOURCES = {"status": SessionStatus, "characters": CharacterList, "library": LibraryPage}
 EXAMPLES = re.findall(r"```json ([a-z-]+)\n(.*?)```", PROTOCOL, flags=re.DOTALL)
 
 
@@ -33,6 +36,10 @@ def test_each_example_of_the_protocol_page_decodes(kind: str, text: str) -> None
             assert not isinstance(wire.decode_server_message(text), wire.UnknownMessage)
         case "client":
             wire.decode_client_message(text)
+        case "status" | "characters" | "library":
+            model: type[BaseModel] = RESOURCES[kind]
+            told = model.model_validate_json(text)
+            assert json.loads(told.model_dump_json()) == json.loads(text)
         case "action":
             assert list(ACTION.validate_json(text).model_dump()) == list(json.loads(text))
         case _:

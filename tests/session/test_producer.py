@@ -40,9 +40,10 @@ def test_a_script_comes_window_by_window_in_order(studio: Any, run: Any, film: V
         status = await session.status()
         assert status.status == "ready"
         assert status.duration == pytest.approx(180.0, abs=0.5)
-        assert [tuple(span) for span in status.ranges] == [(0.0, status.end)]
-        assert status.actions == sum(len(e.actions) for e in entries if isinstance(e, Placed))
-        assert status.actions >= 5
+        assert status.coverage == ((0.0, status.end_time),)
+        placed = sum(len(e.actions) for e in entries if isinstance(e, Placed))
+        assert status.actions == {"SPEAK": placed}
+        assert placed >= 5
 
     run(scenario())
 

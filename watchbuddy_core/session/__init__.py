@@ -17,14 +17,20 @@ from watchbuddy_core.session.delivery import (
     ScriptReady,
 )
 from watchbuddy_core.session.jobs import LocalJobs
+from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.reporting import Covered, Noticed
+from watchbuddy_core.session.sessions import Sessions
+from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import SessionStatus, WatchSession
 
 __all__ = [
     "Covered",
     "Delivery",
     "DensityChanged",
+    "Library",
+    "LibraryPage",
+    "LibraryVideo",
     "LocalJobs",
     "Noticed",
     "Outgoing",
@@ -33,5 +39,7 @@ __all__ = [
     "ScriptFailed",
     "ScriptReady",
     "SessionStatus",
+    "Sessions",
+    "Turns",
     "WatchSession",
 ]

@@ -21,6 +21,7 @@ from watchbuddy_core.entries import (
     Ready,
     Replied,
     Scripted,
+    Spent,
     Stage,
     Wanted,
     Withdrawn,
@@ -93,6 +94,8 @@ class History:
         self.answers: dict[str, Action] = {}
         """The actions of answers: sent at most once, and no part of the script."""
         self.withdrawn: set[str] = set()
+        self.cost: float | None = 0.0
+        """Of model calls, in US dollars. None: the price of one is not known."""
         self.wanted: Wanted | None = None
         self.feedback: Feedback | None = None
         self.watched: list[tuple[float, float]] = []
@@ -125,6 +128,8 @@ class History:
                 self.placed[entry.window] = entry
                 self.out_of_date.discard(entry.window)
                 self._take(entry.actions)
+            case Spent(cost=cost):
+                self.cost = None if cost is None or self.cost is None else self.cost + cost
             case Replied():
                 self.answers.update((action.id, action) for action in entry.actions)
             case Withdrawn():

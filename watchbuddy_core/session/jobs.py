@@ -4,27 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from watchbuddy_core.errors import RateLimited, TooManySessions
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import WatchSession
 
 _log = logging.getLogger("watchbuddy.session")
+
+
+@dataclass(slots=True)
+class _Job:
+    user_id: str | None
+    task: asyncio.Task[None] | None = None
+    again: bool = False
+    """Something was written that it may have missed: it is to look once more."""
+    pieces: int = 1
+    """Of work, being done or waiting for a turn. 0: it waits for its viewer."""
 
 
 class LocalJobs:
     """Produces scripts in tasks of this process. An async context manager.
 
     Leaving the context cancels what still runs and waits until it has ended.
+
+    Args:
+        preparing: so many pieces of work (a video looked through, a window scripted) are
+            done at a time. The others wait, user by user and each user's in order.
+        waiting: so many sessions may wait for that.
+        per_user: so many sessions of one user may be in preparation.
     """
 
-    def __init__(self, *, store: Store, parts: Parts) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        parts: Parts,
+        preparing: int = 4,
+        waiting: int = 64,
+        per_user: int = 8,
+    ) -> None:
         self._store = store
         self._parts = parts
+        self._most = preparing + waiting
+        self._per_user = per_user
+        self._turns = Turns(preparing)
         self._tasks = asyncio.TaskGroup()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._jobs: dict[str, _Job] = {}
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -36,34 +69,67 @@ class LocalJobs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for task in self._running.values():
-            task.cancel()
+        for job in self._jobs.values():
+            if job.task is not None:
+                job.task.cancel()
         await self._tasks.__aexit__(None, None, None)
 
+    def admit(self, user_id: str | None) -> None:
+        """Say whether there is room for one more session of this user.
+
+        Raises:
+            TooManySessions, RateLimited: there is none.
+        """
+        busy = Counter(job.user_id for job in self._jobs.values() if job.pieces)
+        if busy.total() >= self._most:
+            raise TooManySessions
+        if user_id is not None and busy[user_id] >= self._per_user:
+            raise RateLimited(
+                f"{busy[user_id]} of your sessions are still being prepared. Wait for one of them."
+            )
+
     async def submit(self, session_id: str) -> None:
-        """Start producing, unless it runs already.
+        """Start producing; where that runs already, see that it misses nothing.
 
         Raises:
             SessionNotFound: there is no such session.
         """
-        if session_id in self._running:
+        if session_id in self._jobs:
+            self._jobs[session_id].again = True
             return
         session = await WatchSession.find(session_id, store=self._store, parts=self._parts)
-        task = self._tasks.create_task(_run(session), name=f"produce {session_id}")
-        self._running[session_id] = task
-        task.add_done_callback(lambda _: self._running.pop(session_id, None))
+        if session_id in self._jobs:
+            self._jobs[session_id].again = True
+            return
+        job = self._jobs[session_id] = _Job(session.record.user_id)
+        job.task = self._tasks.create_task(self._run(session, job), name=f"produce {session_id}")
+        job.task.add_done_callback(lambda _: self._jobs.pop(session_id, None))
 
     async def cancel(self, session_id: str) -> None:
         """End the production, if it runs, and wait until it has ended."""
-        task = self._running.get(session_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        job = self._jobs.get(session_id)
+        if job is not None and job.task is not None:
+            job.task.cancel()
+            await asyncio.wait([job.task])
 
+    async def _run(self, session: WatchSession, job: _Job) -> None:
+        """One job's failure is its own: it must not end the others of the group."""
 
-async def _run(session: WatchSession) -> None:
-    """One job's failure is its own: it must not end the others of the group."""
-    try:
-        await session.produce()
-    except Exception:  # noqa: BLE001 - where the job ends
-        _log.exception("session %s: its log cannot be written", session.session_id)
+        @asynccontextmanager
+        async def turn() -> AsyncIterator[None]:
+            job.pieces += 1
+            try:
+                async with self._turns.turn(job.user_id or ""):
+                    yield
+            finally:
+                job.pieces -= 1
+
+        job.pieces = 0
+        try:
+            while True:
+                job.again = False
+                await session.produce(turn=turn)
+                if not job.again:
+                    return
+        except Exception:  # noqa: BLE001 - where the job ends
+            _log.exception("session %s: its log cannot be written", session.session_id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Cancelled, Fence, Joined, StageName
 from watchbuddy_core.errors import UnknownCharacter
 from watchbuddy_core.events import Connected
@@ -42,20 +44,32 @@ class SessionStatus(BaseModel):
 
     session_id: str
     status: Literal["preparing", "ready", "failed", "cancelled"]
+    """`ready`: the whole range is scripted."""
     stage: StageName | None
+    """Where the work is, or was when it ended. None: it has not begun."""
     title: str | None
+    character_id: str
+    density: Density
+    """How much the companion says."""
     duration: float | None
-    start: float | None
-    end: float | None
-    ranges: Sequence[tuple[float, float]]
-    """What is scripted."""
-    watched: Sequence[tuple[float, float]]
-    actions: int
+    """Of the whole video. None, as are the next two: not known yet."""
+    start_time: float | None
+    end_time: float | None
+    """What is watched of it."""
+    coverage: tuple[tuple[float, float], ...]
+    """What is scripted: ascending and apart."""
+    watched: tuple[tuple[float, float], ...]
+    """What was played: likewise."""
+    actions: dict[str, int]
+    """How many there are in the script so far, by type."""
     drops: dict[str, int]
     """How many drafts placement did not keep, by reason."""
-    notes: Sequence[str]
+    notes: tuple[str, ...]
     """What cannot be done as wished, in sentences for the viewer."""
+    cost: float | None
+    """What model calls have cost, in US dollars. None: a price is not known."""
     error: SessionError | None
+    """Why it ended, where it did."""
 
 
 class WatchSession:
@@ -185,7 +199,6 @@ class WatchSession:
             end=record.end_time,
         )
         timeline.receive(Connected(lookahead), now=0.0)
-        feedback = history.feedback
         return Delivery(
             self.session_id,
             log=self._store,
@@ -195,7 +208,7 @@ class WatchSession:
             is_ready=is_ready,
             early_ready=early_ready,
             reporter=Reporter(history) if progress else None,
-            density=feedback.density if feedback else density_at_first(record, self._parts),
+            density=self._density(history),
         )
 
     async def cancel(self) -> None:
@@ -219,13 +232,20 @@ class WatchSession:
             ),
             stage=stage.stage if stage else None,
             title=stage.title if stage else None,
+            character_id=self.record.character_id,
+            density=self._density(history),
             duration=stage.duration if stage else None,
-            start=stage.start if stage else None,
-            end=stage.end if stage else None,
-            ranges=history.coverage.ranges,
-            watched=history.watched,
-            actions=len(history.script),
+            start_time=stage.start if stage else None,
+            end_time=stage.end if stage else None,
+            coverage=tuple(history.coverage.ranges),
+            watched=tuple(history.watched),
+            actions=dict(Counter(action.action_type for action in history.script.values())),
             drops=dict(history.drops),
             notes=stage.notes if stage else (),
+            cost=history.cost,
             error=SessionError(code=failed.code, message=failed.message) if failed else None,
         )
+
+    def _density(self, history: History) -> Density:
+        feedback = history.feedback
+        return feedback.density if feedback else density_at_first(self.record, self._parts)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from watchbuddy_core.errors import VideoUnavailable
-from watchbuddy_core.protocols import Match, Progress
+from watchbuddy_core.protocols import ListedVideo, Match, Progress
 from watchbuddy_core.sources.hosts import LIBRARY
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 
 SUBTITLE_ENDINGS = (".srt", ".vtt")
+VIDEO_ENDINGS = (
+    *(".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg"),
+    *(".flv", ".wmv", ".ogv", ".3gp", ".mp3", ".m4a", ".ogg", ".opus", ".flac", ".wav"),
+)
+"""Endings by which files are listed. Others can be opened all the same."""
+_MOST_LISTED = 10_000
+"""Files of one folder."""
 _IDENTITY_BYTES = 1024 * 1024
 """So much of a file's head and tail tells it from others."""
 _LONGEST_PATH = 1024
@@ -48,6 +58,22 @@ class LocalSource:
         progress(None, "Looking in the library")
         return await asyncio.to_thread(self._open, request.url.removeprefix(LIBRARY))
 
+    async def listing(self) -> Sequence[ListedVideo]:
+        """Every file below the folders that looks like a video or a recording by its name."""
+        return await asyncio.to_thread(lambda: tuple(self._listing()))
+
+    def _listing(self) -> Iterator[ListedVideo]:
+        seen: set[str] = set()
+        for folder in self._libraries:
+            for path in islice(_files_below(folder), _MOST_LISTED):
+                relative = path.relative_to(folder).as_posix()
+                if relative in seen or not (_is_plain(relative) and self._holds(path)):
+                    continue
+                seen.add(relative)
+                with suppress(OSError):  # gone in the meantime
+                    facts = path.stat()
+                    yield ListedVideo(f"{LIBRARY}{relative}", path, facts.st_size, facts.st_mtime)
+
     def _open(self, relative: str) -> Video:
         path = self._find(relative)
         try:
@@ -74,6 +100,15 @@ class LocalSource:
     def _holds(self, path: Path) -> bool:
         """Whether a path, with its links followed, stays in a library folder."""
         return any(path.resolve().is_relative_to(folder) for folder in self._libraries)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Files with a name that videos have; nothing hidden."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(VIDEO_ENDINGS):
+                yield Path(parent, name)
 
 
 def _is_plain(relative: str) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from watchbuddy_core.errors import VideoUnreadable
 from watchbuddy_core.protocols import Progress
@@ -22,7 +23,7 @@ from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
 from watchbuddy_core.video import Cue, Overview, Scene, Sound, Understanding, Video, Window
 
-__all__ = ["grid", "known_cues", "survey", "understand"]
+__all__ = ["duration_of", "grid", "known_cues", "survey", "understand"]
 
 
 async def survey(video: Video, progress: Progress) -> Overview:
@@ -34,6 +35,21 @@ async def survey(video: Video, progress: Progress) -> Overview:
     """
     progress(None, "Looking through the video")
     return await in_thread(partial(survey_file, video))
+
+
+async def duration_of(path: Path) -> float | None:
+    """What the file itself says of its length, in seconds; None: it does not.
+
+    Raises:
+        VideoUnreadable: it is no video that can be read.
+        MissingExtra: the libraries for it are not installed.
+    """
+    return await in_thread(partial(_declared_duration, path))
+
+
+def _declared_duration(path: Path, stop: Stop) -> float | None:
+    with opened(path) as container:
+        return round(container.duration / 1_000_000, 3) if container.duration else None
 
 
 async def understand(

@@ -1,0 +1,290 @@
+"""The sessions of a program: turns at work, room, and what is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from watchbuddy_core.errors import RateLimited, SessionNotFound, TooManySessions
+from watchbuddy_core.events import TimestampUpdate
+from watchbuddy_core.session import LocalJobs, ScriptFailed, Sessions, Turns
+from watchbuddy_core.video import Video
+from watchbuddy_core.wire import CreateSession
+
+# --- turns ---------------------------------------------------------------------------------
+
+
+class Work:
+    """Pieces of work that last until they are told to end; and the order they began in."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.begun: list[str] = []
+        self._gates: dict[str, asyncio.Event] = {}
+        self.most_at_once = 0
+        self._at_once = 0
+
+    async def piece(self, owner: str, name: str) -> None:
+        gate = self._gates[name] = asyncio.Event()
+        async with self.turns.turn(owner):
+            self.begun.append(name)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            try:
+                await gate.wait()
+            finally:
+                self._at_once -= 1
+
+    async def end(self, name: str) -> None:
+        self._gates[name].set()
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_so_many_work_at_a_time_and_the_rest_wait_in_order(run: Any) -> None:
+    async def scenario() -> None:
+        work = Work(Turns(2))
+        async with asyncio.TaskGroup() as tasks:
+            for name in ("a1", "a2", "a3", "a4"):
+                tasks.create_task(work.piece("a", name))
+                await settle()
+            assert work.begun == ["a1", "a2"]
+            for name in ("a2", "a1", "a3", "a4"):
+                await work.end(name)
+        assert work.begun == ["a1", "a2", "a3", "a4"]
+        assert work.most_at_once == 2
+
+    run(scenario())
+
+
+def test_nobody_waits_for_more_than_one_piece_of_somebody_elses_queue(run: Any) -> None:
+    async def scenario() -> None:
+        work = Work(Turns(1))
+        async with asyncio.TaskGroup() as tasks:
+            for owner, name in [
+                *(("greedy", f"g{i}") for i in range(5)),
+                ("modest", "m0"),
+                ("modest", "m1"),
+            ]:
+                tasks.create_task(work.piece(owner, name))
+                await settle()
+            while len(work.begun) < 7:
+                await work.end(work.begun[-1])
+            await work.end(work.begun[-1])
+        assert work.begun == ["g0", "g1", "m0", "g2", "m1", "g3", "g4"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("when", ["waiting", "granted", "working"])
+def test_a_turn_of_who_gives_up_is_not_lost(run: Any, when: str) -> None:
+    async def scenario() -> None:
+        work = Work(Turns(1))
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(work.piece("a", "first"))
+            await settle()
+            second = tasks.create_task(work.piece("b", "second"))
+            await settle()
+            if when == "waiting":
+                second.cancel()
+                await work.end("first")
+            elif when == "granted":
+                work._gates["first"].set()
+                await asyncio.sleep(0)
+                second.cancel()
+                await settle()
+            else:
+                first.cancel()
+                await settle()
+                assert work.begun == ["first", "second"]
+                await work.end("second")
+            tasks.create_task(work.piece("c", "third"))
+            await settle()
+            assert work.begun[-1] == "third"
+            await work.end("third")
+
+    run(scenario())
+
+
+# --- room ----------------------------------------------------------------------------------
+
+
+class Hours:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.Event().wait()
+
+
+def request(**fields: Any) -> CreateSession:
+    return CreateSession(video_url="library:film.mp4", character_id="miao", **fields)
+
+
+def sessions_of(made: Any, jobs: LocalJobs, **options: Any) -> Sessions:
+    return Sessions(store=made.store, parts=made.parts, jobs=jobs, **options)
+
+
+def test_sessions_in_preparation_are_bounded_in_all_and_for_each_user(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film, waits={0: asyncio.Event()})
+        made.source.waits["library:film.mp4"] = asyncio.Event()
+        made.source.SCHEME = "library:"
+        jobs = LocalJobs(store=made.store, parts=made.parts, preparing=1, waiting=3, per_user=2)
+        async with jobs:
+            sessions = sessions_of(made, jobs)
+            for _ in range(2):
+                await sessions.start(request(user_id="ann"), created_at=0.0)
+                await settle()
+            with pytest.raises(RateLimited, match="2 of your sessions"):
+                await sessions.start(request(user_id="ann"), created_at=0.0)
+            await sessions.start(request(user_id="bob"), created_at=0.0)
+            last = await sessions.start(request(), created_at=0.0)
+            await settle()
+            with pytest.raises(TooManySessions):
+                await sessions.start(request(user_id="cem"), created_at=0.0)
+            assert len(await made.store.list()) == 4
+            await sessions.end(last.session_id)
+            await settle()
+            await sessions.start(request(user_id="cem"), created_at=0.0)
+            assert len(made.source.requests) == 1
+
+    run(scenario())
+
+
+def test_a_session_that_waits_for_its_viewer_takes_no_room(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        made.source.videos["library:film.mp4"] = film
+        made.source.SCHEME = "library:"
+        jobs = LocalJobs(store=made.store, parts=made.parts, preparing=1, waiting=1, per_user=1)
+        async with jobs:
+            sessions = sessions_of(made, jobs)
+            session = await sessions.start(request(user_id="ann"), created_at=0.0)
+            async with sessions.connect(
+                session, lookahead=0.0, early_ready=True, progress=False
+            ) as delivery:
+                delivery.receive(TimestampUpdate(1.0, paused=True), now=0.0)
+
+                async def take() -> None:
+                    async for _ in delivery:
+                        pass
+
+                taking = asyncio.create_task(take())
+                while not made.generator.briefs:
+                    await asyncio.sleep(0.005)
+                while True:
+                    try:
+                        await sessions.start(request(user_id="ann"), created_at=0.0)
+                        break
+                    except RateLimited:
+                        await asyncio.sleep(0.005)
+                assert (await session.status()).status == "preparing"
+                taking.cancel()
+                await asyncio.wait([taking])
+
+    run(scenario())
+
+
+def test_so_many_sessions_are_kept_in_all(studio: Any, run: Any, film: Video) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, most=2)
+            for _ in range(2):
+                await sessions.start(request(), created_at=0.0)
+            with pytest.raises(TooManySessions):
+                await sessions.start(request(), created_at=0.0)
+
+    run(scenario())
+
+
+# --- what is forgotten ---------------------------------------------------------------------
+
+
+def test_a_session_that_nobody_needs_is_forgotten(studio: Any, run: Any, film: Video) -> None:
+    async def scenario() -> None:
+        made, clock = studio(film), Hours()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, idle_seconds=3600.0, clock=clock)
+            idle = await sessions.start(request(), created_at=0.0)
+            watched = await sessions.start(request(), created_at=0.0)
+            async with sessions.connect(watched, lookahead=0.0, early_ready=False, progress=False):
+                clock.time = 3600.0
+                await sessions.forget_idle()
+                assert len(await made.store.list()) == 2
+                clock.time = 3601.0
+                await sessions.forget_idle()
+                with pytest.raises(SessionNotFound):
+                    await sessions.find(idle.session_id)
+                assert not await made.store.read(idle.session_id)
+            clock.time = 7200.0
+            await sessions.forget_idle()
+            await sessions.find(watched.session_id)
+            clock.time = 7202.0
+            await sessions.forget_idle()
+            assert not await made.store.list()
+
+    run(scenario())
+
+
+def test_sessions_of_an_earlier_run_of_the_program_are_idle_from_now_on(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made, clock = studio(film), Hours()
+        await made.session()
+        clock.time = 1e6
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, idle_seconds=3600.0, clock=clock)
+            await sessions.forget_idle()
+            assert len(await made.store.list()) == 1
+            clock.time += 3601.0
+            await sessions.forget_idle()
+            assert not await made.store.list()
+
+    run(scenario())
+
+
+def test_a_deleted_session_tells_its_viewers_and_is_forgotten_soon(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made, clock = studio(film, waits={0: asyncio.Event()}), Hours()
+        made.source.videos["library:film.mp4"] = film
+        made.source.SCHEME = "library:"
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, clock=clock)
+            session = await sessions.start(request(), created_at=0.0)
+            while not made.generator.briefs:
+                await asyncio.sleep(0.005)
+            await sessions.end(session.session_id)
+            await sessions.end(session.session_id)
+            assert (await session.status()).status == "cancelled"
+            assert [e.kind for e in await made.entries(session)].count("cancelled") == 1
+            async with sessions.connect(
+                session, lookahead=0.0, early_ready=False, progress=False
+            ) as delivery:
+                told = [item async for item in delivery]
+            assert told == [ScriptFailed("SESSION_CANCELLED", "The session was cancelled.")]
+            clock.time = 61.0
+            await sessions.forget_idle()
+            with pytest.raises(SessionNotFound):
+                await sessions.end(session.session_id)
+
+    run(scenario())

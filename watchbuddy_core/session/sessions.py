@@ -1,0 +1,160 @@
+"""The sessions of a program."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from watchbuddy_core.errors import TooManySessions
+from watchbuddy_core.player import Clock, WallClock
+from watchbuddy_core.protocols import JobRunner, Store
+from watchbuddy_core.session.delivery import Delivery
+from watchbuddy_core.session.library import Library
+from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.watch import WatchSession
+from watchbuddy_core.wire import CreateSession
+
+_log = logging.getLogger("watchbuddy.session")
+
+_SWEEPS = 4
+"""Idle sessions are looked for so many times in the time after which they are forgotten."""
+_LONGEST_SWEEP = 60.0
+_AFTERLIFE = 60.0
+"""Seconds for which a session that was deleted can still tell its viewers so."""
+
+
+@dataclass(slots=True)
+class _Attendance:
+    """Whether somebody is connected to a session, and when it was last needed."""
+
+    needed_at: float
+    connections: int = 0
+    is_deleted: bool = False
+
+
+class Sessions:
+    """Starts, finds, ends and forgets the sessions of a program.
+
+    Args:
+        store: where they are kept.
+        parts: what they are made of.
+        jobs: who produces their scripts. Entered and left by the caller.
+        most: so many are kept at a time.
+        idle_seconds: one to which nobody was connected for so long is forgotten, in
+            monotonic seconds; see `sweep`.
+        clock: for `idle_seconds`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        parts: Parts,
+        jobs: JobRunner,
+        most: int = 10_000,
+        idle_seconds: float = 3600.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.store = store
+        self.parts = parts
+        self.library = Library(parts.sources)
+        self._jobs = jobs
+        self._most = most
+        self._idle_seconds = idle_seconds
+        self._clock: Clock = clock or WallClock()
+        self._attendance: dict[str, _Attendance] = {}
+
+    async def start(self, request: CreateSession, *, created_at: float) -> WatchSession:
+        """Create a session and begin to produce its script.
+
+        Args:
+            created_at: seconds since 1970.
+
+        Raises:
+            RequestRefused: the request cannot be served as it was made, or there is no room.
+        """
+        self._jobs.admit(request.user_id)
+        if len(await self.store.list()) >= self._most:
+            raise TooManySessions
+        session = await WatchSession.create(
+            request, store=self.store, parts=self.parts, created_at=created_at
+        )
+        self._attend(session.session_id)
+        await self._jobs.submit(session.session_id)
+        return session
+
+    async def find(self, session_id: str) -> WatchSession:
+        """Raises: SessionNotFound."""
+        return await WatchSession.find(session_id, store=self.store, parts=self.parts)
+
+    @asynccontextmanager
+    async def connect(
+        self, session: WatchSession, *, lookahead: float, early_ready: bool, progress: bool
+    ) -> AsyncIterator[Delivery]:
+        """What `WatchSession.connect` does; and the session is in use as long as it lasts."""
+        attendance = self._attend(session.session_id)
+        attendance.connections += 1
+        try:
+            async with session.connect(
+                lookahead=lookahead, early_ready=early_ready, progress=progress
+            ) as delivery:
+                yield delivery
+        finally:
+            attendance.connections -= 1
+            attendance.needed_at = self._clock.now()
+
+    async def go_on(self, session_id: str) -> None:
+        """See to it that what a session's log asks for is done.
+
+        Raises:
+            SessionNotFound
+        """
+        await self._jobs.submit(session_id)
+
+    async def end(self, session_id: str) -> None:
+        """Delete a session: its work ends, its connections are told, and then it is forgotten.
+
+        Raises:
+            SessionNotFound
+        """
+        session = await self.find(session_id)
+        await self._jobs.cancel(session_id)
+        attendance = self._attend(session_id)
+        if not attendance.is_deleted:
+            attendance.is_deleted, attendance.needed_at = True, self._clock.now()
+            await session.cancel()
+
+    async def are_reachable(self) -> bool:
+        """Whether the store answers."""
+        try:
+            await self.store.list()
+        except Exception:  # noqa: BLE001 - whatever it is, that is the answer
+            _log.warning("the store cannot be read", exc_info=True)
+            return False
+        return True
+
+    async def forget_idle(self) -> None:
+        """Forget the sessions that nobody has needed for too long."""
+        now = self._clock.now()
+        for record in await self.store.list():
+            attendance = self._attend(record.session_id)
+            most = _AFTERLIFE if attendance.is_deleted else self._idle_seconds
+            if not attendance.connections and now - attendance.needed_at > most:
+                await self._jobs.cancel(record.session_id)
+                await self.store.delete(record.session_id)
+                del self._attendance[record.session_id]
+
+    async def sweep(self) -> None:
+        """Forget idle sessions now and then. Runs until cancelled."""
+        while True:
+            await self._clock.sleep(min(self._idle_seconds / _SWEEPS, _LONGEST_SWEEP))
+            try:
+                await self.forget_idle()
+            except Exception:  # noqa: BLE001 - a store that fails for a moment ends nothing
+                _log.exception("idle sessions could not be forgotten")
+
+    def _attend(self, session_id: str) -> _Attendance:
+        """One that this program has not met before counts as needed now."""
+        return self._attendance.setdefault(session_id, _Attendance(self._clock.now()))
