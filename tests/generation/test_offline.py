@@ -21,7 +21,7 @@ from watchbuddy_core.actions import (
 from watchbuddy_core.character import Character, MomentKind, Phrase
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.protocols import ActionGenerator, Brief, Spoken, WishReader
-from watchbuddy_core.video import Cue, Sound, Understanding
+from watchbuddy_core.video import Chapter, Cue, Scene, Sound, Understanding
 
 LENGTH = 1200.0
 API_EXAMPLE = "你是个可爱的猫娘，你说的每句话都会以 “喵～～” 结尾"
@@ -206,6 +206,22 @@ def test_a_burst_after_calm_is_met_at_once(script: Script) -> None:
     ]
     assert 20.3 <= draft.action.trigger_timestamp <= 21.0
     assert draft.evidence_until == 20.3
+
+
+@pytest.mark.parametrize("cut", [199.9, 200.0, 200.3])
+def test_a_chapter_is_told_by_its_name_though_it_begins_with_a_cut(
+    script: Script, cut: float
+) -> None:
+    film = Understanding(
+        start=0.0,
+        end=400.0,
+        scenes=(
+            Scene(start=0.0, end=cut, change=0.0, motion=0.6),
+            Scene(start=cut, end=400.0, change=0.9, motion=0.6),
+        ),
+        chapters=(Chapter(start=200.0, end=400.0, title="The Storm"),),
+    )
+    assert any("The Storm" in line.text for line in lines(script(film, grid=(0.0, 400.0))))
 
 
 def test_a_replay_shows_what_was_just_seen_and_comes_now_and_then(

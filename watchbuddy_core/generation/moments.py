@@ -16,7 +16,7 @@ from watchbuddy_core.generation.quoting import Sentence, richness, sentences
 from watchbuddy_core.video import Chapter, Cue, Scene, Sound, Understanding, clock
 
 _OPENING_AFTER = 1.2
-_CHAPTER_AFTER = 1.0
+_CHAPTER_AFTER = 0.5  # before the cut that it begins with: of two reactions the first is kept
 _SCENE_AFTER = 0.7
 _LOUD_AFTER = 0.7
 _MARK_AFTER = 1.0
