@@ -41,9 +41,9 @@ def _cues(language: str) -> Iterator[Cue]:
         if n % 4 == 3:
             continue
         minute = 60.0 * n
-        marks = (("door slams",), ("laughs",), ("theme music",), ("♪",))
-        yield Cue(start=minute + 5, end=minute + 6, text="", sounds=marks[n % 4])
-        # A different minute begins with a different sentence, so each has its turn.
+        mark = ("door slams", "laughs", "theme music")[n % 4]
+        yield Cue(start=minute + 5, end=minute + 6, text="", sounds=(mark,))
+        # Each minute begins with another sentence: so all of them have their turn.
         for i in range(len(TOLD[language])):
             text, speaker = TOLD[language][(i + n) % len(TOLD[language])]
             start = minute + 14 + 9 * i
