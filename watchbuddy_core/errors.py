@@ -20,6 +20,7 @@
     ├── StaleFence                     a replaced connection or a revived worker tried to write
     ├── MissingExtra                   an optional dependency is not installed
     ├── PluginProblem                  an entry point that cannot be used
+    ├── InvalidSettings                a file, a variable or an argument that says no setting
     ├── InvalidCharacterFile           a character file that does not say what one must
     └── ConnectionLost                 the client lost its server for good
 
@@ -195,6 +196,10 @@ class MissingExtra(WatchBuddyError):
 
 class PluginProblem(WatchBuddyError):
     """A plugin is unknown, broken, or claimed by two packages."""
+
+
+class InvalidSettings(WatchBuddyError):
+    """A setting is unknown or has a wrong value; the message says which, and where it stands."""
 
 
 class InvalidCharacterFile(WatchBuddyError):

@@ -26,8 +26,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from watchbuddy_core.character import Character
-from watchbuddy_core.characters import load_folder
-from watchbuddy_core.errors import PluginProblem, WatchBuddyError
+from watchbuddy_core.characters import load_character, load_folder
+from watchbuddy_core.errors import InvalidCharacterFile, PluginProblem, WatchBuddyError
 
 SOURCES = "watchbuddy.sources"
 GENERATORS = "watchbuddy.generators"
@@ -154,28 +154,69 @@ def make_all(
     return made
 
 
-def characters() -> dict[str, Character]:
-    """Every character that is installed, by id; broken plugins are passed over.
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A character, or a file or plugin that should hold one; and where it comes from."""
+
+    owner: str
+    """A package with its version, or a file."""
+    character: Character | None = None
+    problem: str | None = None
+    """Why there is none."""
+    is_own: bool = False
+    """It is a file of the operator's, and replaces an installed character of its id."""
+
+
+def offered_characters(folders: Iterable[Path] = ()) -> list[Offered]:
+    """Every character of the installed packages and of some folders, also those that are
+    broken or replaced; the ones of the folders last."""
+    offered: list[Offered] = []
+    for plugin in listing(CHARACTERS):
+        try:
+            _refuse_clash(plugin)
+            found = _characters_of(plugin)
+        except PluginProblem as problem:
+            offered.append(Offered(plugin.owner, problem=str(problem)))
+        else:
+            offered += [Offered(plugin.owner, character) for character in found]
+    for path in (path for folder in folders for path in sorted(folder.glob("*.toml"))):
+        try:
+            offered.append(Offered(str(path), load_character(path), is_own=True))
+        except InvalidCharacterFile as problem:
+            offered.append(Offered(str(path), problem=str(problem), is_own=True))
+    return offered
+
+
+def characters(folders: Iterable[Path] = ()) -> dict[str, Character]:
+    """Every character that can be used, by id; what is broken is passed over.
+
+    Args:
+        folders: with character files. One of them replaces an installed character of its id.
 
     Raises:
-        PluginProblem: two packages offer one name, or characters with one id.
+        PluginProblem: two packages offer one name or characters with one id.
+        InvalidCharacterFile: two files hold characters with one id.
     """
-    found: dict[str, Character] = {}
-    owner_of: dict[str, str] = {}
     for plugin in listing(CHARACTERS):
         _refuse_clash(plugin)
-        try:
-            offered = _characters_of(plugin)
-        except PluginProblem as problem:
-            _pass_over(problem)
+    installed: dict[str, Offered] = {}
+    own: dict[str, Offered] = {}
+    for offered in offered_characters(folders):
+        if offered.character is None:
+            _log.warning("%s It is passed over.", offered.problem)
             continue
-        for character in offered:
-            if character.id in found:
-                owners = [owner_of[character.id], plugin.owner]
-                raise PluginProblem(_clash(character.id, owners))
-            found[character.id] = character
-            owner_of[character.id] = plugin.owner
-    return found
+        same = (own if offered.is_own else installed).setdefault(offered.character.id, offered)
+        if same is not offered and offered.is_own:
+            raise InvalidCharacterFile(
+                f"{same.owner} and {offered.owner} hold the same id, {offered.character.id!r}."
+            )
+        if same is not offered:
+            raise PluginProblem(_clash(offered.character.id, [same.owner, offered.owner]))
+    return {
+        id: offered.character
+        for id, offered in {**installed, **own}.items()
+        if offered.character is not None
+    }
 
 
 def _characters_of(plugin: Plugin) -> list[Character]:

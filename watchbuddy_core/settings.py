@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,10 +24,20 @@ def user_data_dir(environment: Mapping[str, str] = os.environ) -> Path:
     return base / "watchbuddy"
 
 
-class Limits(BaseModel):
-    """How much a program takes on."""
+def user_config_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where programs of this user are configured on this system. Creates nothing."""
+    if sys.platform in ("win32", "darwin"):
+        return user_data_dir(environment)
+    base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return base / "watchbuddy"
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Limits(_Group):
+    """How much a program takes on."""
 
     preparing: int = Field(default=4, gt=0)
     """Pieces of preparation (a video looked through, a window scripted) done at a time."""
@@ -37,35 +48,39 @@ class Limits(BaseModel):
     sessions: int = Field(default=10_000, gt=0)
     """Sessions kept in all. More are refused."""
     idle_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
-    """A session to which nobody was connected for so long is forgotten."""
+    """A session to which nobody was connected for so many seconds is forgotten."""
     script_actions: int = Field(default=10_000, gt=0)
     """The most actions that the script of one session may have."""
 
 
-class Settings(BaseModel):
+class Settings(_Group):
     """Everything that a server, or a program like it, is started with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     libraries: tuple[Path, ...] = ()
     """Folders whose files are `library:relative/path`. Nothing outside them is reachable."""
     host: str = "127.0.0.1"
+    """The address to listen at."""
     port: int = Field(default=8000, ge=0, le=65535)
-    """0: any free one."""
+    """The port to listen at. 0: any free one."""
     data_dir: Path = Field(default_factory=user_data_dir)
     """Where files are kept between runs. Created when the first one is written."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect, beside those on loopback."""
     allow_hosts: tuple[str, ...] = ()
     """Names under which the server may be called, beside those of loopback."""
-    allowed_hosts: frozenset[str] | None = None
+    source_hosts: tuple[str, ...] | None = None
     """Hosts whose links may be asked for, with their subdomains; lower-case.
 
-    None: those that sources are commonly made for."""
+    Not set: those that sources are commonly made for."""
     character: str = "miao"
     """Who watches along where nobody is named."""
+    characters: tuple[Path, ...] = ()
+    """Folders of character files. One of them replaces an installed character of its id."""
     generator: str = "offline"
     """The name of the plugin that thinks of what to say."""
     density: Density = "normal"
     """How much is said, where neither the request nor the character says otherwise."""
     limits: Limits = Limits()
+    """How much the program takes on."""
+    plugins: dict[str, dict[str, Any]] = {}
+    """Options for plugins, by the name of the plugin."""

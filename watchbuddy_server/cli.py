@@ -11,26 +11,36 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from io import TextIOWrapper
 from math import inf, isfinite, nan
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args
 
 try:
     import click
     from pydantic import ValidationError
     from rich.console import Console
 
-    from watchbuddy_core.errors import WatchBuddyError
+    from watchbuddy_core.actions import Density
+    from watchbuddy_core.configuration import Configuration, as_toml, configure
+    from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
+    from watchbuddy_core.plugins import offered_characters
     from watchbuddy_core.protocols import Match
-    from watchbuddy_core.settings import Settings, user_data_dir
+    from watchbuddy_core.settings import Settings
     from watchbuddy_core.sources.local import LocalSource, library_url
     from watchbuddy_core.understanding import survey
     from watchbuddy_core.video import VideoRequest
     from watchbuddy_core.wire import CreateSession
     from watchbuddy_server.demo import demo_clip, run_demo
+    from watchbuddy_server.listings import (
+        as_json,
+        character_lines,
+        character_rows,
+        plugin_lines,
+        plugin_rows,
+    )
     from watchbuddy_server.serving import serving
     from watchbuddy_server.terminal import printable, watch_in_terminal
 except ModuleNotFoundError as exc:
@@ -84,34 +94,61 @@ def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
-_library = click.option(
-    "--library",
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _setting(name: str, *spellings: str, **options: Any) -> Callable[[_F], _F]:
+    """An option that gives a setting. One that is not given says nothing."""
+    return click.option(*spellings, name, default=None, **options)
+
+
+_config = click.option(
+    "--config",
+    type=_FILE,
+    default=None,
+    help="The file with the settings.  [default: watchbuddy.toml here, or in your configuration]",
+)
+_library = _setting(
     "libraries",
+    "--library",
     type=_FOLDER,
     multiple=True,
     help="A folder of videos, asked for as library:name.mp4. Repeatable.",
 )
-
-
-def _where(*, port: int) -> Callable[[_F], _F]:
-    return _options(
-        click.option(
-            "--host", default="127.0.0.1", show_default=True, help="Address to listen at."
-        ),
-        click.option(
-            "--port",
-            type=click.IntRange(0, 65535),
-            default=port,
-            show_default=True,
-            help="Port to listen at; 0 for a free one.",
-        ),
-    )
-
-
-_companion = _options(
-    click.option("--character", default="miao", show_default=True, help="Who watches along."),
-    click.option("--text", default="", help="A wish for how they talk, in your own words."),
+_characters = _setting(
+    "characters",
+    "--characters",
+    type=_FOLDER,
+    multiple=True,
+    help="A folder of character files. Repeatable.",
 )
+_where = _options(
+    _setting("host", "--host", help="Address to listen at.  [default: 127.0.0.1]"),
+    _setting(
+        "port",
+        "--port",
+        type=click.IntRange(0, 65535),
+        help="Port to listen at; 0 for a free one.  [default: 8000; demo: 0]",
+    ),
+)
+_data_dir = _setting(
+    "data_dir",
+    "--data-dir",
+    type=_NEW_FOLDER,
+    help="Where files are kept between runs.  [default: a folder of your own]",
+)
+_companion = _options(
+    _setting("character", "--character", help="Who watches along.  [default: miao]"),
+    _characters,
+    _setting("generator", "--generator", help="The plugin that thinks of what to say."),
+    _setting(
+        "density",
+        "--density",
+        type=click.Choice(get_args(Density)),
+        help="How much they say.  [default: the character's own]",
+    ),
+)
+_wish = click.option("--text", default="", help="A wish for how they talk, in your own words.")
 _screen = _options(
     click.option(
         "--speed",
@@ -135,53 +172,64 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command()
 @_library
-@_where(port=8000)
-@click.option(
-    "--data-dir",
-    type=_NEW_FOLDER,
-    default=None,
-    help="Where files are kept between runs.  [default: a folder of your own]",
-)
-@click.option(
-    "--allow-origin",
+@_where
+@_companion
+@_data_dir
+@_setting(
     "allow_origins",
+    "--allow-origin",
     multiple=True,
     help="A web page's origin that may connect, beside those of this machine. Repeatable.",
 )
-@click.option(
-    "--allow-host",
+@_setting(
     "allow_hosts",
+    "--allow-host",
     multiple=True,
     help="A name of this server, where a proxy gives it one. Repeatable.",
 )
-def serve(data_dir: Path | None, **settings: Any) -> None:
+@_setting(
+    "source_hosts",
+    "--source-host",
+    multiple=True,
+    help="A host whose links may be asked for, instead of the usual ones. Repeatable.",
+)
+@_config
+@click.option("--print-settings", is_flag=True, help="Print the settings in force, and exit.")
+def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
     """Serve the API until Ctrl-C."""
     _log_to_stderr(logging.Formatter)
-    _run(_serve(Settings(data_dir=data_dir or user_data_dir(), **settings)), told_to_end=0)
+    configuration = _configure(config, settings)
+    if print_settings:
+        click.echo(as_toml(configuration))
+    else:
+        _run(_serve(configuration.settings), told_to_end=0)
 
 
 @cli.command()
 @click.argument("video")
 @_library
 @_companion
+@_wish
 @click.option("--start", callback=_seconds, help="Where to begin: 90 or 1:30.")
 @click.option("--end", callback=_seconds, help="Where to stop: 90 or 1:30.")
 @click.option("--server", default=None, help="Use this running server: http://127.0.0.1:8000.")
 @_screen
+@_config
 def watch(
     video: str,
-    libraries: tuple[Path, ...],
-    character: str,
     text: str,
     start: float | None,
     end: float | None,
     server: str | None,
     speed: float | None,
     no_color: bool,
+    config: Path | None,
+    **settings: Any,
 ) -> None:
     """Watch VIDEO in the terminal: a file, library:name.mp4, or a link."""
     _log_to_stderr(_OneLine)
-    url = video
+    configured = _configure(config, settings).settings
+    url, libraries = video, configured.libraries
     path = Path(video)
     if ":" not in video or path.exists():
         if not path.is_file():
@@ -201,10 +249,11 @@ def watch(
                 start_time=start,
                 end_time=end,
                 text=text,
-                character_id=character,
+                character_id=configured.character,
+                density=settings["density"],
             ),
             server=server,
-            settings=Settings(libraries=libraries, port=0),
+            settings=_for_oneself(configured, libraries),
             console=_console(no_color=no_color),
             speed=speed or 1.0,
         )
@@ -212,28 +261,27 @@ def watch(
 
 
 @cli.command()
-@_where(port=0)
+@_where
 @_companion
-@click.option(
-    "--data-dir",
-    type=_NEW_FOLDER,
-    default=None,
-    help="Keep the clip here.  [default: it is removed afterwards]",
-)
+@_wish
+@_data_dir
 @_screen
+@_config
 def demo(
-    data_dir: Path | None,
-    character: str,
     text: str,
+    data_dir: Path | None,
     speed: float | None,
     no_color: bool,
-    **address: Any,
+    config: Path | None,
+    **settings: Any,
 ) -> None:
     """Make a short clip, serve it, and watch it with the companion.
 
-    In a terminal, the server stays up afterwards until Ctrl-C.
+    In a terminal, the server stays up afterwards until Ctrl-C. The clip is removed at the
+    end, unless --data-dir says where to keep it.
     """
     _log_to_stderr(_OneLine)
+    configured = _configure(config, settings).settings
     console = _console(no_color=no_color)
     console.print("Making a film of half a minute …")
     with demo_clip(data_dir) as clip:
@@ -241,12 +289,59 @@ def demo(
             run_demo(
                 clip,
                 console=console,
-                settings=Settings(**address),
-                character=character,
+                settings=_for_oneself(configured, (), **_given(settings, "host", "port")),
+                character=configured.character,
                 text=text,
+                density=settings["density"] or "chatty",
                 speed=speed or (1.0 if console.is_terminal else _UNWATCHED_SPEED),
             )
         )
+
+
+_json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
+
+
+@cli.command("plugins")
+@_json
+def list_plugins(wants_json: bool) -> None:
+    """List what is installed: sources, generators, schedulers, characters."""
+    _log_to_stderr(_OneLine, level=logging.ERROR)
+    rows = plugin_rows()
+    click.echo(as_json(rows) if wants_json else "\n".join(plugin_lines(rows)))
+
+
+@cli.command("characters")
+@_characters
+@_config
+@_json
+def list_characters(config: Path | None, wants_json: bool, **settings: Any) -> None:
+    """List who can watch along."""
+    _log_to_stderr(_OneLine, level=logging.ERROR)
+    folders = _configure(config, settings).settings.characters
+    rows = character_rows(offered_characters(folders))
+    click.echo(as_json(rows) if wants_json else "\n".join(character_lines(rows)))
+
+
+# --- settings --------------------------------------------------------------------------
+
+
+def _configure(config: Path | None, options: Mapping[str, Any]) -> Configuration:
+    """The settings in force; options that were not given say nothing."""
+    params = click.get_current_context().command.params
+    spelled = {param.name: param.opts[0] for param in params if param.name is not None}
+    # An option that can be repeated, and was not given, is an empty tuple.
+    arguments = {name: value or None if value == () else value for name, value in options.items()}
+    return configure(arguments, spelled=spelled, file=config)
+
+
+def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if options[name] is not None}
+
+
+def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) -> Settings:
+    """For a server that nobody else uses: at any free port of this machine."""
+    here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "allow_hosts": ()}
+    return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 
 async def _serve(settings: Settings) -> None:
@@ -310,10 +405,10 @@ class _OneLine(logging.Formatter):
         return " ".join(super().format(record).split())
 
 
-def _log_to_stderr(formatter: type[logging.Formatter]) -> None:
+def _log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.WARNING) -> None:
     stderr = logging.StreamHandler()
     stderr.setFormatter(formatter("watchbuddy: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[stderr])
+    logging.basicConfig(level=level, handlers=[stderr])
 
 
 def _run(work: Coroutine[Any, Any, None], *, told_to_end: int = _TERMINATED) -> None:
@@ -378,6 +473,7 @@ def _exit_code() -> int:
         return _USAGE
     except WatchBuddyError as exc:
         _complain(exc.message)
+        return _USAGE if isinstance(exc, InvalidSettings) else 1
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except Exception as exc:  # noqa: BLE001 - the end of the program

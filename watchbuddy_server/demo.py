@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from watchbuddy_core.actions import Density
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.settings import Settings
@@ -79,6 +80,7 @@ async def run_demo(
     settings: Settings,
     character: str,
     text: str = "",
+    density: Density = "chatty",
     speed: float = 1.0,
 ) -> None:
     """Serve the film and watch it; in a terminal, serve on until cancelled.
@@ -90,7 +92,7 @@ async def run_demo(
     settings = settings.model_copy(update={"libraries": (folder,)})
     async with serving(settings, shutdown_seconds=1) as address:
         console.print(f"Watching at {address}")
-        request = CreateSession(video_url=url, character_id=character, text=text, density="chatty")
+        request = CreateSession(video_url=url, character_id=character, text=text, density=density)
         summary = await watch_in_terminal(
             address, request, console=console, duration=DURATION, speed=speed
         )

@@ -30,8 +30,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A user with a home of their own, and no terminal."""
+    settings = (name for name in os.environ if name.startswith("WATCHBUDDY_"))
+    inherited = {name: os.environ[name] for name in os.environ.keys() - settings}
     return {
-        **os.environ,
+        **inherited,
+        "XDG_CONFIG_HOME": str(tmp_path / "home" / "config"),
         "HOME": str(tmp_path / "home"),
         "XDG_DATA_HOME": str(tmp_path / "home" / "data"),
         "PYTHONIOENCODING": "utf-8",
