@@ -168,6 +168,13 @@ def test_progress_is_told_in_the_thread_of_the_caller(library: Path) -> None:
     assert set(told_in) == {threading.get_ident()}
 
 
+def test_progress_goes_from_nothing_towards_the_whole(library: Path) -> None:
+    told: list[float | None] = []
+    asyncio.run(survey(video_at(library / "film.mp4"), lambda share, _: told.append(share)))
+    assert told[0] == pytest.approx(0.0, abs=0.05)
+    assert all(share is not None and 0 <= share <= 1 for share in told)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -198,11 +198,8 @@ class Producer:
         return generator.notes(self._record.text, self._parts.characters[self._record.character_id])
 
     def _progress(self, stage: StageName) -> Progress:
-        """Tells whoever listens; may be called from any thread."""
-        loop = asyncio.get_running_loop()
-
         def report(fraction: float | None, message: str) -> None:
-            loop.call_soon_threadsafe(self._tell, ProgressReport(stage, fraction, message))
+            self._tell(ProgressReport(stage, fraction, message))
 
         return report
 

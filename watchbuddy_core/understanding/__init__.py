@@ -9,6 +9,7 @@ Blocking work is done in threads. Cancelling ends it within a second, and leaves
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from contextlib import suppress
 from functools import partial
@@ -33,8 +34,12 @@ async def survey(video: Video, progress: Progress) -> Overview:
         VideoUnreadable: it is no video that can be read.
         MissingExtra: the libraries for it are not installed.
     """
-    progress(None, "Looking through the video")
-    return await in_thread(partial(survey_file, video))
+    loop = asyncio.get_running_loop()
+
+    def report(fraction: float) -> None:
+        loop.call_soon_threadsafe(progress, fraction, "Looking through the video")
+
+    return await in_thread(partial(survey_file, video, report))
 
 
 async def duration_of(path: Path) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from watchbuddy_core.actions import MAX_SECONDS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
+_PACKETS_PER_REPORT = 2000
 _TEXT_CODECS = {"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text"}
 _LANGUAGES = {
     "eng": "en", "chi": "zh", "zho": "zh", "cmn": "zh", "chs": "zh", "cht": "zh", "jpn": "ja",
@@ -32,8 +34,8 @@ _LANGUAGES = {
 """What containers and file names call a language, where that is not ISO 639-1."""
 
 
-def survey_file(video: Video, stop: Stop) -> Overview:
-    """Read the whole file once. Blocks.
+def survey_file(video: Video, report: Callable[[float], None], stop: Stop) -> Overview:
+    """Read the whole file once. Blocks, and calls `report` now and then with the share done.
 
     Raises:
         VideoUnreadable: there is neither picture nor sound in it.
@@ -55,7 +57,10 @@ def survey_file(video: Video, stop: Stop) -> Overview:
         embedded: list[Raw] = []
         latest = 0.0
         wanted = [stream for stream in (picture, sound, text) if stream is not None]
-        for at, packet in packets(container, wanted, stop):
+        whole = (container.duration or 0) / 1_000_000
+        for i, (at, packet) in enumerate(packets(container, wanted, stop)):
+            if i % _PACKETS_PER_REPORT == 0 and whole > 0:
+                report(min(max(at / whole, 0.0), 1.0))
             length = float((packet.duration or 0) * packet.time_base)
             if packet.stream is text:
                 embedded += _decoded(packet, at, length)
