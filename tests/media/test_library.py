@@ -210,6 +210,20 @@ def test_everything_else_is_refused_by_its_host(url: str, host: str | None) -> N
     assert refused.value.host == host
 
 
+def test_a_scheme_of_its_own_is_the_business_of_a_source_and_links_are_not() -> None:
+    class Everything(MemorySource):
+        def match(self, url: str) -> Match:
+            return Match.OVERRIDE
+
+    check_url("memory:film", DEFAULT_HOSTS, [LocalSource(), MemorySource()])
+    for url in ("https://vimeo.com/76979871", "http://127.0.0.1/", "//vimeo.com/1", "film.mp4", ""):
+        with pytest.raises(UnsupportedVideoSource):
+            check_url(url, DEFAULT_HOSTS, [Everything()])
+    for url in ("memory:film", "file:///etc/passwd", "other:film"):
+        with pytest.raises(UnsupportedVideoSource):
+            check_url(url, DEFAULT_HOSTS, [LocalSource()])
+
+
 def test_the_refusal_reads_as_the_api_document_says() -> None:
     with pytest.raises(UnsupportedVideoSource) as refused:
         check_url("https://vimeo.com/76979871", DEFAULT_HOSTS)

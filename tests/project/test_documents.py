@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from watchbuddy_core import errors, wire
 from watchbuddy_core.actions import ACTION, Emotion
+from watchbuddy_core.character import MomentKind
+from watchbuddy_core.characters import SLOTS
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.session import LibraryPage, SessionStatus
 from watchbuddy_server.rest import CharacterList
@@ -90,3 +92,20 @@ def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> No
     (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(compile(program, "README.md", "exec"), {})
     assert capsys.readouterr().out.split() == ["2.0", "EXPRESSION", "3.0", "SPEAK"]
+
+
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), re.findall(r"```(?:python|toml) (\S+)\n(.*?)```", PLUGINS, flags=re.DOTALL)
+)
+def test_each_piece_of_the_plugins_page_stands_in_the_examples(path: str, text: str) -> None:
+    assert text.strip("\n") in (ROOT / "examples" / path).read_text(encoding="utf-8")
+
+
+def test_the_plugins_page_names_every_moment_slot_and_group() -> None:
+    for name in (*MomentKind, *SLOTS):
+        assert f"`{name}`" in PLUGINS or f"`{{{name}}}`" in PLUGINS
+    for kind in ("sources", "generators", "characters"):
+        assert f'"watchbuddy.{kind}"' in PLUGINS

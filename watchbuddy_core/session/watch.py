@@ -101,7 +101,7 @@ class WatchSession:
             UnsupportedVideoSource, UnknownCharacter, InvalidTimeRange: it is refused.
         """
         request.check_range()
-        check_url(request.video_url, parts.allowed_hosts)
+        check_url(request.video_url, parts.allowed_hosts, parts.sources)
         if request.character_id not in parts.characters:
             raise UnknownCharacter(tuple(sorted(parts.characters)))
         record = SessionRecord(
