@@ -1,0 +1,25 @@
+"""Where a server is, and where its sessions are."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import quote, urlsplit
+
+from watchbuddy_core.wire import Feature
+
+
+def is_loopback(server: str) -> bool:
+    """Whether it is this machine, which no proxy stands before."""
+    try:
+        host = urlsplit(server).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def websocket_url(server: str, session_id: str, features: Collection[Feature]) -> str:
+    """Where to connect for a session. Without features the address does not speak of any."""
+    scheme, _, rest = server.rstrip("/").partition("://")
+    asked = f"?features={','.join(features)}" if features else ""
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws/{quote(session_id)}{asked}"

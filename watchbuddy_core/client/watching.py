@@ -1,0 +1,245 @@
+"""WatchClient: what goes through it, from the server to the player and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+
+from watchbuddy_core.actions import Action, EndReaction, Jump, Speak
+from watchbuddy_core.client.address import is_loopback, websocket_url
+from watchbuddy_core.client.connection import Connection
+from watchbuddy_core.client.failures import error_of
+from watchbuddy_core.client.happenings import (
+    Arrived,
+    Begun,
+    Disconnected,
+    Ended,
+    Happening,
+    Ready,
+)
+from watchbuddy_core.client.performing import Performer
+from watchbuddy_core.client.remote import Remote
+from watchbuddy_core.errors import InvalidMessage, ProcessingFailed, WatchBuddyError
+from watchbuddy_core.events import Outcome
+from watchbuddy_core.player import Clock, Player, WallClock
+from watchbuddy_core.speech import spoken_seconds
+from watchbuddy_core.wire import (
+    ActionCompletedMessage,
+    ControlMessage,
+    ErrorMessage,
+    ProcessingErrorMessage,
+    SeekUpdateMessage,
+    SessionReadyMessage,
+    TimestampUpdateMessage,
+    UnknownMessage,
+    decode_server_message,
+)
+
+REPORT_SECONDS = 0.25
+"""How often the time is reported: as often as browsers do, at the least."""
+_AHEAD_SECONDS = 1.0
+"""So far beyond the playhead, in media seconds, a trigger may lie that a server has sent."""
+_LOOKBACK_SECONDS = 0.25
+"""A server sends what lies so far before the target of a seek, in media seconds."""
+_CROSSING_SECONDS = 2.0
+"""How long after a seek something that was sent before it may still arrive."""
+
+_log = logging.getLogger("watchbuddy.client")
+
+
+class WatchClient:
+    """One viewer's connection to a session. Make one, and `run` it once.
+
+    Args:
+        server: the address that `create_session` was called with.
+        player: what plays the video. It need not play yet.
+        speak: says a line and returns when it has been said; cancelled where the user
+            seeks away. By default, the time that the line would take passes.
+        listen: is told what happens, as it happens.
+        clock: monotonic seconds, also for `interval` and all waiting.
+        interval: seconds between two reports of the time.
+        linger: seconds to wait, after the video has ended, for what is still to come.
+        patience: seconds without a connection after which the client gives up.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        session_id: str,
+        player: Player,
+        *,
+        speak: Callable[[Speak], Awaitable[None]] | None = None,
+        listen: Callable[[Happening], None] = lambda happening: None,
+        clock: Clock | None = None,
+        interval: float = REPORT_SECONDS,
+        linger: float = 1.0,
+        patience: float = 60.0,
+    ) -> None:
+        self._player = player
+        self._clock: Clock = clock or WallClock()
+        self._tell = listen
+        self._interval = interval
+        self._linger = linger
+
+        self._tasks = asyncio.TaskGroup()
+        self._connection = Connection(
+            websocket_url(server, session_id, ()),
+            direct=is_loopback(server),
+            clock=self._clock,
+            patience=patience,
+            opened=self._report,
+            receive=self._receive,
+            lost=lambda retry_seconds: self._tell(Disconnected(retry_seconds)),
+        )
+        self._remote = Remote(
+            player,
+            self._clock,
+            sought=self._user_sought,
+            landed=self._report_landing,
+            switched=self._report,
+        )
+        self._performer = Performer(
+            player,
+            self._remote,
+            speak=speak or self._say_nothing,
+            clock=self._clock,
+            tasks=self._tasks,
+            begun=lambda action: self._tell(Begun(action)),
+            ended=self._complete,
+        )
+        self._ready = False
+        self._outcomes: dict[str, Outcome] = {}
+        """What was carried out in this pass: it is not done again, only confirmed again."""
+        self._sought_at = -math.inf
+        self._sought_to = 0.0
+
+    async def run(self) -> None:
+        """Watch until the script is there and the video has ended; reconnect as often as needed.
+
+        Cancelling it closes the connection, ends what is being carried out, and leaves
+        the player playing if only the companion had paused it.
+
+        Raises:
+            ProcessingFailed: the server could make no script, or the session was cancelled.
+            SessionNotFound: the server knows no such session.
+            ConnectionLost: the server cannot be reached, or has closed for good.
+            MissingExtra: the extra `client` is not installed.
+        """
+        failure: WatchBuddyError | None = None
+        async with self._tasks as tasks:
+            reporter = tasks.create_task(self._report_regularly())
+            try:
+                await self._connection.run(tasks)
+            except WatchBuddyError as exc:
+                failure = exc
+            finally:
+                reporter.cancel()
+                self._performer.cancel()
+        if failure is not None:
+            raise failure
+
+    def notice(self) -> None:
+        """Look at the player now.
+
+        Call it when the user has paused, resumed or sought, and the server hears of it at
+        once; otherwise it does with the next report. A seek of up to a second is none.
+        """
+        if not self._remote.moving:
+            self._remote.look()
+            self._report()
+
+    # --- what the server says ----------------------------------------------------------
+
+    def _receive(self, frame: str | bytes) -> None:
+        try:
+            message = decode_server_message(frame)
+        except InvalidMessage as exc:
+            _log.warning("the server sent what is no message: %s", exc)
+            return
+        match message:
+            case SessionReadyMessage():
+                if not self._ready:
+                    self._ready = True
+                    self._tell(Ready())
+            case ProcessingErrorMessage():
+                raise error_of(ProcessingFailed, message.error_code, message.message)
+            case ErrorMessage():
+                _log.warning("the server did not understand: %s", message.message)
+            case _ if isinstance(message, ControlMessage | UnknownMessage):
+                _log.debug("ignored a message of type %s", message.type)
+            case _:
+                self._take(message)
+
+    def _take(self, action: Action) -> None:
+        """Start on an action, unless it was done in this pass or belongs to an older one."""
+        self.notice()
+        if action.id in self._performer:
+            return
+        if action.id in self._outcomes:
+            self._confirm(action, self._outcomes[action.id])
+            return
+        if self._is_of_an_older_pass(action):
+            _log.debug("action %s was sent before the seek", action.id)
+            return
+        self._tell(Arrived(action, self._player.position))
+        self._performer.carry_out(action)
+
+    def _is_of_an_older_pass(self, action: Action) -> bool:
+        """Whether it was on its way already when the user sought, and is out of place now."""
+        if self._clock.now() - self._sought_at > _CROSSING_SECONDS:
+            return False
+        if isinstance(action, EndReaction):
+            return False
+        first = self._sought_to - _LOOKBACK_SECONDS
+        return not first <= action.trigger_timestamp <= self._player.position + _AHEAD_SECONDS
+
+    def _complete(self, action: Action, outcome: Outcome) -> None:
+        self._outcomes[action.id] = outcome
+        self._confirm(action, outcome)
+        self._tell(Ended(action, outcome))
+
+    # --- what the server is told -------------------------------------------------------
+
+    async def _report_regularly(self) -> None:
+        while not self._at_rest():
+            while not self._at_rest():
+                self.notice()
+                await self._clock.sleep(self._interval)
+            self.notice()
+            await self._clock.sleep(self._linger)
+        self._connection.finish()
+
+    def _at_rest(self) -> bool:
+        return self._ready and self._player.ended and not self._performer.busy
+
+    def _report(self) -> None:
+        self._connection.send(
+            TimestampUpdateMessage(
+                timestamp=self._player.position,
+                paused=self._player.paused,
+                playback_rate=self._player.playback_rate,
+            )
+        )
+
+    def _report_landing(self, jump: Jump) -> None:
+        self._connection.send(
+            SeekUpdateMessage(timestamp=self._player.position, cause="action", action_id=jump.id)
+        )
+        self._report()
+
+    def _user_sought(self, position: float) -> None:
+        """A new pass begins: nothing of the old one goes on, and all may come again."""
+        self._connection.send(SeekUpdateMessage(timestamp=position, cause="user"))
+        self._performer.interrupt()
+        self._outcomes.clear()
+        self._sought_at, self._sought_to = self._clock.now(), position
+
+    def _confirm(self, action: Action, outcome: Outcome) -> None:
+        self._connection.send(ActionCompletedMessage(action_id=action.id, outcome=outcome))
+
+    # --- the voice of one that has none -------------------------------------------------
+
+    async def _say_nothing(self, line: Speak) -> None:
+        await self._clock.sleep(spoken_seconds(line.text))
