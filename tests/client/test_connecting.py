@@ -40,7 +40,7 @@ async def failure(room) -> BaseException:
 async def test_connects_to_the_address_of_the_session(server, watching):
     async with watching():
         await server.connections(1)
-    assert server.paths == ["/ws/ses_0123456789abcdef"]
+    assert server.paths == ["/ws/ses_0123456789abcdef?features=hold"]
 
 
 async def test_readiness_is_told_once_however_often_it_comes(server, watching):

@@ -18,6 +18,7 @@ seek, everything that was going on at the old place ends.
     watching     WatchClient: what goes through it, from the server to the player and back
     connection   the WebSocket, made anew when it breaks
     performing   the voice, the hand and the face
+    hold         what has come ahead of the playhead
     remote       the player, as the companion and the user move it
     happenings   what it tells
     failures     what went wrong on the other side, as exceptions
@@ -29,21 +30,34 @@ from watchbuddy_core.client.creating import create_session
 from watchbuddy_core.client.happenings import (
     Arrived,
     Begun,
+    Covered,
+    DensityChanged,
     Disconnected,
     Ended,
     Happening,
+    Noticed,
+    Progressed,
+    Reached,
     Ready,
+    Welcomed,
 )
-from watchbuddy_core.client.watching import REPORT_SECONDS, WatchClient
+from watchbuddy_core.client.watching import DEFAULT_FEATURES, REPORT_SECONDS, WatchClient
 
 __all__ = [
+    "DEFAULT_FEATURES",
     "REPORT_SECONDS",
     "Arrived",
     "Begun",
+    "Covered",
+    "DensityChanged",
     "Disconnected",
     "Ended",
     "Happening",
+    "Noticed",
+    "Progressed",
+    "Reached",
     "Ready",
     "WatchClient",
+    "Welcomed",
     "create_session",
 ]

@@ -4,21 +4,95 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watchbuddy_core.actions import Action
+from watchbuddy_core.actions import Action, Density
+from watchbuddy_core.entries import StageName
 from watchbuddy_core.events import Outcome
+from watchbuddy_core.wire import Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Welcomed:
+    """What the server knows and grants. Told for each connection, where features were asked.
+
+    A server that knows nothing of features does not tell it.
+    """
+
+    features: tuple[Feature, ...]
+    """Those of the ones asked for that are granted."""
+    character_id: str
+    start: float
+    """Media seconds: where the part that is watched begins."""
+    end: float | None
+    """Media seconds: where it ends. None: at the end of a video that is not known yet."""
+    duration: float | None
+    """Of the whole video, in seconds. None: not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far the preparation is. With the feature `progress`, until the script is ready."""
+
+    stage: StageName
+    fraction: float | None
+    """Of this stage, from 0 to 1. None: it cannot be told."""
+    message: str
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Which parts of the video are scripted. With the feature `progress`."""
+
+    ranges: tuple[tuple[float, float], ...]
+    """From where to where, in media seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something is not as it could be. With the feature `progress`; each is told once."""
+
+    code: str
+    message: str
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class DensityChanged:
+    """How much the companion says from here on. With the feature `feedback`."""
+
+    density: Density
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The script is there. Told once, however often the client reconnects."""
+    """The script is there, or with `early_ready` the part of it around the playhead.
+
+    Told once, however often the client reconnects.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The server has sent an action, while the player was at `position`."""
+    """The server has sent an action, while the player was at `position`, in media seconds.
+
+    With the feature `hold` that is up to two seconds before its trigger. A seek of the
+    user drops what has not been reached; it arrives again where it belongs.
+    """
 
     action: Action
     position: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The playhead is at or past an action: it begins as soon as voice or hand are free.
+
+    An action that arrives late is reached as it arrives.
+    """
+
+    action: Action
+    position: float
+    """Media seconds; less the action's trigger, this is how late it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +117,16 @@ class Disconnected:
     retry_seconds: float
 
 
-Happening = Ready | Arrived | Begun | Ended | Disconnected
+Happening = (
+    Welcomed
+    | Progressed
+    | Covered
+    | Noticed
+    | DensityChanged
+    | Ready
+    | Arrived
+    | Reached
+    | Begun
+    | Ended
+    | Disconnected
+)

@@ -159,11 +159,11 @@ class Performer:
         return "done"
 
     async def _replay(self, replay: ReplaySegment) -> None:
-        origin = self._player.position
+        origin, since = self._player.position, self._remote.since
         await self._remote.seek(replay.start_timestamp, replay)
         while self._player.position < replay.end_timestamp and not self._player.ended:
             await self._clock.sleep(_POLL_SECONDS)
         if replay.post_replay_behavior is PostReplay.RESUME_FROM_ORIGINAL:
-            await self._remote.seek(origin, replay)
+            await self._remote.seek(origin, replay, since=since)
         else:
             await self._remote.pause()

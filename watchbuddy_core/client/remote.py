@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -60,6 +61,9 @@ class Remote:
         self._seen = _Seen(player.position, player.paused, clock.now())
         self.moving = False
         """A jump is on its way: what the player shows now means nothing."""
+        self.since = -math.inf
+        """Where the present stretch of playing began, in media seconds. Coming back from a
+        replay goes on with the stretch before it."""
 
     def look(self) -> None:
         """See what the user has done since. Not while `moving`."""
@@ -71,16 +75,23 @@ class Remote:
             self._grip.broken.set()
             self._grip = None
         if not seen.position - _SEEK_SECONDS <= position <= seen.position + reach + _SEEK_SECONDS:
+            self.since = position
             self._sought(position)
+        self.since = min(self.since, position)  # a seek may land a little early
 
-    async def seek(self, position: float, jump: Jump) -> None:
-        """Go there, for the sake of `jump`."""
+    async def seek(self, position: float, jump: Jump, *, since: float | None = None) -> None:
+        """Go there, for the sake of `jump`.
+
+        Args:
+            since: the stretch of playing to go on with. None: a new one begins there.
+        """
         self.moving = True
         try:
             await self._player.seek(position)
         finally:
             self.moving = False
             self._expect_this()
+        self.since = self._player.position if since is None else since
         self._landed(jump)
 
     async def pause(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from watchbuddy_core.actions import Action, EndReaction, Jump, Speak
 from watchbuddy_core.client.address import is_loopback, websocket_url
@@ -14,37 +14,58 @@ from watchbuddy_core.client.failures import error_of
 from watchbuddy_core.client.happenings import (
     Arrived,
     Begun,
+    Covered,
+    DensityChanged,
     Disconnected,
     Ended,
     Happening,
+    Noticed,
+    Progressed,
+    Reached,
     Ready,
+    Welcomed,
 )
+from watchbuddy_core.client.hold import Alarm, Hold
 from watchbuddy_core.client.performing import Performer
 from watchbuddy_core.client.remote import Remote
+from watchbuddy_core.entries import FeedbackWish
 from watchbuddy_core.errors import InvalidMessage, ProcessingFailed, WatchBuddyError
 from watchbuddy_core.events import Outcome
 from watchbuddy_core.player import Clock, Player, WallClock
 from watchbuddy_core.speech import spoken_seconds
 from watchbuddy_core.wire import (
     ActionCompletedMessage,
-    ControlMessage,
+    CoverageMessage,
+    DensityMessage,
     ErrorMessage,
+    Feature,
+    FeedbackMessage,
+    NoticeMessage,
     ProcessingErrorMessage,
+    ProgressMessage,
     SeekUpdateMessage,
     SessionReadyMessage,
     TimestampUpdateMessage,
     UnknownMessage,
+    WelcomeMessage,
     decode_server_message,
 )
 
 REPORT_SECONDS = 0.25
 """How often the time is reported: as often as browsers do, at the least."""
-_AHEAD_SECONDS = 1.0
-"""So far beyond the playhead, in media seconds, a trigger may lie that a server has sent."""
+DEFAULT_FEATURES: tuple[Feature, ...] = ("hold",)
+"""What makes every client better, and changes nothing for who uses it."""
+_AHEAD_SECONDS = 3.0
+"""What belongs here lies less far ahead, in media seconds: two that it is sent ahead by, and
+one for positions that jitter."""
 _LOOKBACK_SECONDS = 0.25
 """A server sends what lies so far before the target of a seek, in media seconds."""
 _CROSSING_SECONDS = 2.0
 """How long after a seek something that was sent before it may still arrive."""
+_LOOK_SECONDS = 0.05
+"""How often the player is looked at while something is held: it does not say by itself that
+the user has paused, resumed, sought or changed the rate."""
+_LEAST_WAIT = 0.001
 
 _log = logging.getLogger("watchbuddy.client")
 
@@ -62,6 +83,10 @@ class WatchClient:
         interval: seconds between two reports of the time.
         linger: seconds to wait, after the video has ended, for what is still to come.
         patience: seconds without a connection after which the client gives up.
+        features: what to ask of the server; what it does not grant is done without. With
+            `hold`, actions come ahead and are carried out exactly when the player gets to
+            them. With `early_ready`, `Ready` tells that the first part of the script is
+            there. With none, the server is spoken to as if it had none to grant.
     """
 
     def __init__(
@@ -76,16 +101,18 @@ class WatchClient:
         interval: float = REPORT_SECONDS,
         linger: float = 1.0,
         patience: float = 60.0,
+        features: Collection[Feature] = DEFAULT_FEATURES,
     ) -> None:
         self._player = player
         self._clock: Clock = clock or WallClock()
         self._tell = listen
         self._interval = interval
         self._linger = linger
+        self._features = features
 
         self._tasks = asyncio.TaskGroup()
         self._connection = Connection(
-            websocket_url(server, session_id, ()),
+            websocket_url(server, session_id, features),
             direct=is_loopback(server),
             clock=self._clock,
             patience=patience,
@@ -98,7 +125,7 @@ class WatchClient:
             self._clock,
             sought=self._user_sought,
             landed=self._report_landing,
-            switched=self._report,
+            switched=self._report_switch,
         )
         self._performer = Performer(
             player,
@@ -109,7 +136,10 @@ class WatchClient:
             begun=lambda action: self._tell(Begun(action)),
             ended=self._complete,
         )
+        self._hold = Hold()
+        self._alarm = Alarm(self._clock, self._tasks, self._look)
         self._ready = False
+        self._notices: set[Noticed] = set()
         self._outcomes: dict[str, Outcome] = {}
         """What was carried out in this pass: it is not done again, only confirmed again."""
         self._sought_at = -math.inf
@@ -136,6 +166,8 @@ class WatchClient:
                 failure = exc
             finally:
                 reporter.cancel()
+                self._hold.drop()
+                self._alarm.cancel()
                 self._performer.cancel()
         if failure is not None:
             raise failure
@@ -147,8 +179,18 @@ class WatchClient:
         once; otherwise it does with the next report. A seek of up to a second is none.
         """
         if not self._remote.moving:
-            self._remote.look()
+            self._look()
             self._report()
+
+    def feedback(self, kind: FeedbackWish) -> None:
+        """Ask for more of the companion, or less; `DensityChanged` is the server's answer.
+
+        Raises:
+            ValueError: the client was made without the feature `feedback`.
+        """
+        if "feedback" not in self._features:
+            raise ValueError("feedback needs WatchClient(…, features=(…, 'feedback'))")
+        self._connection.send(FeedbackMessage(kind=kind))
 
     # --- what the server says ----------------------------------------------------------
 
@@ -159,6 +201,24 @@ class WatchClient:
             _log.warning("the server sent what is no message: %s", exc)
             return
         match message:
+            case WelcomeMessage():
+                self._tell(
+                    Welcomed(
+                        features=message.features,
+                        character_id=message.character_id,
+                        start=message.start_time,
+                        end=message.end_time,
+                        duration=message.duration,
+                    )
+                )
+            case ProgressMessage(stage=stage, fraction=fraction, message=words):
+                self._tell(Progressed(stage, fraction, words))
+            case CoverageMessage(ranges=ranges):
+                self._tell(Covered(ranges))
+            case NoticeMessage(code=code, message=words):
+                self._tell_once(Noticed(code, words))
+            case DensityMessage(value=density):
+                self._tell(DensityChanged(density))
             case SessionReadyMessage():
                 if not self._ready:
                     self._ready = True
@@ -167,15 +227,23 @@ class WatchClient:
                 raise error_of(ProcessingFailed, message.error_code, message.message)
             case ErrorMessage():
                 _log.warning("the server did not understand: %s", message.message)
-            case _ if isinstance(message, ControlMessage | UnknownMessage):
+            case UnknownMessage():
                 _log.debug("ignored a message of type %s", message.type)
             case _:
                 self._take(message)
 
+    def _tell_once(self, notice: Noticed) -> None:
+        """What still holds comes again with each connection."""
+        if notice not in self._notices:
+            self._notices.add(notice)
+            self._tell(notice)
+
+    # --- from its arrival to its end ----------------------------------------------------
+
     def _take(self, action: Action) -> None:
-        """Start on an action, unless it was done in this pass or belongs to an older one."""
+        """Take an action on, unless it was done in this pass or belongs to an older one."""
         self.notice()
-        if action.id in self._performer:
+        if action.id in self._hold or action.id in self._performer:
             return
         if action.id in self._outcomes:
             self._confirm(action, self._outcomes[action.id])
@@ -183,8 +251,14 @@ class WatchClient:
         if self._is_of_an_older_pass(action):
             _log.debug("action %s was sent before the seek", action.id)
             return
-        self._tell(Arrived(action, self._player.position))
-        self._performer.carry_out(action)
+        position = self._player.position
+        self._tell(Arrived(action, position))
+        is_ahead = action.trigger_timestamp > position
+        if is_ahead:
+            self._hold.add(action)
+        self._release(position)
+        if not is_ahead:
+            self._begin(action, position)
 
     def _is_of_an_older_pass(self, action: Action) -> bool:
         """Whether it was on its way already when the user sought, and is out of place now."""
@@ -195,10 +269,36 @@ class WatchClient:
         first = self._sought_to - _LOOKBACK_SECONDS
         return not first <= action.trigger_timestamp <= self._player.position + _AHEAD_SECONDS
 
+    def _look(self) -> None:
+        """See what the user has done, and how far the video has played."""
+        if not self._remote.moving:
+            self._remote.look()
+            self._release(self._player.position)
+
+    def _release(self, position: float) -> None:
+        """Begin with what has been played up to. Only the player decides; the alarm wakes."""
+        for action in self._hold.take_reached(position, since=self._remote.since):
+            self._begin(action, position)
+        if self._hold:
+            self._alarm.set(self._seconds_to_look_again(position))
+
+    def _seconds_to_look_again(self, position: float) -> float:
+        if self._player.paused:
+            return _LOOK_SECONDS
+        distance = self._hold.next_trigger(since=self._remote.since) - position
+        return min(max(distance / self._player.playback_rate, _LEAST_WAIT), _LOOK_SECONDS)
+
+    def _begin(self, action: Action, position: float) -> None:
+        self._tell(Reached(action, position))
+        self._performer.carry_out(action)
+
     def _complete(self, action: Action, outcome: Outcome) -> None:
         self._outcomes[action.id] = outcome
         self._confirm(action, outcome)
         self._tell(Ended(action, outcome))
+        if isinstance(action, Jump):
+            for left_out in self._hold.take_left_out(since=self._remote.since):
+                self._complete(left_out, "skipped")
 
     # --- what the server is told -------------------------------------------------------
 
@@ -227,11 +327,16 @@ class WatchClient:
         self._connection.send(
             SeekUpdateMessage(timestamp=self._player.position, cause="action", action_id=jump.id)
         )
+        self._report_switch()
+
+    def _report_switch(self) -> None:
         self._report()
+        self._release(self._player.position)
 
     def _user_sought(self, position: float) -> None:
         """A new pass begins: nothing of the old one goes on, and all may come again."""
         self._connection.send(SeekUpdateMessage(timestamp=position, cause="user"))
+        self._hold.drop()
         self._performer.interrupt()
         self._outcomes.clear()
         self._sought_at, self._sought_to = self._clock.now(), position
