@@ -94,6 +94,11 @@ class ClockPlayer:
     def playback_rate(self) -> float:
         return self._rate
 
+    @playback_rate.setter
+    def playback_rate(self, rate: float) -> None:
+        self._set(self.position, paused=self._paused)
+        self._rate = rate
+
     @property
     def ended(self) -> bool:
         return self.position >= self.end
