@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,11 +12,20 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from watchbuddy_core.actions import Action, Speak
-from watchbuddy_core.client import Arrived, Begun, Ended, Happening, WatchClient
+from watchbuddy_core.client import (
+    DEFAULT_FEATURES,
+    Arrived,
+    Begun,
+    Ended,
+    Happening,
+    Reached,
+    WatchClient,
+)
 from watchbuddy_core.player import ClockPlayer, WallClock
 from watchbuddy_core.wire import (
     ActionCompletedMessage,
     ClientMessage,
+    Feature,
     SeekUpdateMessage,
     SessionReadyMessage,
     TimestampUpdateMessage,
@@ -156,6 +165,10 @@ class Room:
         return [one.action.id for one in self.happened if isinstance(one, Arrived)]
 
     @property
+    def reached(self) -> list[Reached]:
+        return [one for one in self.happened if isinstance(one, Reached)]
+
+    @property
     def ended(self) -> list[tuple[str, str]]:
         return [(one.action.id, one.outcome) for one in self.happened if isinstance(one, Ended)]
 
@@ -185,6 +198,7 @@ def watching(server: ScriptedServer) -> OpenRoom:
         default_voice: bool = False,
         patience: float = 60.0,
         interval: float = 0.25,
+        features: Collection[Feature] = DEFAULT_FEATURES,
     ) -> AsyncIterator[Room]:
         clock = WallClock(speed=SPEED)
         player = ClockPlayer(end, clock=clock, position=position)
@@ -211,6 +225,7 @@ def watching(server: ScriptedServer) -> OpenRoom:
             clock=clock,
             patience=patience,
             interval=interval,
+            features=features,
         )
         running = asyncio.create_task(client.run())
         try:

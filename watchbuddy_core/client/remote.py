@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ class Remote:
         self._seen = _Seen(player.position, player.paused, clock.now())
         self.moving = False
         """A jump is on its way: what the player shows now means nothing."""
-        self.since = -math.inf
+        self.since = player.position
         """Where the present stretch of playing began, in media seconds. Coming back from a
         replay goes on with the stretch before it."""
 
