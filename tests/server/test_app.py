@@ -78,3 +78,10 @@ def test_the_address_is_one_that_a_client_here_can_use() -> None:
     if socket.has_ipv6:
         with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
             assert base_url(listening) == f"http://[::1]:{listening.getsockname()[1]}"
+
+
+def test_a_frame_never_waits_for_the_one_before_it_to_be_acknowledged() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
