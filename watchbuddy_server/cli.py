@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from io import TextIOWrapper
 from math import inf, isfinite, nan
@@ -27,11 +27,8 @@ try:
     from watchbuddy_core.configuration import Configuration, as_toml, configure
     from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
     from watchbuddy_core.plugins import offered_characters
-    from watchbuddy_core.protocols import Match
     from watchbuddy_core.settings import Settings
-    from watchbuddy_core.sources.local import LocalSource, library_url
-    from watchbuddy_core.understanding import survey
-    from watchbuddy_core.video import VideoRequest
+    from watchbuddy_core.sources.local import library_url
     from watchbuddy_core.wire import CreateSession
     from watchbuddy_server.demo import demo_clip, run_demo
     from watchbuddy_server.listings import (
@@ -360,27 +357,10 @@ async def _watch(
     speed: float,
 ) -> None:
     async with AsyncExitStack() as held:
-        duration = None
         if server is None:
-            duration = await _duration(request.video_url, settings.libraries)
             server = await held.enter_async_context(serving(settings, shutdown_seconds=1))
-        summary = await watch_in_terminal(
-            server, request, console=console, duration=duration, speed=speed
-        )
+        summary = await watch_in_terminal(server, request, console=console, speed=speed)
     console.print(str(summary))
-
-
-async def _duration(url: str, libraries: Sequence[Path]) -> float | None:
-    """Of a file that is here, in media seconds; None for anything else."""
-    source = LocalSource(libraries)
-    if source.match(url) is Match.NO:
-        return None
-    video = await source.open(VideoRequest(url=url), _say_nothing)
-    return (await survey(video, _say_nothing)).duration
-
-
-def _say_nothing(fraction: float | None, message: str) -> None:
-    """A Progress that nobody follows."""
 
 
 class _Console(Console):

@@ -93,9 +93,7 @@ async def run_demo(
     async with serving(settings, shutdown_seconds=1) as address:
         console.print(f"Watching at {address}")
         request = CreateSession(video_url=url, character_id=character, text=text, density=density)
-        summary = await watch_in_terminal(
-            address, request, console=console, duration=DURATION, speed=speed
-        )
+        summary = await watch_in_terminal(address, request, console=console, speed=speed)
         console.print(str(summary))
         if console.is_terminal:
             console.print(f"The film is {url} at {address}, until Ctrl-C.")

@@ -23,19 +23,28 @@ from watchbuddy_core.actions import (
     Speak,
 )
 from watchbuddy_core.client import (
-    Arrived,
     Begun,
     Disconnected,
     Ended,
     Happening,
+    Noticed,
+    Progressed,
+    Reached,
     Ready,
     WatchClient,
     create_session,
+    session_status,
 )
+from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.player import ClockPlayer, WallClock
-from watchbuddy_core.wire import CreateSession
+from watchbuddy_core.wire import CreateSession, Feature
 
 _FRAMES_PER_SECOND = 10
+_LIVELY = 2.0
+"""At more than this speed a viewer overtakes a script that is made while they watch."""
+_FIRST_LINE_SECONDS = 1.0
+"""Real seconds of preparation that are not worth a word, where there is no bar."""
+_NEXT_LINE_SECONDS = 5.0
 _LINGER_SECONDS = 0.3
 """Real seconds to wait, after the video has ended, for what is still on its way."""
 _VIEWER_WAITS = 2.0
@@ -58,7 +67,7 @@ class Summary:
 
     counts: Counter[str] = field(default_factory=Counter)
     lateness: list[float] = field(default_factory=list)
-    """Of each arrival behind its trigger, in media seconds."""
+    """Of each, when the player could begin it: how far behind its trigger, in media seconds."""
 
     def __str__(self) -> str:
         if not self.lateness:
@@ -73,28 +82,24 @@ class Summary:
 
 
 async def watch_in_terminal(
-    server: str,
-    request: CreateSession,
-    *,
-    console: Console,
-    duration: float | None,
-    speed: float = 1.0,
+    server: str, request: CreateSession, *, console: Console, speed: float = 1.0
 ) -> Summary:
     """Create a session, play it to its end, and print each action when it is carried out.
 
+    Where the server cannot tell how long the video is, watching ends where the companion
+    says goodbye.
+
     Args:
-        duration: of the video in media seconds. None: it is not known, and watching ends
-            where the companion says goodbye.
         speed: so many seconds of the video, and of everything else, pass in a real one.
 
     Raises:
         WatchBuddyError: the request was refused, the session failed or the server was lost.
     """
     clock = WallClock(speed=speed)
-    end = min(duration or inf, request.end_time or inf)
-    player = ClockPlayer(end, clock=clock, position=request.start_time or 0.0)
+    player = ClockPlayer(request.end_time or inf, clock=clock, position=request.start_time or 0.0)
     session_id = await create_session(server, request)
-    viewer = _Viewer(player, clock, console)
+    viewer = _Viewer(server, session_id, player, clock, console)
+    features: tuple[Feature, ...] = ("hold", "progress")
     viewer.client = WatchClient(
         server,
         session_id,
@@ -102,6 +107,7 @@ async def watch_in_terminal(
         listen=viewer.listen,
         clock=clock,
         linger=max(1.0, _LINGER_SECONDS * speed),
+        features=(*features, "early_ready") if speed <= _LIVELY else features,
     )
     return await viewer.watch()
 
@@ -111,32 +117,44 @@ class _Viewer:
 
     client: WatchClient
 
-    def __init__(self, player: ClockPlayer, clock: WallClock, console: Console) -> None:
+    def __init__(
+        self,
+        server: str,
+        session_id: str,
+        player: ClockPlayer,
+        clock: WallClock,
+        console: Console,
+    ) -> None:
+        self._server = server
+        self._session_id = session_id
         self._player = player
         self._clock = clock
         self._console = console
         self._summary = Summary()
-        self._press_play = asyncio.Event()
-        self._patience = 0.0
-        self._ready = False
+        self._progress = Progressed("fetching", None, "Preparing")
+        self._ready = asyncio.Event()
+        self._left_paused = asyncio.Event()
 
     async def watch(self) -> Summary:
-        resuming = asyncio.create_task(self._resume_when_asked())
-        drawing = asyncio.create_task(self._draw())
+        pressing = asyncio.create_task(self._press_play())
+        drawing = asyncio.create_task(self._draw() if self._console.is_terminal else self._log())
         try:
             await self.client.run()
         finally:
-            resuming.cancel()
+            pressing.cancel()
             drawing.cancel()
-            await asyncio.wait([resuming, drawing])
+            await asyncio.wait([pressing, drawing])
         return self._summary
 
     def listen(self, happening: Happening) -> None:
         match happening:
+            case Progressed():
+                self._progress = happening
+            case Noticed(message=message):
+                self._console.print(printable(message), style="yellow")
             case Ready():
-                self._ready = True
-                self._press_play.set()
-            case Arrived(action=action, position=position):
+                self._ready.set()
+            case Reached(action=action, position=position):
                 self._summary.counts[action.action_type] += 1
                 self._summary.lateness.append(position - action.trigger_timestamp)
             case Begun(action=action):
@@ -145,23 +163,46 @@ class _Viewer:
                 if isinstance(action, EndReaction) and isinf(self._player.end):
                     self._player.end = self._player.position + _AFTERWARDS
                 elif _leaves_paused(action):
-                    self._patience = _VIEWER_WAITS
-                    self._press_play.set()
+                    self._left_paused.set()
             case Disconnected():
                 self._console.print("The connection was lost; trying again.", style="yellow")
 
-    async def _resume_when_asked(self) -> None:
+    async def _press_play(self) -> None:
+        await self._ready.wait()
+        await self._learn_the_end()
+        await self._resume()
         while True:
-            await self._press_play.wait()
-            self._press_play.clear()
-            await self._clock.sleep(self._patience)
-            await self._player.resume()
-            self.client.notice()
+            await self._left_paused.wait()
+            self._left_paused.clear()
+            await self._clock.sleep(_VIEWER_WAITS)
+            await self._resume()
+
+    async def _resume(self) -> None:
+        await self._player.resume()
+        self.client.notice()
+
+    async def _learn_the_end(self) -> None:
+        try:
+            status = await session_status(self._server, self._session_id)
+        except WatchBuddyError:
+            return  # an older server does not tell; one that is lost, the client notices
+        if status.end_time is not None:
+            self._player.end = status.end_time
+
+    # --- the screen --------------------------------------------------------------------
+
+    async def _log(self) -> None:
+        """How far the preparation is, now and then, where it takes its time."""
+        wait, said = _FIRST_LINE_SECONDS, ""
+        while True:
+            await asyncio.sleep(wait)
+            if self._ready.is_set():
+                return
+            if (words := self._preparing()) != said:
+                self._console.print(words)
+            wait, said = _NEXT_LINE_SECONDS, words
 
     async def _draw(self) -> None:
-        if not self._console.is_terminal:
-            return
-        end = self._player.end
         progress = Progress(
             TextColumn("{task.fields[state]}"),
             BarColumn(bar_width=None),
@@ -171,26 +212,32 @@ class _Viewer:
             transient=True,
             expand=True,
         )
-        bar = progress.add_task("", total=None if isinf(end) else end, state="", times="")
+        bar = progress.add_task("", total=None, state="", times="")
         with progress:
             while True:
-                self._update(progress, bar, end)
+                if self._ready.is_set():
+                    self._draw_playing(progress, bar)
+                else:
+                    fraction = self._progress.fraction
+                    total = None if fraction is None else 1.0
+                    progress.update(bar, total=total, completed=fraction or 0.0)
+                    progress.update(bar, state=self._preparing(), refresh=True)
                 await asyncio.sleep(1 / _FRAMES_PER_SECOND)
 
-    def _update(self, progress: Progress, bar: TaskID, end: float) -> None:
-        position = self._player.position
+    def _draw_playing(self, progress: Progress, bar: TaskID) -> None:
+        position, end = self._player.position, self._player.end
         progress.update(
             bar,
+            total=None if isinf(end) else end,
             completed=position,
-            state=self._state(),
+            state="⏸ paused   " if self._player.paused else "▶ playing  ",
             times=minutes(position) if isinf(end) else f"{minutes(position)} / {minutes(end)}",
             refresh=True,
         )
 
-    def _state(self) -> str:
-        if not self._ready:
-            return "… preparing"
-        return "⏸ paused   " if self._player.paused else "▶ playing  "
+    def _preparing(self) -> str:
+        words, fraction = printable(self._progress.message), self._progress.fraction
+        return f"{words} …" if fraction is None else f"{words} … {fraction:.0%}"
 
 
 def _leaves_paused(action: Action) -> bool:

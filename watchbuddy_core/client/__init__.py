@@ -14,7 +14,7 @@ The user always wins. What the player does that the client did not ask for was t
 a video they paused is not resumed, one they resumed is not paused again, and where they
 seek, everything that was going on at the old place ends.
 
-    creating     asks for a session over REST
+    rest         asks for a session, and how far it is
     watching     WatchClient: what goes through it, from the server to the player and back
     connection   the WebSocket, made anew when it breaks
     performing   the voice, the hand and the face
@@ -23,10 +23,9 @@ seek, everything that was going on at the old place ends.
     happenings   what it tells
     failures     what went wrong on the other side, as exceptions
 
-Needs the extra `client`, except for `create_session`.
+Needs the extra `client`, except for `create_session` and `session_status`.
 """
 
-from watchbuddy_core.client.creating import create_session
 from watchbuddy_core.client.happenings import (
     Arrived,
     Begun,
@@ -41,6 +40,7 @@ from watchbuddy_core.client.happenings import (
     Ready,
     Welcomed,
 )
+from watchbuddy_core.client.rest import create_session, session_status
 from watchbuddy_core.client.watching import DEFAULT_FEATURES, REPORT_SECONDS, WatchClient
 
 __all__ = [
@@ -60,4 +60,5 @@ __all__ = [
     "WatchClient",
     "Welcomed",
     "create_session",
+    "session_status",
 ]

@@ -1,19 +1,26 @@
-"""Asking a server for a session."""
+"""What a client asks over REST: for a session, and how far one is."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
 import json
+from typing import TypeVar
 from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+from pydantic import BaseModel
 
 from watchbuddy_core.client.address import is_loopback
 from watchbuddy_core.client.failures import error_of, reason
 from watchbuddy_core.errors import ConnectionLost, RequestRefused, WatchBuddyError
-from watchbuddy_core.wire import CreateSession
+from watchbuddy_core.session import SessionStatus
+from watchbuddy_core.wire import CreateSession, SessionCreated
 
 _REQUEST_SECONDS = 30.0
+_SESSIONS = "/api/v1/sessions"
+_Answer = TypeVar("_Answer", bound=BaseModel)
 
 
 async def create_session(server: str, request: CreateSession) -> str:
@@ -27,26 +34,38 @@ async def create_session(server: str, request: CreateSession) -> str:
             without the facts that its own error carries as attributes.
         ConnectionLost: there is no such server, or it did not answer as one.
     """
-    return await asyncio.to_thread(_post, server, request)
+    body = request.model_dump_json(exclude_none=True).encode()
+    return (await asyncio.to_thread(_ask, server, _SESSIONS, SessionCreated, body)).session_id
 
 
-def _post(server: str, request: CreateSession) -> str:
+async def session_status(server: str, session_id: str) -> SessionStatus:
+    """How far a session is. Once the script is ready, the video's duration is known.
+
+    Raises:
+        RequestRefused: there is no such session, or the server cannot say: one of the
+            protocol's first version has no answer to this.
+        ConnectionLost: there is no such server, or it did not answer as one.
+    """
+    path = f"{_SESSIONS}/{quote(session_id)}"
+    return await asyncio.to_thread(_ask, server, path, SessionStatus)
+
+
+def _ask(server: str, path: str, kind: type[_Answer], body: bytes | None = None) -> _Answer:
     try:
         message = Request(
-            f"{server.rstrip('/')}/api/v1/sessions",
-            data=request.model_dump_json(exclude_none=True).encode(),
-            headers={"Content-Type": "application/json"},
+            f"{server.rstrip('/')}{path}",
+            data=body,
+            headers={"Content-Type": "application/json"} if body is not None else {},
         )
         with _opener(server).open(message, timeout=_REQUEST_SECONDS) as answer:
-            session_id = json.load(answer)["session_id"]
+            return kind.model_validate_json(answer.read())
     except HTTPError as exc:
         with exc:
             raise _refusal(server, exc) from exc
     except (OSError, http.client.HTTPException) as exc:
         raise ConnectionLost(f"No server answers at {server}: {reason(exc)}.") from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except ValueError as exc:  # no address, or no such answer
         raise _no_watch_server(server) from exc
-    return str(session_id)
 
 
 def _opener(server: str) -> OpenerDirector:
