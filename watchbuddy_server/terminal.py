@@ -237,7 +237,7 @@ class _Viewer:
 
     def _preparing(self) -> str:
         words, fraction = printable(self._progress.message), self._progress.fraction
-        return f"{words} …" if fraction is None else f"{words} … {fraction:.0%}"
+        return f"{words} … {fraction:.0%}" if fraction else f"{words} …"
 
 
 def _leaves_paused(action: Action) -> bool:

@@ -127,8 +127,16 @@ def test_a_server_answers_and_ends_when_it_is_told_to(start, clip):
     assert "Traceback" not in process.stderr.read()
 
 
+def test_a_wish_that_cannot_be_followed_is_told_before_the_video_begins(run, clip):
+    ran = run("watch", clip, "--speed", 20, "--end", 8, "--text", "talk like a pirate")
+    assert ran.returncode == 0, ran.stderr
+    (note,) = [line for line in ran.stdout.splitlines() if "talk like a pirate" in line]
+    assert ran.stdout.splitlines().index(note) < ran.stdout.splitlines().index(
+        next(line for line in ran.stdout.splitlines() if LINE.fullmatch(line))
+    )
+
+
 def test_a_running_server_can_be_watched_with(run, start, clip):
-    """Its video's length is not known here: watching ends after the goodbye."""
     address = address_of(start("serve", "--port", 0, "--library", clip.parent))
     ran = run("watch", f"library:{clip.name}", "--server", address, "--speed", 10)
     assert ran.returncode == 0, ran.stderr

@@ -1,4 +1,4 @@
-"""`create_session` against small HTTP servers."""
+"""`create_session` and `session_status` against small HTTP servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from watchbuddy_core.client import create_session
+from watchbuddy_core.client import create_session, session_status
 from watchbuddy_core.errors import ConnectionLost, RequestRefused, UnsupportedVideoSource
 from watchbuddy_core.wire import CreateSession
 
@@ -26,14 +26,20 @@ def asked() -> list[tuple[str, object]]:
 
 @pytest.fixture
 def answering(asked) -> Iterator[Answering]:
-    """Start a server that answers every POST like this; gives its address."""
+    """Start a server that answers everything like this; gives its address."""
     servers = []
 
     def start(status: int, body: bytes) -> str:
         class Answer(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
-                asked.append((self.path, json.loads(self.rfile.read(length))))
+                self.answer(json.loads(self.rfile.read(length)))
+
+            def do_GET(self) -> None:
+                self.answer(None)
+
+            def answer(self, posted: object) -> None:
+                asked.append((self.path, posted))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -87,6 +93,45 @@ async def test_another_kind_of_server_is_told_as_such(answering, status, body):
     server = answering(status, body)
     with pytest.raises(ConnectionLost, match="no AI Watch Buddy server"):
         await create_session(server, REQUEST)
+
+
+STATUS = {
+    "session_id": "ses_0123456789abcdef",
+    "status": "preparing",
+    "stage": "generating",
+    "title": None,
+    "character_id": "miao",
+    "density": "normal",
+    "duration": 90.5,
+    "start_time": 0.0,
+    "end_time": 60.0,
+    "coverage": [[0.0, 45.0]],
+    "watched": [],
+    "actions": {"SPEAK": 3},
+    "drops": {},
+    "notes": [],
+    "cost": None,
+    "error": None,
+}
+
+
+async def test_the_status_of_a_session_is_asked_for_by_its_id(answering, asked):
+    server = answering(200, json.dumps({**STATUS, "of a newer server": 1}).encode())
+    status = await session_status(server, "ses_0123456789abcdef")
+    assert (status.duration, status.end_time, status.stage) == (90.5, 60.0, "generating")
+    assert asked == [("/api/v1/sessions/ses_0123456789abcdef", None)]
+
+
+async def test_a_server_that_cannot_tell_the_status_refuses(answering):
+    server = answering(405, refusal("METHOD_NOT_ALLOWED", "Not here."))
+    with pytest.raises(RequestRefused) as raised:
+        await session_status(server, "ses_0")
+    assert raised.value.code == "METHOD_NOT_ALLOWED"
+
+
+async def test_what_is_no_status_is_told_as_such(answering):
+    with pytest.raises(ConnectionLost, match="no AI Watch Buddy server"):
+        await session_status(answering(200, b"{}"), "ses_0")
 
 
 async def test_no_server_is_told_as_such(answering):
