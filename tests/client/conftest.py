@@ -176,6 +176,14 @@ class Room:
 OpenRoom = Callable[..., AbstractAsyncContextManager[Room]]
 
 
+class SteppingPlayer(ClockPlayer):
+    """Tells its position in steps of 1.5 s, as players do that are asked over a network."""
+
+    @property
+    def position(self) -> float:
+        return super().position // 1.5 * 1.5
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer()
@@ -199,9 +207,10 @@ def watching(server: ScriptedServer) -> OpenRoom:
         patience: float = 60.0,
         interval: float = 0.25,
         features: Collection[Feature] = DEFAULT_FEATURES,
+        in_steps: bool = False,
     ) -> AsyncIterator[Room]:
         clock = WallClock(speed=SPEED)
-        player = ClockPlayer(end, clock=clock, position=position)
+        player = (SteppingPlayer if in_steps else ClockPlayer)(end, clock=clock, position=position)
         if playing:
             await player.resume()
         spoken: list[tuple[str, bool]] = []

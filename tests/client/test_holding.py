@@ -63,6 +63,14 @@ async def test_a_change_of_the_rate_is_followed_without_being_told(server, watch
     assert room.reached[0].position >= 11.5
 
 
+async def test_a_player_that_moves_in_steps_is_not_taken_for_one_that_is_moved(server, watching):
+    async with watching(position=10.5, in_steps=True) as room:
+        await server.send(face("a", 11.5), face("b", 12.5), face("c", 13.0))
+        await server.completes(3)
+    assert [one.position for one in room.reached] == [12.0, 13.5, 13.5]
+    assert not server.seeks
+
+
 async def test_an_action_waits_as_long_as_the_companion_keeps_the_video_paused(server, watching):
     ends = asyncio.Event()
 

@@ -12,6 +12,8 @@ from watchbuddy_core.player import Clock, Player
 
 _SEEK_SECONDS = 1.0
 """A leap of more than this, in media seconds, is a seek and no jitter."""
+_COARSEST_SECONDS = 2.0
+"""A player that tells its position in steps may stand still for so long between two."""
 
 
 @dataclass(slots=True)
@@ -21,6 +23,8 @@ class _Seen:
     position: float
     paused: bool
     at: float
+    moved_at: float
+    """When its position was last another, or it was paused."""
 
 
 class Grip:
@@ -57,7 +61,7 @@ class Remote:
         self._landed = landed
         self._switched = switched
         self._grip: Grip | None = None
-        self._seen = _Seen(player.position, player.paused, clock.now())
+        self._seen = self._present()
         self.moving = False
         """A jump is on its way: what the player shows now means nothing."""
         self.since = player.position
@@ -68,8 +72,10 @@ class Remote:
         """See what the user has done since. Not while `moving`."""
         seen, now = self._seen, self._clock.now()
         position, paused = self._player.position, self._player.paused
-        reach = 0.0 if seen.paused and paused else (now - seen.at) * self._player.playback_rate
-        self._seen = _Seen(position, paused, now)
+        elapsed = max(now - seen.at, min(now - seen.moved_at, _COARSEST_SECONDS))
+        reach = 0.0 if seen.paused and paused else elapsed * self._player.playback_rate
+        moved_at = now if paused or position != seen.position else seen.moved_at
+        self._seen = _Seen(position, paused, now, moved_at)
         if seen.paused and not paused and self._grip is not None:
             self._grip.broken.set()
             self._grip = None
@@ -122,4 +128,8 @@ class Remote:
 
     def _expect_this(self) -> None:
         """Take the player as it is now for what the companion wanted."""
-        self._seen = _Seen(self._player.position, self._player.paused, self._clock.now())
+        self._seen = self._present()
+
+    def _present(self) -> _Seen:
+        now = self._clock.now()
+        return _Seen(self._player.position, self._player.paused, now, now)
