@@ -74,7 +74,7 @@ class Run:
             await self._player.pause()
             self._client.notice()
             await asyncio.sleep(0.2)
-            await self._player.seek(600.0 * (step + 1) + 0.05)
+            await self._player.seek(600.0 * (step + 1) - 0.05)
             self._client.notice()
         watching.cancel()
         await asyncio.wait([watching])
