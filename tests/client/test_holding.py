@@ -150,6 +150,29 @@ async def test_what_a_jump_leaves_behind_is_skipped(server, watching):
     assert room.begun == ["b"]
 
 
+async def test_nothing_is_reached_while_a_jump_is_on_its_way(server, watching):
+    arrives = asyncio.Event()
+
+    async with watching(position=10.0, interval=SELDOM) as room:
+        at_once = room.player.seek
+
+        async def seek(position: float) -> None:
+            await at_once(position)
+            await arrives.wait()
+
+        room.player.seek = seek
+        await server.send(
+            face("a", 12.0), Seek(id="b", trigger_timestamp=10.0, target_timestamp=90.0)
+        )
+        await room.until(lambda: room.begun == ["b"])
+        await server.send(face("c", 100.0))
+        await room.until(lambda: "c" in room.arrived)
+        assert room.begun == ["b"]
+        arrives.set()
+        await server.completes(3)
+    assert room.ended == [("b", "done"), ("a", "skipped"), ("c", "done")]
+
+
 async def test_what_lies_before_a_jump_back_is_still_to_come(server, watching):
     async with watching(position=10.0, interval=SELDOM) as room:
         await server.send(

@@ -125,7 +125,7 @@ class WatchClient:
             self._clock,
             sought=self._user_sought,
             landed=self._report_landing,
-            switched=self._report_switch,
+            switched=self._player_was_moved,
         )
         self._performer = Performer(
             player,
@@ -277,6 +277,8 @@ class WatchClient:
 
     def _release(self, position: float) -> None:
         """Begin with what has been played up to. Only the player decides; the alarm wakes."""
+        if self._remote.moving:
+            return
         for action in self._hold.take_reached(position, since=self._remote.since):
             self._begin(action, position)
         if self._hold:
@@ -327,9 +329,9 @@ class WatchClient:
         self._connection.send(
             SeekUpdateMessage(timestamp=self._player.position, cause="action", action_id=jump.id)
         )
-        self._report_switch()
+        self._player_was_moved()
 
-    def _report_switch(self) -> None:
+    def _player_was_moved(self) -> None:
         self._report()
         self._release(self._player.position)
 
