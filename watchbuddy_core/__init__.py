@@ -8,7 +8,8 @@
 Words:      actions, events, video, character, entries, wire, errors
 Contracts:  protocols
 Stages:     sources, understanding, characters, generation, placement, timeline, stores
-Session:    session (the producer and the deliverer around the log), client
+Session:    session (the producer and the deliverer around the log), client, player
+Programs:   settings, assembly (from settings to Parts), plugins, clips, testing
 
 Names are imported when they are first used, so this import costs next to nothing.
 """
@@ -32,8 +33,17 @@ if TYPE_CHECKING:
         Seek,
         Speak,
     )
+    from watchbuddy_core.assembly import build_parts
     from watchbuddy_core.character import Character, MomentKind, Phrase
-    from watchbuddy_core.errors import WatchBuddyError
+    from watchbuddy_core.client import WatchClient, create_session
+    from watchbuddy_core.errors import (
+        InvalidMessage,
+        ProcessingFailed,
+        RequestRefused,
+        SessionNotFound,
+        StaleFence,
+        WatchBuddyError,
+    )
     from watchbuddy_core.events import (
         ActionCompleted,
         Connected,
@@ -44,6 +54,7 @@ if TYPE_CHECKING:
         TimelineState,
         TimestampUpdate,
     )
+    from watchbuddy_core.player import Clock, ClockPlayer, Player, WallClock
     from watchbuddy_core.protocols import (
         ActionGenerator,
         Brief,
@@ -54,7 +65,19 @@ if TYPE_CHECKING:
         SessionLog,
         VideoSource,
     )
-    from watchbuddy_core.session import Delivery, LocalJobs, Parts, WatchSession
+    from watchbuddy_core.session import (
+        Delivery,
+        LocalJobs,
+        Outgoing,
+        Parts,
+        Replaced,
+        ScriptFailed,
+        ScriptReady,
+        SessionStatus,
+        WatchSession,
+    )
+    from watchbuddy_core.settings import Settings
+    from watchbuddy_core.sources.local import library_url
     from watchbuddy_core.stores.memory import MemoryStore
     from watchbuddy_core.timeline import Timeline
     from watchbuddy_core.video import Cue, Understanding, Video, VideoRequest, Window
@@ -74,8 +97,17 @@ _HOME = {
         "Seek",
         "Speak",
     ),
+    "assembly": ("build_parts",),
     "character": ("Character", "MomentKind", "Phrase"),
-    "errors": ("WatchBuddyError",),
+    "client": ("WatchClient", "create_session"),
+    "errors": (
+        "InvalidMessage",
+        "ProcessingFailed",
+        "RequestRefused",
+        "SessionNotFound",
+        "StaleFence",
+        "WatchBuddyError",
+    ),
     "events": (
         "ActionCompleted",
         "Connected",
@@ -86,6 +118,7 @@ _HOME = {
         "TimelineState",
         "TimestampUpdate",
     ),
+    "player": ("Clock", "ClockPlayer", "Player", "WallClock"),
     "protocols": (
         "ActionGenerator",
         "Brief",
@@ -96,7 +129,19 @@ _HOME = {
         "SessionLog",
         "VideoSource",
     ),
-    "session": ("Delivery", "LocalJobs", "Parts", "WatchSession"),
+    "session": (
+        "Delivery",
+        "LocalJobs",
+        "Outgoing",
+        "Parts",
+        "Replaced",
+        "ScriptFailed",
+        "ScriptReady",
+        "SessionStatus",
+        "WatchSession",
+    ),
+    "settings": ("Settings",),
+    "sources.local": ("library_url",),
     "stores.memory": ("MemoryStore",),
     "timeline": ("Timeline",),
     "video": ("Cue", "Understanding", "Video", "VideoRequest", "Window"),
@@ -110,6 +155,8 @@ __all__ = [
     "ActionGenerator",
     "Brief",
     "Character",
+    "Clock",
+    "ClockPlayer",
     "Connected",
     "Conversation",
     "CreateSession",
@@ -120,24 +167,36 @@ __all__ = [
     "Emotion",
     "EndReaction",
     "Expression",
+    "InvalidMessage",
     "JobRunner",
     "LocalJobs",
     "Match",
     "MemoryStore",
     "MomentKind",
+    "Outgoing",
     "Parts",
     "PauseVideo",
     "Phrase",
+    "Player",
     "PlayerEvent",
     "PostReplay",
     "PostSeek",
+    "ProcessingFailed",
+    "Replaced",
     "ReplaySegment",
+    "RequestRefused",
     "Scheduler",
+    "ScriptFailed",
+    "ScriptReady",
     "Seek",
     "SeekUpdate",
     "SessionLog",
+    "SessionNotFound",
+    "SessionStatus",
+    "Settings",
     "Skipped",
     "Speak",
+    "StaleFence",
     "Timeline",
     "TimelineState",
     "TimestampUpdate",
@@ -145,9 +204,14 @@ __all__ = [
     "Video",
     "VideoRequest",
     "VideoSource",
+    "WallClock",
     "WatchBuddyError",
+    "WatchClient",
     "WatchSession",
     "Window",
+    "build_parts",
+    "create_session",
+    "library_url",
 ]
 
 
