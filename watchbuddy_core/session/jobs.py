@@ -33,7 +33,8 @@ class _Job:
 class LocalJobs:
     """Produces scripts in tasks of this process. An async context manager.
 
-    Leaving the context cancels what still runs and waits until it has ended.
+    Leaving the context cancels what still runs and waits until it has ended. It may be
+    entered again then, as the lifespan of an application is that is started twice.
 
     Args:
         preparing: so many pieces of work (a video looked through, a window scripted) are
@@ -56,10 +57,10 @@ class LocalJobs:
         self._most = preparing + waiting
         self._per_user = per_user
         self._turns = Turns(preparing)
-        self._tasks = asyncio.TaskGroup()
         self._jobs: dict[str, _Job] = {}
 
     async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         return self
 
