@@ -10,6 +10,7 @@ from litestar import Litestar, Router
 from litestar.config.app import AppConfig
 from litestar.di import Provide
 from litestar.plugins import InitPlugin
+from litestar.utils.path import join_paths
 
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
@@ -34,8 +35,11 @@ MAX_BODY_BYTES = 64 * 1024
 class WatchBuddyPlugin(InitPlugin):
     """Adds the REST routes, the WebSocket and the work behind them to an application.
 
-    One plugin belongs to one application. What the routes refuse has the API's error
-    body; addresses that the application does not know keep the application's own.
+    One plugin belongs to one application; an application may have several, each under a
+    path of its own. What the routes refuse has the API's error body; addresses that the
+    application does not know, and methods that an address does not take, keep the
+    application's own. Nothing is added outside the path: no exception handler, no guard,
+    no dependency, no state, and no CORS header.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class WatchBuddyPlugin(InitPlugin):
         *,
         parts: Parts,
         store: Store,
+        path: str = "/",
         allow_origins: Collection[str] = (),
         allow_hosts: Collection[str] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
@@ -52,6 +57,8 @@ class WatchBuddyPlugin(InitPlugin):
         Args:
             parts: what sessions are made of.
             store: where they are kept.
+            path: what the routes' paths begin with: under `/buddy` they are
+                `/buddy/api/v1/…` and `/buddy/ws/…`.
             allow_origins: origins whose pages may use the server, beside those on this
                 machine; `*` for all.
             allow_hosts: names under which a server that listens on a loopback address may
@@ -75,6 +82,7 @@ class WatchBuddyPlugin(InitPlugin):
             most=limits.sessions,
             idle_seconds=limits.idle_seconds,
         )
+        self._path = path
         self._max_body_bytes = max_body_bytes
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
@@ -94,7 +102,7 @@ class WatchBuddyPlugin(InitPlugin):
 
     def _router(self, path: str, *routes: object) -> Router:
         return Router(
-            path,
+            join_paths([self._path, path]),
             route_handlers=routes,  # type: ignore[arg-type]
             dependencies={"sessions": Provide(lambda: self.sessions, sync_to_thread=False)},
             guards=[self.admission.guard],
