@@ -23,6 +23,7 @@ _log = logging.getLogger("watchbuddy.server")
 
 STATUS_OF: dict[str, int] = {
     "MALFORMED_REQUEST": 400,
+    "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "SESSION_NOT_FOUND": 404,
@@ -44,6 +45,7 @@ RETRY_AFTER: dict[str, int] = {"RATE_LIMITED": 10, "TOO_MANY_SESSIONS": 30}
 
 _CODE_OF_FRAMEWORK: dict[int, str] = {
     400: "MALFORMED_REQUEST",
+    401: "UNAUTHORIZED",
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
@@ -54,6 +56,7 @@ _CODE_OF_FRAMEWORK: dict[int, str] = {
 }
 _MESSAGE_OF_FRAMEWORK: dict[str, str] = {
     "MALFORMED_REQUEST": "The request cannot be read.",
+    "UNAUTHORIZED": "This needs a login.",
     "FORBIDDEN": "This is not allowed.",
     "NOT_FOUND": "There is nothing at this address.",
     "METHOD_NOT_ALLOWED": "This address does not take this method.",
@@ -173,5 +176,8 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     WatchBuddyError: _own,
     HTTPException: _of_framework,
     Exception: _unexpected,
+    # A status is looked up before a class: an application that has a handler of its own for
+    # one would otherwise answer for these routes.
+    **dict.fromkeys(range(400, 600), _of_framework),
 }
 """For a router, and for an application that answers nothing else."""
