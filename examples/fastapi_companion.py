@@ -2,6 +2,8 @@
 
 python fastapi_companion.py FOLDER_OF_VIDEOS --port 8000
 
+Needs watchbuddy[media], fastapi, uvicorn and websockets.
+
 The two routes of the companion have the paths and messages that docs/protocol.md describes, so
 any client of the protocol can use them. Who may use them is the application's to decide: guard
 both as the rest of it is guarded.

@@ -2,6 +2,8 @@
 
 python litestar_app.py FOLDER_OF_VIDEOS --port 8000
 
+Needs watchbuddy[server].
+
 The companion is at /buddy: /buddy/api/v1/sessions and /buddy/ws/{session_id}. The rest of the
 application, its error format, dependencies and documentation, is as it would be without it.
 """

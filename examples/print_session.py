@@ -2,6 +2,8 @@
 
 python print_session.py holiday.mp4 --speed 4
 python print_session.py                          makes a clip to watch
+
+Needs watchbuddy[media].
 """
 
 from __future__ import annotations

@@ -51,4 +51,4 @@ def test_programs_need_nothing_but_public_names(program: Path) -> None:
         elif node.module.startswith("watchbuddy_core."):
             assert re.search(rf"\b{node.module.removeprefix('watchbuddy_core.')}\b", MAP)
         else:
-            assert node.module in ("watchbuddy_server.plugin",) or "watchbuddy" not in node.module
+            assert node.module == "watchbuddy_server.plugin" or "watchbuddy" not in node.module

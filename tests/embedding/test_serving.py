@@ -52,7 +52,7 @@ async def test_the_client_of_the_library_watches_to_the_end(site: Any) -> None:
 
     pressing_play: list[asyncio.Future[None]] = []
     session_id = await create_session(
-        site.companion, CreateSession(video_url=FILM, character_id="miao")
+        f"{site.companion}/", CreateSession(video_url=FILM, character_id="miao")
     )
     client = WatchClient(
         site.companion, session_id, player, speak=speak, listen=listen, clock=clock
