@@ -190,6 +190,8 @@ def test_two_companions_in_one_application_share_nothing(parts: Parts) -> None:
             with pytest.raises(WebSocketDisconnect) as closed:
                 socket.receive()
             assert closed.value.code == 4404
+        described = client.get("/schema/openapi.json").json()["paths"]
+        assert {"/one/api/v1/sessions", "/two/api/v1/sessions"} <= set(described)
 
 
 def test_the_documentation_of_the_application_gains_the_routes(
