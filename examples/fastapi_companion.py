@@ -17,7 +17,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
@@ -25,36 +24,34 @@ from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from watchbuddy_core import (
     CreateSession,
     Delivery,
-    Due,
     InvalidMessage,
     LocalJobs,
     MemoryStore,
-    Replaced,
     RequestRefused,
-    ScriptFailed,
-    ScriptReady,
     SessionNotFound,
+    Sessions,
     Settings,
     StaleFence,
-    WatchSession,
     build_parts,
+)
+from watchbuddy_core.session import (
+    NOT_FOUND,
+    REPLACED,
+    TOO_MANY_INVALID,
+    Close,
+    frames,
 )
 from watchbuddy_core.wire import (
     ErrorMessage,
-    ProcessingErrorMessage,
+    FeedbackMessage,
     SessionCreated,
-    SessionReadyMessage,
     decode_client_message,
     encode,
+    read_features,
 )
 
 MOST_INVALID = 20
-
-
-class Close(NamedTuple):
-    code: int
-    reason: str
-
+GRANTED = ("early_ready", "progress", "hold")
 
 Outbox = asyncio.Queue[str | Close]
 
@@ -64,11 +61,14 @@ def create_app(videos: Path) -> FastAPI:
     parts = build_parts(Settings(libraries=(videos,)))
     store = MemoryStore()
     jobs = LocalJobs(store=store, parts=parts)
+    sessions = Sessions(store=store, parts=parts, jobs=jobs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with jobs:
+        async with jobs, asyncio.TaskGroup() as tasks:
+            sweeping = tasks.create_task(sessions.sweep())
             yield
+            sweeping.cancel()
 
     app = FastAPI(title="Film club", lifespan=lifespan)
 
@@ -79,27 +79,27 @@ def create_app(videos: Path) -> FastAPI:
     @app.post("/api/v1/sessions", status_code=202)
     async def create_session(request: CreateSession) -> SessionCreated:
         try:
-            session = await WatchSession.create(
-                request, store=store, parts=parts, created_at=time.time()
-            )
+            session = await sessions.start(request, created_at=time.time())
         except RequestRefused as refused:
             detail = {"error": refused.code, "message": refused.message}
             raise HTTPException(422, detail) from refused
-        await jobs.submit(session.session_id)
         return SessionCreated(session_id=session.session_id)
 
     @app.websocket("/ws/{session_id}")
-    async def watch(socket: WebSocket, session_id: str) -> None:
+    async def watch(socket: WebSocket, session_id: str, features: str | None = None) -> None:
+        granted = tuple(name for name in read_features(features or "") if name in GRANTED)
         try:
             await socket.accept()
             try:
-                session = await WatchSession.find(session_id, store=store, parts=parts)
-                async with session.connect() as delivery:
+                session = await sessions.find(session_id)
+                async with sessions.connect(session, features=granted) as delivery:
+                    if features is not None:
+                        await send(socket, encode(await session.welcome(granted)))
                     close = await converse(socket, delivery)
             except SessionNotFound:
-                close = Close(4404, "SESSION_NOT_FOUND")
+                close = NOT_FOUND
             except StaleFence:
-                close = Close(4409, "REPLACED")
+                close = REPLACED
             await send(socket, close)
         except* WebSocketDisconnect:
             pass  # the session waits for the viewer to come back
@@ -129,27 +129,22 @@ async def read(socket: WebSocket, delivery: Delivery, outbox: Outbox) -> None:
     while invalid < MOST_INVALID:
         frame = await receive(socket)
         try:
-            delivery.receive(decode_client_message(frame).event(), now=time.monotonic())
+            message = decode_client_message(frame)
+            if isinstance(message, FeedbackMessage):
+                raise InvalidMessage("The message has an unknown type.", counts=False)
+            delivery.receive(message.event(), now=time.monotonic())
             invalid = 0
         except InvalidMessage as exc:
             invalid += exc.counts
             await outbox.put(encode(ErrorMessage(error_code=exc.code, message=exc.message)))
-    await outbox.put(Close(4400, "INVALID_MESSAGE"))
+    await outbox.put(TOO_MANY_INVALID)
 
 
 async def deliver(delivery: Delivery, outbox: Outbox) -> None:
     """Say what the Delivery says in the words of the protocol."""
     async for outgoing in delivery:
-        match outgoing:
-            case ScriptReady():
-                await outbox.put(encode(SessionReadyMessage()))
-            case Due(action=action):
-                await outbox.put(encode(action))
-            case ScriptFailed(code=code, message=message):
-                await outbox.put(encode(ProcessingErrorMessage(error_code=code, message=message)))
-                await outbox.put(Close(4500, "PROCESSING_ERROR"))
-            case Replaced():
-                await outbox.put(Close(4409, "REPLACED"))
+        for item in frames(outgoing):
+            await outbox.put(item)
 
 
 async def write(socket: WebSocket, outbox: Outbox) -> Close:

@@ -55,12 +55,12 @@ async def watch(video: Path, *, speed: float) -> None:
     status = await session.status()
     if status.error is not None:
         raise SystemExit(status.error.message)
-    assert status.start is not None
-    assert status.end is not None
+    assert status.start_time is not None
+    assert status.end_time is not None
 
-    print(f"{status.title}: {status.actions} actions", flush=True)
+    print(f"{status.title}: {sum(status.actions.values())} actions", flush=True)
     clock = WallClock(speed=speed)
-    player = ClockPlayer(status.end, clock=clock, position=status.start)
+    player = ClockPlayer(status.end_time, clock=clock, position=status.start_time)
     async with session.connect() as delivery, asyncio.TaskGroup() as tasks:
         performing = tasks.create_task(perform(delivery, player, clock))
         await play(delivery, player, clock)

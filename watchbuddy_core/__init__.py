@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Replaced,
         ScriptFailed,
         ScriptReady,
+        Sessions,
         SessionStatus,
         WatchSession,
     )
@@ -138,6 +139,7 @@ _HOME = {
         "ScriptFailed",
         "ScriptReady",
         "SessionStatus",
+        "Sessions",
         "WatchSession",
     ),
     "settings": ("Settings",),
@@ -193,6 +195,7 @@ __all__ = [
     "SessionLog",
     "SessionNotFound",
     "SessionStatus",
+    "Sessions",
     "Settings",
     "Skipped",
     "Speak",

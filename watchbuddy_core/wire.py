@@ -35,6 +35,8 @@ PROTOCOL_VERSION = "1.1"
 Feature = Literal["early_ready", "progress", "hold", "feedback"]
 """What a client can ask for in the address of its connection; see the protocol's page."""
 FEATURES: tuple[Feature, ...] = get_args(Feature)
+HOLD_SECONDS = 2.0
+"""How far ahead, in media seconds, a client with `hold` is sent its actions."""
 
 
 def read_features(asked: str) -> tuple[Feature, ...]:

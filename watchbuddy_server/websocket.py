@@ -17,7 +17,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from litestar import WebSocket, websocket
@@ -25,34 +24,22 @@ from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, FromQuery
 
-from watchbuddy_core.errors import InvalidMessage, SessionCancelled, SessionNotFound, StaleFence
-from watchbuddy_core.events import Due
-from watchbuddy_core.protocols import ProgressReport, SessionRecord
-from watchbuddy_core.session import (
-    Covered,
-    Delivery,
-    DensityChanged,
-    Noticed,
-    Outgoing,
-    Replaced,
-    ScriptFailed,
-    ScriptReady,
-    Sessions,
-    SessionStatus,
+from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence
+from watchbuddy_core.session import Delivery, DensityChanged, Sessions
+from watchbuddy_core.session.outgoing import (
+    INTERNAL_ERROR,
+    NOT_FOUND,
+    REPLACED,
+    TOO_MANY_INVALID,
+    Close,
+    frames,
 )
 from watchbuddy_core.wire import (
     ClientMessage,
     ControlMessage,
-    CoverageMessage,
-    DensityMessage,
     ErrorMessage,
     Feature,
     FeedbackMessage,
-    NoticeMessage,
-    ProcessingErrorMessage,
-    ProgressMessage,
-    SessionReadyMessage,
-    WelcomeMessage,
     decode_client_message,
     encode,
     read_features,
@@ -70,26 +57,6 @@ _BURST = 64
 _Socket = WebSocket[Any, Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
-    """How the server ends a connection."""
-
-    code: int
-    reason: str
-
-
-NOT_FOUND = Close(4404, "SESSION_NOT_FOUND")
-REPLACED = Close(4409, "REPLACED")
-CANCELLED = Close(4410, "SESSION_CANCELLED")
-FAILED = Close(4500, "PROCESSING_ERROR")
-TOO_MANY_INVALID = Close(4400, "INVALID_MESSAGE")
-INTERNAL_ERROR = Close(1011, "INTERNAL_ERROR")
-
-
-HOLD_SECONDS = 2.0
-"""How far ahead, in media seconds, a client with `hold` is sent its actions."""
-
-
 @websocket("/ws/{session_id:str}")
 async def watch(
     socket: _Socket,
@@ -104,15 +71,10 @@ async def watch(
             await socket.accept()
         session = await sessions.find(session_id)
         granted = read_features(features or "")
-        async with sessions.connect(
-            session,
-            lookahead=HOLD_SECONDS if "hold" in granted else 0.0,
-            early_ready="early_ready" in granted,
-            progress="progress" in granted,
-        ) as delivery:
+        async with sessions.connect(session, features=granted) as delivery:
             connection = _Connection(socket, delivery, sessions, session_id, granted)
             if features is not None:
-                connection.send(_welcome(await session.status(), session.record, granted))
+                connection.send(await session.welcome(granted))
             await connection.run()
     except* WebSocketDisconnect:
         _log.debug("session %s: the client has gone", session_id)
@@ -123,19 +85,6 @@ async def watch(
     except* Exception:  # noqa: BLE001 - where a connection ends
         _log.exception("session %s: the connection failed", session_id)
         await _close(socket, INTERNAL_ERROR)
-
-
-def _welcome(
-    status: SessionStatus, record: SessionRecord, features: tuple[Feature, ...]
-) -> WelcomeMessage:
-    return WelcomeMessage(
-        session_id=record.session_id,
-        features=features,
-        character_id=record.character_id,
-        start_time=record.start_time,
-        end_time=record.end_time if status.end_time is None else status.end_time,
-        duration=status.duration,
-    )
 
 
 class _Connection:
@@ -206,7 +155,7 @@ class _Connection:
 
     async def _deliver(self) -> None:
         async for outgoing in self._delivery:
-            for item in _frames(outgoing):
+            for item in frames(outgoing):
                 self._outbox.put_nowait(item)
             if isinstance(outgoing, DensityChanged):
                 await self._sessions.go_on(self._session_id)
@@ -222,28 +171,6 @@ class _Connection:
             with _open():
                 await self._socket.send_text(item)
             self._outbox.task_done()
-
-
-def _frames(outgoing: Outgoing) -> tuple[str | Close, ...]:
-    match outgoing:
-        case Due(action=action):
-            return (encode(action),)
-        case ScriptReady():
-            return (encode(SessionReadyMessage()),)
-        case ScriptFailed(code=code, message=message):
-            close = CANCELLED if code == SessionCancelled.code else FAILED
-            return encode(ProcessingErrorMessage(error_code=code, message=message)), close
-        case Replaced():
-            return (REPLACED,)
-        case ProgressReport(stage=stage, fraction=fraction, message=message):
-            told = ProgressMessage(stage=stage, fraction=fraction, message=message)
-            return (encode(told),)
-        case Covered(ranges=ranges):
-            return (encode(CoverageMessage(ranges=ranges)),)
-        case Noticed(code=code, message=message):
-            return (encode(NoticeMessage(code=code, message=message)),)
-        case DensityChanged(density=density):
-            return (encode(DensityMessage(value=density)),)
 
 
 async def _receive(socket: _Socket) -> str | bytes:

@@ -176,9 +176,7 @@ def test_a_session_that_waits_for_its_viewer_takes_no_room(
         async with jobs:
             sessions = sessions_of(made, jobs)
             session = await sessions.start(request(user_id="ann"), created_at=0.0)
-            async with sessions.connect(
-                session, lookahead=0.0, early_ready=True, progress=False
-            ) as delivery:
+            async with sessions.connect(session, features=["early_ready"]) as delivery:
                 delivery.receive(TimestampUpdate(1.0, paused=True), now=0.0)
 
                 async def take() -> None:
@@ -224,7 +222,7 @@ def test_a_session_that_nobody_needs_is_forgotten(studio: Any, run: Any, film: V
             sessions = sessions_of(made, jobs, idle_seconds=3600.0, clock=clock)
             idle = await sessions.start(request(), created_at=0.0)
             watched = await sessions.start(request(), created_at=0.0)
-            async with sessions.connect(watched, lookahead=0.0, early_ready=False, progress=False):
+            async with sessions.connect(watched, features=()):
                 clock.time = 3600.0
                 await sessions.forget_idle()
                 assert len(await made.store.list()) == 2
@@ -277,9 +275,7 @@ def test_a_deleted_session_tells_its_viewers_and_is_forgotten_soon(
             await sessions.end(session.session_id)
             assert (await session.status()).status == "cancelled"
             assert [e.kind for e in await made.entries(session)].count("cancelled") == 1
-            async with sessions.connect(
-                session, lookahead=0.0, early_ready=False, progress=False
-            ) as delivery:
+            async with sessions.connect(session, features=()) as delivery:
                 told = [item async for item in delivery]
             assert told == [ScriptFailed("SESSION_CANCELLED", "The session was cancelled.")]
             clock.time = 61.0

@@ -18,6 +18,13 @@ from watchbuddy_core.session.delivery import (
 )
 from watchbuddy_core.session.jobs import LocalJobs
 from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
+from watchbuddy_core.session.outgoing import (
+    NOT_FOUND,
+    REPLACED,
+    TOO_MANY_INVALID,
+    Close,
+    frames,
+)
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.reporting import Covered, Noticed
 from watchbuddy_core.session.sessions import Sessions
@@ -25,6 +32,10 @@ from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import SessionStatus, WatchSession
 
 __all__ = [
+    "NOT_FOUND",
+    "REPLACED",
+    "TOO_MANY_INVALID",
+    "Close",
     "Covered",
     "Delivery",
     "DensityChanged",
@@ -42,4 +53,5 @@ __all__ = [
     "Sessions",
     "Turns",
     "WatchSession",
+    "frames",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.library import Library
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.watch import WatchSession
-from watchbuddy_core.wire import CreateSession
+from watchbuddy_core.wire import HOLD_SECONDS, CreateSession, Feature
 
 _log = logging.getLogger("watchbuddy.session")
 
@@ -91,14 +91,16 @@ class Sessions:
 
     @asynccontextmanager
     async def connect(
-        self, session: WatchSession, *, lookahead: float, early_ready: bool, progress: bool
+        self, session: WatchSession, *, features: Collection[Feature] = ()
     ) -> AsyncIterator[Delivery]:
-        """What `WatchSession.connect` does; and the session is in use as long as it lasts."""
+        """A connection with these features; the session is in use as long as it lasts."""
         attendance = self._attend(session.session_id)
         attendance.connections += 1
         try:
             async with session.connect(
-                lookahead=lookahead, early_ready=early_ready, progress=progress
+                lookahead=HOLD_SECONDS if "hold" in features else 0.0,
+                early_ready="early_ready" in features,
+                progress="progress" in features,
             ) as delivery:
                 yield delivery
         finally:

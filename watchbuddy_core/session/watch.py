@@ -25,7 +25,7 @@ from watchbuddy_core.session.reporting import Reporter
 from watchbuddy_core.session.scripting import density_at_first
 from watchbuddy_core.sources.hosts import check_url
 from watchbuddy_core.timeline import Timeline
-from watchbuddy_core.wire import CreateSession
+from watchbuddy_core.wire import CreateSession, Feature, WelcomeMessage
 
 
 class SessionError(BaseModel):
@@ -209,6 +209,22 @@ class WatchSession:
             early_ready=early_ready,
             reporter=Reporter(history) if progress else None,
             density=self._density(history),
+        )
+
+    async def welcome(self, features: tuple[Feature, ...]) -> WelcomeMessage:
+        """What a connection that asks for features is told first.
+
+        Args:
+            features: those that are granted.
+        """
+        status = await self.status()
+        return WelcomeMessage(
+            session_id=self.session_id,
+            features=features,
+            character_id=self.record.character_id,
+            start_time=self.record.start_time,
+            end_time=self.record.end_time if status.end_time is None else status.end_time,
+            duration=status.duration,
         )
 
     async def cancel(self) -> None:

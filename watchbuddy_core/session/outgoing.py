@@ -1,0 +1,68 @@
+"""What a server sends and how it closes, for each thing that a Delivery says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from watchbuddy_core.errors import SessionCancelled
+from watchbuddy_core.events import Due
+from watchbuddy_core.protocols import ProgressReport
+from watchbuddy_core.session.delivery import (
+    DensityChanged,
+    Outgoing,
+    Replaced,
+    ScriptFailed,
+    ScriptReady,
+)
+from watchbuddy_core.session.reporting import Covered, Noticed
+from watchbuddy_core.wire import (
+    CoverageMessage,
+    DensityMessage,
+    NoticeMessage,
+    ProcessingErrorMessage,
+    ProgressMessage,
+    SessionReadyMessage,
+    encode,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """How a server ends a connection."""
+
+    code: int
+    reason: str
+
+
+TOO_MANY_INVALID = Close(4400, "INVALID_MESSAGE")
+NOT_FOUND = Close(4404, "SESSION_NOT_FOUND")
+REPLACED = Close(4409, "REPLACED")
+CANCELLED = Close(4410, "SESSION_CANCELLED")
+FAILED = Close(4500, "PROCESSING_ERROR")
+INTERNAL_ERROR = Close(1011, "INTERNAL_ERROR")
+
+
+def frames(outgoing: Outgoing) -> tuple[str | Close, ...]:
+    """The text frames to send, in order; a Close is the last thing that is done."""
+    match outgoing:
+        case Due(action=action):
+            return (encode(action),)
+        case ScriptReady():
+            return (encode(SessionReadyMessage()),)
+        case ScriptFailed(code=code, message=message):
+            close = CANCELLED if code == SessionCancelled.code else FAILED
+            return encode(ProcessingErrorMessage(error_code=code, message=message)), close
+        case Replaced():
+            return (REPLACED,)
+        case ProgressReport(stage=stage, fraction=fraction, message=message):
+            told = ProgressMessage(stage=stage, fraction=fraction, message=message)
+            return (encode(told),)
+        case Covered(ranges=ranges):
+            return (encode(CoverageMessage(ranges=ranges)),)
+        case Noticed(code=code, message=message):
+            return (encode(NoticeMessage(code=code, message=message)),)
+        case DensityChanged(density=density):
+            return (encode(DensityMessage(value=density)),)
+        case _:
+            assert_never(outgoing)
