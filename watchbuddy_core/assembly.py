@@ -35,6 +35,9 @@ def build_parts(settings: Settings) -> Parts:
         allowed_hosts=DEFAULT_HOSTS if hosts is None else frozenset(hosts),
         density=settings.density,
         script_actions=settings.limits.script_actions,
+        generating_idle_seconds=settings.limits.generating_idle_seconds,
+        generating_seconds=settings.limits.generating_seconds,
+        fetching_seconds=settings.limits.fetching_seconds,
     )
 
 

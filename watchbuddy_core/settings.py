@@ -49,6 +49,12 @@ class Limits(_Group):
     """Sessions kept in all. More are refused."""
     idle_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """A session to which nobody was connected for so many seconds is forgotten."""
+    generating_idle_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    """How many seconds a generator may take to the next thing that it says."""
+    generating_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    """How many seconds it may take for one window."""
+    fetching_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    """How many seconds a source may take to open a video."""
     script_actions: int = Field(default=10_000, gt=0)
     """The most actions that the script of one session may have."""
 

@@ -201,8 +201,8 @@ class WelcomeMessage(_FromServer):
     type: Literal["welcome"] = "welcome"
     protocol: str = PROTOCOL_VERSION
     session_id: str
-    features: tuple[Feature, ...]
-    """Those of the ones asked for that the server grants."""
+    features: tuple[str, ...]
+    """Those of the ones asked for that the server grants; a newer one knows more names."""
     character_id: str
     start_time: float
     end_time: float | None

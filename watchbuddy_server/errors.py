@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 from pydantic import BaseModel, ConfigDict
@@ -155,6 +155,8 @@ def _own(request: Request[Any, Any, Any], error: WatchBuddyError) -> Response[by
 
 
 def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        return _own(request, _of_parameters(error.extra))
     code = _CODE_OF_FRAMEWORK.get(error.status_code)
     if code is None and error.status_code < 500:
         code = "MALFORMED_REQUEST"
@@ -163,6 +165,15 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     return _respond(
         ErrorDetail(error=code, message=_MESSAGE_OF_FRAMEWORK[code]), headers=error.headers
     )
+
+
+def _of_parameters(wrong: list[Any]) -> InvalidRequest:
+    fields = tuple(
+        FieldError(field=str(one.get("key", "")), message=str(one.get("message", "")))
+        for one in wrong
+    )
+    names = ", ".join(dict.fromkeys(field.field for field in fields))
+    return InvalidRequest(f"The request is not valid: {names}.", fields)
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -184,7 +184,7 @@ async def list_characters(sessions: NamedDependency[Sessions]) -> CharacterList:
 @get(
     "/library",
     response_description="By address, a page at a time.",
-    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN"),
+    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "VALIDATION_ERROR"),
 )
 async def list_library(
     sessions: NamedDependency[Sessions],
@@ -206,7 +206,11 @@ class Health(BaseModel):
     status: Literal["ok", "unavailable"]
 
 
-@get("/health/live", response_description="The process answers.")
+@get(
+    "/health/live",
+    response_description="The process answers.",
+    responses=error_responses("FORBIDDEN"),
+)
 async def live() -> Health:
     """Whether the process answers."""
     return Health(status="ok")
@@ -219,7 +223,7 @@ async def live() -> Health:
         HTTP_503_SERVICE_UNAVAILABLE: ResponseSpec(
             Health, generate_examples=False, description="It cannot."
         ),
-        **error_responses(),
+        **error_responses("FORBIDDEN"),
     },
 )
 async def ready(sessions: NamedDependency[Sessions]) -> Response[Health]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from watchbuddy_core.errors import (
     UnsupportedVideoSource,
     VideoDownloadFailed,
 )
-from watchbuddy_core.session import LocalJobs, WatchSession
+from watchbuddy_core.session import LocalJobs, ScriptFailed, WatchSession
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.video import Video
 
@@ -196,6 +197,25 @@ def test_a_generator_that_fails_is_told_as_the_api_document_shows(
         failed = (await made.entries(session))[-1]
         assert failed.code == "ACTION_GENERATION_FAILED"
         assert failed.message == "Failed to generate actions for the video: the model is away"
+
+    run(scenario())
+
+
+def test_a_character_that_is_gone_fails_the_session_and_can_still_be_asked_about(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        session = await made.session()
+        parts = replace(made.parts, characters={})
+        session = await WatchSession.find(session.session_id, store=made.store, parts=parts)
+        await session.produce()
+        status = await session.status()
+        assert status.error is not None
+        assert status.error.code == "ACTION_GENERATION_FAILED"
+        assert "'miao' is not installed any more" in status.error.message
+        async with session.connect() as delivery:
+            assert [type(item) async for item in delivery] == [ScriptFailed]
 
     run(scenario())
 

@@ -77,6 +77,9 @@ def test_the_second_slot_is_for_the_window_at_the_playhead_alone() -> None:
     assert second(600.0, done=(0,), in_work=(1,)) == 5
     assert second(600.0, done=(0,), in_work=(1, 5)) is None
     assert second(600.0, done=(0,), in_work=(5,)) is None
+    nearly_over = 600.0 + 0.8 * 120
+    assert second(nearly_over, done=(0,), in_work=(1,)) == 6
+    assert second(nearly_over, done=(0,), in_work=(6,)) == 5
 
 
 @given(

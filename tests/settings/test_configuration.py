@@ -34,6 +34,9 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.waiting_per_user": ("1", "2", None),
     "limits.sessions": ("1", "2", None),
     "limits.idle_seconds": ("1.5", "2.5", None),
+    "limits.generating_idle_seconds": ("1.5", "2.5", None),
+    "limits.generating_seconds": ("1.5", "2.5", None),
+    "limits.fetching_seconds": ("1.5", "2.5", None),
     "limits.script_actions": ("1", "2", None),
     "plugins": ("{a = {x = 1}}", '{"b": {"y": 2}}', {"c": {}}),
 }

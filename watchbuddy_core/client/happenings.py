@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from watchbuddy_core.actions import Action, Density
 from watchbuddy_core.entries import StageName
 from watchbuddy_core.events import Outcome
-from watchbuddy_core.wire import Feature
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,7 @@ class Welcomed:
     A server that knows nothing of features does not tell it.
     """
 
-    features: tuple[Feature, ...]
+    features: tuple[str, ...]
     """Those of the ones asked for that are granted."""
     character_id: str
     start: float

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from watchbuddy_core.actions import Action, Density
+from watchbuddy_core.actions import Action, Density, EndReaction, Expression
 from watchbuddy_core.entries import (
     Acked,
     Cancelled,
@@ -45,6 +45,7 @@ _WANTED_SECONDS = 1.0
 _PROGRESS_SECONDS = 0.25
 """From one report of the preparation to the next."""
 _MOST_ACKS_WAITING = 256
+_MOST_ANSWERS_WAITING = 64
 _LESS: dict[Density, Density] = {
     "chatty": "normal",
     "normal": "quiet",
@@ -131,6 +132,7 @@ class Delivery:
         early_ready: ready means that the script is there where the playhead is.
         reporter: where the connection is told more than its actions.
         density: what is in force.
+        loudest: what it goes back to when the viewer unmutes.
     """
 
     def __init__(
@@ -145,17 +147,20 @@ class Delivery:
         early_ready: bool = False,
         reporter: Reporter | None = None,
         density: Density = "normal",
+        loudest: Density = "normal",
     ) -> None:
         self._session_id = session_id
         self._log = log
         self._fence = fence
         self._timeline = timeline
         self._is_complete = history.ready
+        self.was_unfinished = history.is_unfinished
+        """Whether there was work for a producer when the connection was made."""
         self._coverage = history.coverage
         self._early_ready = early_ready
         self._reporter = reporter
         self._density = density
-        self._loudest: Density = density if density != "muted" else "normal"
+        self._loudest: Density = "normal" if loudest == "muted" else loudest
         self._announced = False
         self._withheld: dict[str, Action] = {} if is_ready else dict(history.script)
         self._is_new = True
@@ -199,9 +204,7 @@ class Delivery:
         if self._is_new and isinstance(event, TimestampUpdate | SeekUpdate):
             self._is_new = False
             self._release()
-        due = timeline.actions_due()
-        if due:
-            self._due += due
+        due = self._take_due()
         moved = timeline.moves != moves
         if moved:
             self._completed.clear()
@@ -212,12 +215,23 @@ class Delivery:
         if due or moved or self._to_log or (self._early_ready and not self._announced):
             self._wake.set()
 
+    def _take_due(self) -> bool:
+        """Whether anything is due. While it is muted, the companion makes faces and no more:
+        at once, whatever was placed before."""
+        due = self._timeline.actions_due()
+        if self._density == "muted":
+            due = [item for item in due if isinstance(item.action, Expression | EndReaction)]
+        self._due += due
+        return bool(due)
+
     def feed_back(self, wish: FeedbackWish) -> None:
         """Take in that the viewer wants more of the companion, or less.
 
         The answer is DensityChanged. Where it comes from changes nothing by itself: the
         session's job places anew what was not sent, so see to it that it runs.
         """
+        if len(self._answers) >= _MOST_ANSWERS_WAITING:
+            return  # nobody reads them
         density = self._density_after(wish)
         if density != self._density:
             self._density = density
@@ -361,7 +375,7 @@ class Delivery:
                     self._release()
             case Replied(actions=actions):
                 self._timeline.add(actions, once=True)
-                self._due += self._timeline.actions_due()
+                self._take_due()
             case Withdrawn(ids=ids):
                 self._timeline.withdraw(ids)
                 for id in ids:
@@ -391,4 +405,4 @@ class Delivery:
         for is_once, some in groupby(self._withheld.values(), lambda action: action.id in once):
             self._timeline.add(some, once=is_once)
         self._withheld.clear()
-        self._due += self._timeline.actions_due()
+        self._take_due()

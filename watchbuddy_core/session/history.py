@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from math import inf
 
-from watchbuddy_core.actions import Action, Jump, Speak
+from watchbuddy_core.actions import Action, Density, Jump, Speak
 from watchbuddy_core.entries import (
     Acked,
     Cancelled,
@@ -98,6 +98,8 @@ class History:
         """Of model calls, in US dollars. None: the price of one is not known."""
         self.wanted: Wanted | None = None
         self.feedback: Feedback | None = None
+        self.audible: Density | None = None
+        """The last density that was asked for and is not `muted`."""
         self.watched: list[tuple[float, float]] = []
         """The intervals of media seconds that were played, ascending and disjoint."""
         self._playhead = Playhead()
@@ -148,6 +150,7 @@ class History:
                 self._acked[entry.action_id] = self._playhead.epoch
             case Feedback():
                 self.feedback = entry
+                self.audible = entry.density if entry.density != "muted" else self.audible
                 self.out_of_date.update(self.placed)
 
     def _take(self, actions: Iterable[Action]) -> None:
@@ -194,6 +197,11 @@ class History:
     def was_sent(self, id: str) -> bool:
         """Whether the action has gone out, and cannot be taken back."""
         return id in self._fired
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there is work for a producer."""
+        return self.failed is None and (not self.ready or bool(self.out_of_date))
 
     @property
     def drops(self) -> Counter[str]:

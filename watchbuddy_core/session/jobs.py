@@ -20,6 +20,10 @@ from watchbuddy_core.session.watch import WatchSession
 _log = logging.getLogger("watchbuddy.session")
 
 
+_RETRIES = (1.0, 4.0, 15.0, 60.0)
+"""Seconds after which a job is begun again whose log could not be written."""
+
+
 @dataclass(slots=True)
 class _Job:
     user_id: str | None
@@ -126,11 +130,14 @@ class LocalJobs:
                 job.pieces -= 1
 
         job.pieces = 0
-        try:
-            while True:
-                job.again = False
-                await session.produce(turn=turn)
-                if not job.again:
-                    return
-        except Exception:  # noqa: BLE001 - where the job ends
-            _log.exception("session %s: its log cannot be written", session.session_id)
+        for wait in (*_RETRIES, None):
+            try:
+                while True:
+                    job.again = False
+                    await session.produce(turn=turn, lingers=True)
+                    if not job.again:
+                        return
+            except Exception:  # noqa: BLE001 - where the job ends
+                _log.exception("session %s: its log cannot be written", session.session_id)
+            if wait is not None:
+                await asyncio.sleep(wait)

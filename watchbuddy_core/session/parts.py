@@ -25,5 +25,11 @@ class Parts:
     """Where neither the request nor the character says otherwise."""
     script_actions: int = 10_000
     """The most actions that the script of one session may have."""
+    generating_idle_seconds: float = 60.0
+    """How long a generator may take to the next draft, in monotonic seconds."""
+    generating_seconds: float = 300.0
+    """How long it may take for one window."""
+    fetching_seconds: float = 3600.0
+    """How long a source may take to open a video."""
     patience: float = 15.0
     """Monotonic seconds after which a viewer who has said nothing counts as away."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from watchbuddy_core.entries import Failed, Fence, Ready, Stage, StageName
 from watchbuddy_core.errors import (
+    ActionGenerationFailed,
     InvalidTimeRange,
     MissingExtra,
     ProcessingFailed,
     StaleFence,
+    VideoDownloadFailed,
     VideoUnavailable,
     WatchBuddyError,
 )
@@ -28,6 +30,7 @@ from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.scripting import Scripting
+from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.windows import Viewer, next_window
 from watchbuddy_core.sources import choose_source
 from watchbuddy_core.understanding import grid, survey, understand
@@ -67,6 +70,8 @@ class Producer:
 
     Args:
         turn: entered for each piece of work.
+        lingers: stay, when all is scripted, as long as the viewer does: then it is no work to
+            place anew what they want more or less of.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Producer:
         parts: Parts,
         history: History,
         turn: Turn = nullcontext,
+        lingers: bool = False,
     ) -> None:
         self._record = record
         self._store = store
@@ -85,6 +91,7 @@ class Producer:
         self._history = history
         self._journal = Journal(record.session_id, log=store, fence=fence, history=history)
         self._turn = turn
+        self._lingers = lingers
         self._viewer = Viewer()
         self._news = asyncio.Event()
         """Something has changed that may change what comes next."""
@@ -94,8 +101,7 @@ class Producer:
 
     async def run(self) -> None:
         """Produce until the range is scripted or the session has failed; the log says which."""
-        history = self._history
-        if history.failed is not None or (history.ready and not history.out_of_date):
+        if not self._history.is_unfinished:
             return
         try:
             try:
@@ -111,6 +117,10 @@ class Producer:
             _log.info("session %s: %s", self._record.session_id, exc)
 
     async def _produce(self) -> None:
+        if self._record.character_id not in self._parts.characters:
+            raise ActionGenerationFailed(
+                f"The character {self._record.character_id!r} is not installed any more."
+            )
         async with self._turn():
             film = await self._prepare()
         scripting = Scripting(
@@ -131,10 +141,12 @@ class Producer:
             raise self._failure
 
     async def _fail(self, error: WatchBuddyError) -> None:
+        """Write down why there will be no script; one that is ready plays on as it is."""
         _log.info("session %s: %s: %s", self._record.session_id, error.code, error)
-        await self._journal.write(
-            Failed(code=error.code, message=error.message, retryable=error.retryable)
-        )
+        if not self._history.ready:
+            await self._journal.write(
+                Failed(code=error.code, message=error.message, retryable=error.retryable)
+            )
 
     # --- the video ---------------------------------------------------------------------
 
@@ -168,10 +180,14 @@ class Producer:
             url=record.video_url, start_time=record.start_time, end_time=record.end_time
         )
         try:
-            source = choose_source(request.url, self._parts.sources)
-            return await source.open(request, self._progress("fetching"))
+            with plugin_code():
+                source = choose_source(request.url, self._parts.sources)
+                async with asyncio.timeout(self._parts.fetching_seconds):
+                    return await source.open(request, self._progress("fetching"))
         except MissingExtra as exc:
             raise VideoUnavailable(str(exc)) from exc
+        except TimeoutError:
+            raise VideoDownloadFailed("Fetching the video took too long.") from None
 
     async def _survey(self, video: Video) -> Overview:
         try:
@@ -195,7 +211,9 @@ class Producer:
         generator = self._parts.generator
         if not self._record.text or not isinstance(generator, WishReader):
             return ()
-        return generator.notes(self._record.text, self._parts.characters[self._record.character_id])
+        with plugin_code():
+            character = self._parts.characters[self._record.character_id]
+            return generator.notes(self._record.text, character)
 
     def _progress(self, stage: StageName) -> Progress:
         def report(fraction: float | None, message: str) -> None:
@@ -226,12 +244,23 @@ class Producer:
             if len(done) == len(windows):
                 if not history.ready:
                     await self._journal.write(Ready())
-                return
+                if not (self._lingers and await self._hears_news()):
+                    return
+                continue
             while (i := self._next(windows, done, in_work)) is not None:
                 in_work[i] = tasks.create_task(self._script(i, film, scripting))
             await self._news.wait()
         for task in in_work.values():
             task.cancel()
+
+    async def _hears_news(self) -> bool:
+        """Wait for news; False, when none comes for so long that the viewer has gone."""
+        try:
+            async with asyncio.timeout(self._parts.patience):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _next(
         self, windows: tuple[Window, ...], done: Container[int], in_work: Container[int]
@@ -266,9 +295,8 @@ class Producer:
     async def _place_anew(self, scripting: Scripting) -> None:
         out_of_date = self._history.out_of_date
         if out_of_date:
-            await self._journal.write(
-                *scripting.place_anew([self._history.scripted[index] for index in out_of_date])
-            )
+            windows = [self._history.scripted[index] for index in out_of_date]
+            await self._journal.write(*await scripting.place_anew(windows))
 
     async def _follow(self) -> None:
         """Hear what the viewer does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from watchbuddy_core.placement import Limits, Soundtrack, place
 from watchbuddy_core.protocols import Brief, SessionRecord, Spoken
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.understanding import known_cues
 from watchbuddy_core.video import Overview, Understanding, Video, Window
 
@@ -64,26 +66,44 @@ class Scripting:
         Where it fails and other windows are scripted, this one has no drafts and a problem.
 
         Raises:
-            Exception: whatever it raised, where there is no other script to play.
+            ActionGenerationFailed: it failed, and there is no other script to play.
         """
         try:
-            drafts = await self._drafts(self._brief(window, understanding))
-        except Exception as exc:  # a plugin may raise anything, and fails for its window alone
-            if not any(scripted.drafts for scripted in self._history.scripted.values()):
-                raise
-            return self._scripted(window, (), problem=_in_words(exc))
-        return self._scripted(window, drafts)
+            with plugin_code():
+                drafts = await self._drafts(self._brief(window, understanding))
+        except ActionGenerationFailed as exc:
+            problem = exc.details
+        except MissingExtra as exc:
+            problem = str(exc)
+        except TimeoutError:
+            problem = "It took too long."
+        except Exception:  # noqa: BLE001 - of a plugin, which fails for its window alone
+            _log.exception("a generator failed")
+            problem = "The generator failed."
+        else:
+            return self._scripted(window, drafts)
+        if not self._history.scripted:
+            raise ActionGenerationFailed(problem)
+        return self._scripted(window, (), problem=problem)
 
     async def _drafts(self, brief: Brief) -> list[Draft]:
+        """
+        Raises:
+            TimeoutError: nothing came for too long, or it went on for too long.
+        """
+        now = asyncio.get_running_loop().time
+        idle, end = self._parts.generating_idle_seconds, now() + self._parts.generating_seconds
         drafts: list[Draft] = []
         stream = self._parts.generator.generate(brief)
         try:
-            async for draft in stream:
-                drafts.append(draft)
-                if len(drafts) == _MOST_DRAFTS:
-                    break
-        except MissingExtra as exc:
-            raise ActionGenerationFailed(str(exc)) from exc
+            async with asyncio.timeout(min(idle, self._parts.generating_seconds)) as limit:
+                async for draft in stream:
+                    if not isinstance(draft, Draft):
+                        raise TypeError(f"no draft: {draft!r:.80}")
+                    drafts.append(draft)
+                    if len(drafts) == _MOST_DRAFTS:
+                        break
+                    limit.reschedule(min(now() + idle, end))
         finally:
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
@@ -128,10 +148,10 @@ class Scripting:
         """Make one window's drafts obey the rules, beside all that stands."""
         return self._placed(scripted, list(self._script()))
 
-    def place_anew(self, windows: Sequence[Scripted]) -> list[Withdrawn | Placed]:
+    async def place_anew(self, windows: Sequence[Scripted]) -> list[Withdrawn | Placed]:
         """Place windows by the density that is in force now, as far as they were not sent.
 
-        The entries belong together: append them at once.
+        The entries belong together: append them at once. Others get a turn between windows.
         """
         places = {scripted.window.index for scripted in windows}
         old = {
@@ -143,6 +163,7 @@ class Scripting:
         standing = [action for action in self._script() if action.id not in old]
         placed: list[Placed] = []
         for scripted in sorted(windows, key=lambda scripted: scripted.window.start):
+            await asyncio.sleep(0)
             placed.append(self._placed(scripted, standing))
             standing = sorted([*standing, *placed[-1].actions], key=_when)
         kept = {action.id: action for one in placed for action in one.actions}
@@ -198,14 +219,8 @@ class Scripting:
 
 def density_at_first(record: SessionRecord, parts: Parts) -> Density:
     """What a session begins with."""
-    return record.density or parts.characters[record.character_id].density or parts.density
-
-
-def _in_words(exc: Exception) -> str:
-    if isinstance(exc, ActionGenerationFailed):
-        return exc.details
-    _log.error("a generator failed", exc_info=exc)
-    return "The generator failed."
+    character = parts.characters.get(record.character_id)
+    return record.density or (character.density if character else None) or parts.density
 
 
 _SLOT = re.compile(r"\{\w+\}")

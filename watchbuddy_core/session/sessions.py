@@ -102,6 +102,8 @@ class Sessions:
                 early_ready="early_ready" in features,
                 progress="progress" in features,
             ) as delivery:
+                if delivery.was_unfinished:
+                    await self.go_on(session.session_id)
                 yield delivery
         finally:
             attendance.connections -= 1

@@ -123,7 +123,7 @@ class WatchSession:
         """Raises: SessionNotFound."""
         return cls(await store.get(session_id), store=store, parts=parts)
 
-    async def produce(self, *, turn: Turn = nullcontext) -> None:
+    async def produce(self, *, turn: Turn = nullcontext, lingers: bool = False) -> None:
         """Make the script, from where the log says that an earlier attempt ended.
 
         Returns when the whole range is scripted or the session has failed, which the log
@@ -133,6 +133,8 @@ class WatchSession:
         Args:
             turn: entered for each piece of work, so that a program can bound how many are
                 done at a time; not while it waits.
+            lingers: return only when the viewer has gone as well; until then it costs little
+                to place anew what they want more or less of.
         """
         fence = await self._store.fence(self.session_id, "producer")
         history = History(await self._store.read(self.session_id))
@@ -143,6 +145,7 @@ class WatchSession:
             parts=self._parts,
             history=history,
             turn=turn,
+            lingers=lingers,
         ).run()
 
     @asynccontextmanager
@@ -167,7 +170,7 @@ class WatchSession:
         raised: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             following = [tasks.create_task(delivery.follow(history.position))]
-            if progress:
+            if progress and history.failed is None:
                 reports = self._store.reports(self.session_id)
                 following.append(tasks.create_task(delivery.report(reports)))
             try:
@@ -209,6 +212,7 @@ class WatchSession:
             early_ready=early_ready,
             reporter=Reporter(history) if progress else None,
             density=self._density(history),
+            loudest=history.audible or density_at_first(record, self._parts),
         )
 
     async def welcome(self, features: tuple[Feature, ...]) -> WelcomeMessage:

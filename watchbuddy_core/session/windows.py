@@ -70,7 +70,7 @@ def next_window(
 
     Two may be in work at a time, and one of these two slots is for the playhead's window
     alone: a viewer who leaps waits for nobody. Where the playhead is nearly through a
-    window that was not begun, the next one counts as the playhead's.
+    window that was not begun, the next one goes before it, and has that slot too.
 
     Args:
         done, in_work: places of windows that are scripted, or being scripted.
@@ -88,7 +88,7 @@ def next_window(
     if here + 1 < len(windows) and is_open(here) and _is_nearly_over(windows[here], viewer):
         order = [here + 1, *(i for i in order if i != here + 1)]
     if working:
-        order = order[:1]
+        order = [i for i in order if i in (here, order[0])]
     return next(filter(is_open, order), None)
 
 
