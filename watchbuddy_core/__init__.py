@@ -7,7 +7,8 @@
 
 Words:      actions, events, video, character, entries, wire, errors
 Contracts:  protocols
-Stages:     sources, understanding, characters, generation, placement, timeline, stores
+Stages:     sources, understanding, characters, generation, placement, timeline, stores,
+            tracks
 Session:    session (the producer and the deliverer around the log), client, player
 Programs:   settings, assembly (from settings to Parts), plugins, clips, testing
 
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from watchbuddy_core.sources.local import library_url
     from watchbuddy_core.stores.memory import MemoryStore
     from watchbuddy_core.timeline import Timeline
+    from watchbuddy_core.tracks import Track, read_track, write_track
     from watchbuddy_core.video import Cue, Understanding, Video, VideoRequest, Window
     from watchbuddy_core.wire import CreateSession
 
@@ -146,6 +148,7 @@ _HOME = {
     "sources.local": ("library_url",),
     "stores.memory": ("MemoryStore",),
     "timeline": ("Timeline",),
+    "tracks": ("Track", "read_track", "write_track"),
     "video": ("Cue", "Understanding", "Video", "VideoRequest", "Window"),
     "wire": ("CreateSession",),
 }
@@ -203,6 +206,7 @@ __all__ = [
     "Timeline",
     "TimelineState",
     "TimestampUpdate",
+    "Track",
     "Understanding",
     "Video",
     "VideoRequest",
@@ -215,6 +219,8 @@ __all__ = [
     "build_parts",
     "create_session",
     "library_url",
+    "read_track",
+    "write_track",
 ]
 
 

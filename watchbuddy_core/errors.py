@@ -22,6 +22,7 @@
     ├── PluginProblem                  an entry point that cannot be used
     ├── InvalidSettings                a file, a variable or an argument that says no setting
     ├── InvalidCharacterFile           a character file that does not say what one must
+    ├── InvalidTrack                   a script's file that is none (INVALID_TRACK)
     └── ConnectionLost                 the client lost its server for good
 
 `code` is what the wire calls the error. `retryable` says whether the same call
@@ -204,6 +205,12 @@ class InvalidSettings(WatchBuddyError):
 
 class InvalidCharacterFile(WatchBuddyError):
     """A character file cannot be read; the message names the field."""
+
+
+class InvalidTrack(WatchBuddyError):
+    """A script cannot be read from a file, or told in the format that was asked for."""
+
+    code = "INVALID_TRACK"
 
 
 class ConnectionLost(WatchBuddyError):
