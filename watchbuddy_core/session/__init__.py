@@ -28,6 +28,7 @@ from watchbuddy_core.session.outgoing import (
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.reporting import Covered, Noticed
 from watchbuddy_core.session.sessions import Sessions
+from watchbuddy_core.session.track import entries_of, track_of
 from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import SessionStatus, WatchSession
 
@@ -53,5 +54,7 @@ __all__ = [
     "Sessions",
     "Turns",
     "WatchSession",
+    "entries_of",
     "frames",
+    "track_of",
 ]

@@ -87,7 +87,7 @@ class History:
         self.placed: dict[int, Placed] = {}
         """The windows whose actions are there, by index."""
         self.out_of_date: set[int] = set()
-        """Windows that were placed before the density changed."""
+        """Windows with drafts that were placed before the density changed."""
         self.coverage = Coverage()
         self.script: dict[str, Action] = {}
         """The actions that may be sent, by id, in order of placement."""
@@ -151,7 +151,10 @@ class History:
             case Feedback():
                 self.feedback = entry
                 self.audible = entry.density if entry.density != "muted" else self.audible
-                self.out_of_date.update(self.placed)
+                self.out_of_date.update(i for i in self.placed if self._has_drafts(i))
+
+    def _has_drafts(self, window: int) -> bool:
+        return window in self.scripted and bool(self.scripted[window].drafts)
 
     def _take(self, actions: Iterable[Action]) -> None:
         """What was sent stays as it was sent, even if it was placed anew at that moment."""

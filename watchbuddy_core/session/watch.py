@@ -23,8 +23,10 @@ from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.producer import Producer, Turn
 from watchbuddy_core.session.reporting import Reporter
 from watchbuddy_core.session.scripting import density_at_first
+from watchbuddy_core.session.track import entries_of, track_of
 from watchbuddy_core.sources.hosts import check_url
 from watchbuddy_core.timeline import Timeline
+from watchbuddy_core.tracks import Track
 from watchbuddy_core.wire import CreateSession, Feature, WelcomeMessage
 
 
@@ -122,6 +124,18 @@ class WatchSession:
     async def find(cls, session_id: str, *, store: Store, parts: Parts) -> WatchSession:
         """Raises: SessionNotFound."""
         return cls(await store.get(session_id), store=store, parts=parts)
+
+    async def take_script(self, track: Track) -> None:
+        """Have this script played instead of producing one: call it in place of `produce`.
+
+        Ids, times and order are the track's; nothing is placed anew.
+        """
+        fence = await self._store.fence(self.session_id, "producer")
+        await self._store.append(self.session_id, entries_of(track), fence)
+
+    async def track(self) -> Track:
+        """The script as far as it is made."""
+        return track_of(self.record, History(await self._store.read(self.session_id)))
 
     async def produce(self, *, turn: Turn = nullcontext, lingers: bool = False) -> None:
         """Make the script, from where the log says that an earlier attempt ended.
