@@ -7,6 +7,7 @@ that all renderers know, so lines show look-alikes of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from warnings import catch_warnings
 
 from watchbuddy_core.errors import InvalidTrack, MissingExtra
 from watchbuddy_core.tracks.cues import Block, Cue, Note, SubtitleFormat, clock, on_one_line
@@ -60,8 +61,9 @@ def _read(text: str) -> list[Block]:
     except ImportError as exc:
         raise MissingExtra("media", "Reading subtitles") from exc
     try:
-        events = pysubs2.SSAFile.from_string(text, format_="ass").events
-    except (pysubs2.Pysubs2Error, ValueError, TypeError) as exc:
+        with catch_warnings(action="ignore"):  # about a margin or a colour: nothing of ours
+            events = pysubs2.SSAFile.from_string(text, format_="ass").events
+    except (pysubs2.Pysubs2Error, ValueError, TypeError, IndexError) as exc:
         raise InvalidTrack("The track cannot be read: it is not ASS.") from exc
     if not events and "[Script Info]" not in text:
         raise InvalidTrack("The track cannot be read: it is not ASS.")

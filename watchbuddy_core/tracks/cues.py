@@ -126,8 +126,8 @@ def _rounded_up(milliseconds: int, step: int) -> int:
 
 def _shown(text: str, format: SubtitleFormat) -> str:
     """On one line, without control characters, harmless."""
-    visible = "".join(char for char in on_one_line(text) if unicodedata.category(char) != "Cc")
-    return visible.translate(format.look_alikes) or _NOTHING_TO_SHOW
+    plain = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text)
+    return on_one_line(plain).translate(format.look_alikes) or _NOTHING_TO_SHOW
 
 
 # --- reading -------------------------------------------------------------------------------

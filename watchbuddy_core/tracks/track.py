@@ -85,6 +85,9 @@ def invalid(exc: ValidationError) -> InvalidTrack:
         return InvalidTrack("The track cannot be read: it is not valid JSON.")
     if error["loc"] == ("version",):
         return InvalidTrack("The track cannot be read: it was written by a newer version.")
-    field = ".".join(str(part) for part in error["loc"])
+    path = ".".join(map(str, error["loc"]))
+    field = f"{path}: " if path else ""
     problem = error["msg"].removeprefix("Value error, ")
-    return InvalidTrack(f"The track cannot be read: {field + ': ' if field else ''}{problem}.")
+    if error["type"] == "union_tag_invalid":  # whose message repeats what was read
+        problem = "there is no such action_type"
+    return InvalidTrack(f"The track cannot be read: {field}{problem}.")
