@@ -123,18 +123,32 @@ def _is_plain(relative: str) -> bool:
     )
 
 
+def is_sidecar(path: Path, video: Path) -> bool:
+    """Whether a file of this name is read as subtitles of the video."""
+    same_folder = path.expanduser().resolve().parent == video.resolve().parent
+    return same_folder and _sidecar(path, video) is not None
+
+
+def _sidecar(path: Path, video: Path) -> SubtitleFile | None:
+    """By the name alone: `film.srt` and `film.en.vtt` are subtitles of `film.mp4`."""
+    if path.suffix.lower() not in SUBTITLE_ENDINGS:
+        return None
+    if path.stem == video.stem:
+        return SubtitleFile(path=path)
+    if path.stem.startswith(f"{video.stem}."):
+        language = path.stem.removeprefix(f"{video.stem}.").lower()
+        if language.replace("-", "").isalpha() and len(language) <= 8:
+            return SubtitleFile(path=path, language=language)
+    return None
+
+
 def _subtitles_beside(video: Path) -> tuple[SubtitleFile, ...]:
     """`name.srt` and `name.vtt`, then `name.en.srt` and the like."""
-    found = []
-    for path in sorted(video.parent.iterdir()):
-        if path.suffix.lower() not in SUBTITLE_ENDINGS or not path.is_file():
-            continue
-        if path.stem == video.stem:
-            found.append(SubtitleFile(path=path))
-        elif path.stem.startswith(f"{video.stem}."):
-            language = path.stem.removeprefix(f"{video.stem}.").lower()
-            if language.replace("-", "").isalpha() and len(language) <= 8:
-                found.append(SubtitleFile(path=path, language=language))
+    found = [
+        sidecar
+        for path in video.parent.iterdir()
+        if (sidecar := _sidecar(path, video)) is not None and path.is_file()
+    ]
     return tuple(sorted(found, key=lambda file: (file.language is not None, file.path.name)))
 
 
