@@ -1,4 +1,4 @@
-"""The command line: `watchbuddy serve`, `watchbuddy watch VIDEO`, `watchbuddy demo`.
+"""The command line: `watchbuddy serve`, `watch VIDEO`, `generate VIDEO -o FILE`, `demo`.
 
 Exit codes: 0 all went well, 1 it failed, 2 it was called wrongly, 130 Ctrl-C. What went
 wrong is one sentence on stderr.
@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from io import TextIOWrapper
 from math import inf, isfinite, nan
@@ -24,13 +25,22 @@ try:
     from rich.console import Console
 
     from watchbuddy_core.actions import Density
+    from watchbuddy_core.assembly import build_parts
+    from watchbuddy_core.client import create_session
     from watchbuddy_core.configuration import Configuration, as_toml, configure
-    from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
+    from watchbuddy_core.errors import InvalidSettings, InvalidTrack, WatchBuddyError
     from watchbuddy_core.plugins import offered_characters
+    from watchbuddy_core.protocols import Match, Store
+    from watchbuddy_core.session import WatchSession
     from watchbuddy_core.settings import Settings
-    from watchbuddy_core.sources.local import library_url
+    from watchbuddy_core.sources.local import LocalSource, is_sidecar, library_url
+    from watchbuddy_core.stores.memory import MemoryStore
+    from watchbuddy_core.tracks import Track, TrackFormat, format_of, read_track, write_track
+    from watchbuddy_core.understanding import survey
+    from watchbuddy_core.video import Video, VideoRequest, clock
     from watchbuddy_core.wire import CreateSession
     from watchbuddy_server.demo import demo_clip, run_demo
+    from watchbuddy_server.generating import generate_track, new_file, standard_output, summary
     from watchbuddy_server.listings import (
         as_json,
         character_lines,
@@ -53,9 +63,12 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 _UNWATCHED_SPEED = 4.0
 """The speed of a demo that nobody watches."""
+_SAME_LENGTH = 1.0
+"""Seconds by which two copies of one video may differ."""
 
 _log = logging.getLogger("watchbuddy.cli")
 _F = TypeVar("_F", bound=Callable[..., object])
+_T = TypeVar("_T")
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
@@ -146,6 +159,11 @@ _companion = _options(
     ),
 )
 _wish = click.option("--text", default="", help="A wish for how they talk, in your own words.")
+_video = click.argument("video")
+_part = _options(
+    click.option("--start", callback=_seconds, help="Where to begin: 90 or 1:30."),
+    click.option("--end", callback=_seconds, help="Where to stop: 90 or 1:30."),
+)
 _screen = _options(
     click.option(
         "--speed",
@@ -203,12 +221,17 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
 
 
 @cli.command()
-@click.argument("video")
+@_video
 @_library
 @_companion
 @_wish
-@click.option("--start", callback=_seconds, help="Where to begin: 90 or 1:30.")
-@click.option("--end", callback=_seconds, help="Where to stop: 90 or 1:30.")
+@_part
+@click.option(
+    "--track",
+    "track_file",
+    type=_FILE,
+    help="Play a script again that `generate` has written, or the lines of any subtitles.",
+)
 @click.option("--server", default=None, help="Use this running server: http://127.0.0.1:8000.")
 @_screen
 @_config
@@ -217,6 +240,7 @@ def watch(
     text: str,
     start: float | None,
     end: float | None,
+    track_file: Path | None,
     server: str | None,
     speed: float | None,
     no_color: bool,
@@ -226,19 +250,18 @@ def watch(
     """Watch VIDEO in the terminal: a file, library:name.mp4, or a link."""
     _log_to_stderr(_OneLine)
     configured = _configure(config, settings).settings
-    url, libraries = video, configured.libraries
-    path = Path(video)
-    if ":" not in video or path.exists():
-        if not path.is_file():
-            what = "is no file" if path.exists() else "does not exist"
-            raise click.BadParameter(f"{video} {what}.", param_hint="VIDEO")
-        if server is not None:
-            raise click.BadParameter(
-                "With --server, name the video as the server knows it: library:… or a link.",
-                param_hint="VIDEO",
-            )
-        folder, url = library_url(path)
-        libraries = (folder, *libraries)
+    url, libraries = _addressed(video, configured.libraries)
+    if server is not None and libraries != configured.libraries:
+        raise click.BadParameter(
+            "With --server, name the video as the server knows it: library:… or a link.",
+            param_hint="VIDEO",
+        )
+    track = None
+    if track_file is not None:
+        _refuse_beside_track("server", "text", "character", "generator", "density")
+        track = _read_track(track_file)
+        start = track.start_time if start is None else start
+        end = track.end_time if end is None else end
     _run(
         _watch(
             CreateSession(
@@ -249,12 +272,78 @@ def watch(
                 character_id=configured.character,
                 density=settings["density"],
             ),
+            track=track,
             server=server,
             settings=_for_oneself(configured, libraries),
             console=_console(no_color=no_color),
             speed=speed or 1.0,
         )
     )
+
+
+@cli.command()
+@_video
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write it; - for standard output.",
+)
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(get_args(TrackFormat)),
+    help="What to write.  [default: by the ending of the file; json to standard output]",
+)
+@click.option("-f", "--force", is_flag=True, help="Replace a file that exists; else it is kept.")
+@_library
+@_companion
+@_wish
+@_part
+@_config
+def generate(
+    video: str,
+    output: Path,
+    format: TrackFormat | None,
+    force: bool,
+    text: str,
+    start: float | None,
+    end: float | None,
+    config: Path | None,
+    **settings: Any,
+) -> None:
+    """Write what the companion does in VIDEO to a file, without playing it.
+
+    JSON holds everything; WebVTT, SubRip and ASS show the spoken lines in any player. The
+    file appears when all of it is there. `watch VIDEO --track FILE` plays it again.
+    """
+    _log_to_stderr(_OneLine)
+    configured = _configure(config, settings).settings
+    url, libraries = _addressed(video, configured.libraries)
+    to_stdout = str(output) == "-"
+    if format is None:
+        format = "json" if to_stdout else _format_of(output, "--output")
+    if not to_stdout and output.is_file() and not force:
+        raise click.BadParameter(f"{output} exists; --force replaces it.", param_hint="--output")
+    request = CreateSession(
+        video_url=url,
+        start_time=start,
+        end_time=end,
+        text=text,
+        character_id=configured.character,
+        density=settings["density"],
+    )
+    with standard_output() if to_stdout else new_file(output) as file:
+        track = _run(
+            _generate(
+                request,
+                settings=configured.model_copy(update={"libraries": libraries}),
+                output=None if to_stdout else output,
+            )
+        )
+        file.write(write_track(track, format).encode())
+    _say(f"{'Standard output' if to_stdout else output}: {summary(track)}")
 
 
 @cli.command()
@@ -319,6 +408,49 @@ def list_characters(config: Path | None, wants_json: bool, **settings: Any) -> N
     click.echo(as_json(rows) if wants_json else "\n".join(character_lines(rows)))
 
 
+# --- videos and tracks -----------------------------------------------------------------
+
+
+def _addressed(video: str, libraries: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+    """The address of what was named, and the folders in which it is found by that."""
+    path = Path(video)
+    if ":" in video and not path.exists():
+        return video, libraries
+    if not path.is_file():
+        what = "is no file" if path.exists() else "does not exist"
+        raise click.BadParameter(f"{video} {what}.", param_hint="VIDEO")
+    folder, url = library_url(path)
+    return url, (folder, *libraries)
+
+
+def _refuse_beside_track(*names: str) -> None:
+    """What has a say in making a script has none in playing one."""
+    ctx = click.get_current_context()
+    for param in ctx.command.params:
+        if param.name in names and ctx.params.get(param.name):
+            raise click.BadParameter(
+                f"{param.opts[0]} does not go with --track, which has the script already.",
+                param_hint="--track",
+            )
+
+
+def _read_track(path: Path) -> Track:
+    format = _format_of(path, "--track")
+    try:
+        return read_track(path.read_bytes(), format)
+    except OSError as exc:
+        raise click.FileError(str(path), exc.strerror) from exc
+    except InvalidTrack as exc:
+        raise InvalidTrack(f"{path}: {exc}") from exc
+
+
+def _format_of(path: Path, option: str) -> TrackFormat:
+    try:
+        return format_of(path.name)
+    except InvalidTrack as exc:
+        raise click.BadParameter(str(exc), param_hint=option) from exc
+
+
 # --- settings --------------------------------------------------------------------------
 
 
@@ -351,16 +483,88 @@ async def _serve(settings: Settings) -> None:
 async def _watch(
     request: CreateSession,
     *,
+    track: Track | None,
     server: str | None,
     settings: Settings,
     console: Console,
     speed: float,
 ) -> None:
     async with AsyncExitStack() as held:
+        store = MemoryStore()
         if server is None:
-            server = await held.enter_async_context(serving(settings, shutdown_seconds=1))
-        summary = await watch_in_terminal(server, request, console=console, speed=speed)
+            server = await held.enter_async_context(
+                serving(settings, store=store, shutdown_seconds=1)
+            )
+        if track is None:
+            session_id = await create_session(server, request)
+        else:
+            _warn_of_another_video(track, await _duration(request.video_url, settings.libraries))
+            session_id = await _create_with(track, request, store=store, settings=settings)
+        summary = await watch_in_terminal(
+            server,
+            session_id,
+            console=console,
+            start=request.start_time or 0.0,
+            end=request.end_time or inf,
+            speed=speed,
+        )
     console.print(str(summary))
+
+
+async def _create_with(
+    track: Track, request: CreateSession, *, store: Store, settings: Settings
+) -> str:
+    """Create a session that has its script already, where a server will find it."""
+    parts = build_parts(settings)
+    if track.character_id in parts.characters:
+        request = request.model_copy(update={"character_id": track.character_id})
+    session = await WatchSession.create(request, store=store, parts=parts, created_at=time.time())
+    await session.take_script(track)
+    return session.session_id
+
+
+def _warn_of_another_video(track: Track, duration: float | None) -> None:
+    made_for = track.video.duration if track.video else None
+    if made_for and duration and abs(made_for - duration) > _SAME_LENGTH:
+        _log.warning(
+            "The track was made for a video of %s, and this one lasts %s.",
+            clock(made_for),
+            clock(duration),
+        )
+
+
+async def _generate(request: CreateSession, *, settings: Settings, output: Path | None) -> Track:
+    """What is to be written to `output`; None: that is no file."""
+    video = await _opened(request.video_url, settings.libraries)
+    if output is not None and video is not None and is_sidecar(output, video.path):
+        better = f"{video.path.stem}.watchbuddy{output.suffix}"
+        raise click.BadParameter(
+            f"{output.name} would be read as subtitles of the video. Call it {better}.",
+            param_hint="--output",
+        )
+    parts = build_parts(settings)
+    with _console(stderr=True).status("Fetching the video") as status:
+        return await generate_track(
+            request, parts=parts, tell_progress=status.update, tell_notice=_complain
+        )
+
+
+async def _opened(url: str, libraries: Sequence[Path]) -> Video | None:
+    """A file that is here; None for anything else."""
+    source = LocalSource(libraries)
+    if source.match(url) is Match.NO:
+        return None
+    return await source.open(VideoRequest(url=url), _say_nothing)
+
+
+async def _duration(url: str, libraries: Sequence[Path]) -> float | None:
+    """Of a file that is here, in media seconds; None for anything else."""
+    video = await _opened(url, libraries)
+    return (await survey(video, _say_nothing)).duration if video else None
+
+
+def _say_nothing(fraction: float | None, message: str) -> None:
+    """A Progress that nobody follows."""
 
 
 class _Console(Console):
@@ -371,8 +575,8 @@ class _Console(Console):
         signal.raise_signal(signal.SIGINT)
 
 
-def _console(*, no_color: bool) -> Console:
-    return _Console(no_color=no_color or None, highlight=False, soft_wrap=True)
+def _console(*, no_color: bool = False, stderr: bool = False) -> Console:
+    return _Console(no_color=no_color or None, highlight=False, soft_wrap=True, stderr=stderr)
 
 
 class _OneLine(logging.Formatter):
@@ -391,31 +595,23 @@ def _log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.W
     logging.basicConfig(level=level, handlers=[stderr])
 
 
-def _run(work: Coroutine[Any, Any, None], *, told_to_end: int = _TERMINATED) -> None:
+def _run(work: Coroutine[Any, Any, _T], *, told_to_end: int = _TERMINATED) -> _T:
     """Run to the end, or until SIGTERM, which ends the work as Ctrl-C does.
 
     Args:
         told_to_end: the exit code where it was SIGTERM.
     """
-    told = False
 
-    async def until_told() -> None:
+    async def until_told() -> _T:
         task = asyncio.current_task()
         assert task is not None
-
-        def tell() -> None:
-            nonlocal told
-            told = True
-            task.cancel()
-
         with suppress(NotImplementedError):  # Windows has no such signal
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, tell)
-        await work
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
 
     with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(until_told())
-    if told:
-        raise SystemExit(told_to_end)
+        return runner.run(until_told())
+    raise SystemExit(told_to_end)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -463,7 +659,12 @@ def _exit_code() -> int:
 
 
 def _complain(message: str) -> None:
-    click.echo(f"watchbuddy: {' '.join(printable(message).split())}", err=True)
+    _say(f"watchbuddy: {message}")
+
+
+def _say(message: str) -> None:
+    """One line to people; standard output is for what was asked for."""
+    click.echo(" ".join(printable(message).split()), err=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from watchbuddy_core.actions import Density
+from watchbuddy_core.client import create_session
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.settings import Settings
@@ -93,7 +94,8 @@ async def run_demo(
     async with serving(settings, shutdown_seconds=1) as address:
         console.print(f"Watching at {address}")
         request = CreateSession(video_url=url, character_id=character, text=text, density=density)
-        summary = await watch_in_terminal(address, request, console=console, speed=speed)
+        session_id = await create_session(address, request)
+        summary = await watch_in_terminal(address, session_id, console=console, speed=speed)
         console.print(str(summary))
         if console.is_terminal:
             console.print(f"The film is {url} at {address}, until Ctrl-C.")

@@ -12,6 +12,7 @@ import uvicorn
 
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import WatchBuddyError
+from watchbuddy_core.protocols import Store
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.app import base_url, create_app, listen, server_config
@@ -38,10 +39,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, shutdown_seconds: int = 10) -> AsyncIterator[str]:
+async def serving(
+    settings: Settings, *, store: Store | None = None, shutdown_seconds: int = 10
+) -> AsyncIterator[str]:
     """Serve as long as the context lasts; gives the address, such as `http://127.0.0.1:8000`.
 
     Args:
+        store: where sessions are kept, and may be already. By default in memory.
         shutdown_seconds: how long open connections may take to end.
 
     Raises:
@@ -50,7 +54,7 @@ async def serving(settings: Settings, *, shutdown_seconds: int = 10) -> AsyncIte
     """
     app = create_app(
         parts=build_parts(settings),
-        store=MemoryStore(),
+        store=MemoryStore() if store is None else store,
         allow_origins=settings.allow_origins,
         allow_hosts=settings.allow_hosts,
         limits=settings.limits,

@@ -32,12 +32,11 @@ from watchbuddy_core.client import (
     Reached,
     Ready,
     WatchClient,
-    create_session,
     session_status,
 )
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.player import ClockPlayer, WallClock
-from watchbuddy_core.wire import CreateSession, Feature
+from watchbuddy_core.wire import Feature
 
 _FRAMES_PER_SECOND = 10
 _LIVELY = 2.0
@@ -82,22 +81,26 @@ class Summary:
 
 
 async def watch_in_terminal(
-    server: str, request: CreateSession, *, console: Console, speed: float = 1.0
+    server: str,
+    session_id: str,
+    *,
+    console: Console,
+    start: float = 0.0,
+    end: float = inf,
+    speed: float = 1.0,
 ) -> Summary:
-    """Create a session, play it to its end, and print each action when it is carried out.
-
-    Where the server cannot tell how long the video is, watching ends where the companion
-    says goodbye.
+    """Play a session to its end, and print each action when it is carried out.
 
     Args:
+        start, end: what is watched, in media seconds. Without an end, the server is asked how
+            long the video is; where it cannot tell, watching ends with the goodbye.
         speed: so many seconds of the video, and of everything else, pass in a real one.
 
     Raises:
-        WatchBuddyError: the request was refused, the session failed or the server was lost.
+        WatchBuddyError: the session failed or the server was lost.
     """
     clock = WallClock(speed=speed)
-    player = ClockPlayer(request.end_time or inf, clock=clock, position=request.start_time or 0.0)
-    session_id = await create_session(server, request)
+    player = ClockPlayer(end, clock=clock, position=start)
     viewer = _Viewer(server, session_id, player, clock, console)
     features: tuple[Feature, ...] = ("hold", "progress")
     viewer.client = WatchClient(

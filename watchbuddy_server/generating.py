@@ -1,0 +1,127 @@
+"""Making a script without playing it, and keeping it in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from watchbuddy_core.errors import ProcessingFailed, WatchBuddyError
+from watchbuddy_core.protocols import Store
+from watchbuddy_core.session import Noticed, Parts, WatchSession, track_of
+from watchbuddy_core.session.history import History
+from watchbuddy_core.session.reporting import Reporter
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.tracks import Track
+from watchbuddy_core.wire import CreateSession
+
+Tell = Callable[[str], None]
+
+
+class FileNotWritten(WatchBuddyError):
+    """There is no room for a file, no right to write it, or something else in its place."""
+
+
+async def generate_track(
+    request: CreateSession, *, parts: Parts, tell_progress: Tell, tell_notice: Tell
+) -> Track:
+    """Produce the script of a session that nobody watches, in this process.
+
+    Args:
+        tell_progress: called with what is happening; the last call counts.
+        tell_notice: called with what is not as it could be, at the end.
+
+    Raises:
+        RequestRefused: the request cannot be served as it was made.
+        ProcessingFailed: there is no script.
+    """
+    store = MemoryStore()
+    session = await WatchSession.create(request, store=store, parts=parts, created_at=time.time())
+    async with asyncio.TaskGroup() as tasks:
+        telling = tasks.create_task(_tell_progress(store, session.session_id, tell_progress))
+        await session.produce()
+        telling.cancel()
+    history = History(await store.read(session.session_id))
+    if history.failed is not None:
+        raise ProcessingFailed(history.failed.message)
+    for news in Reporter(history).take_news():
+        if isinstance(news, Noticed):
+            tell_notice(news.message)
+    return track_of(session.record, history)
+
+
+async def _tell_progress(store: Store, session_id: str, tell: Tell) -> None:
+    async for report in store.reports(session_id):
+        tell(report.message)
+
+
+def summary(track: Track) -> str:
+    """How many actions there are and how many drafts were not kept, in one line."""
+    kinds = Counter[str](action.action_type for action in track.actions)
+    reasons = Counter(drop.reason for drop in track.dropped)
+    return f"{_counted('action', kinds)}. {_counted('draft', reasons)} dropped."
+
+
+def _counted(what: str, counts: Counter[str]) -> str:
+    total = counts.total()
+    head = f"{total or 'No'} {what}{'' if total == 1 else 's'}"
+    parts = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    return f"{head} ({parts})" if parts else head
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Standard output, for bytes.
+
+    Raises:
+        KeyboardInterrupt: nobody reads any more, which ends the program as Ctrl-C does.
+        FileNotWritten: it leads to a disk that is full.
+    """
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+    except OSError as exc:
+        # What is left in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(exc, BrokenPipeError):
+            raise KeyboardInterrupt from None
+        raise _not_written("Standard output", exc) from exc
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole as the context is left; after an exception, not at all.
+
+    What is no regular file, such as a pipe, is written to as it comes.
+
+    Raises:
+        FileNotWritten: the folder is not there or cannot be written to, the disk is full.
+    """
+    try:
+        target = path.resolve()  # a link stays, and what it leads to is replaced
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                yield file
+            return
+        unfinished = target.with_name(f".watchbuddy-{secrets.token_hex(4)}.part")
+        try:
+            with unfinished.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as exc:
+        raise _not_written(str(path), exc) from exc
+
+
+def _not_written(what: str, exc: OSError) -> FileNotWritten:
+    return FileNotWritten(f"{what} cannot be written: {exc.strerror or exc}.")
