@@ -56,7 +56,10 @@ def test_a_word_that_was_changed_in_a_cue_counts(track, format):
 
 @pytest.mark.parametrize(
     ("format", "old", "new"),
-    [("vtt", "00:01:20.000 -->", "00:01:10.000 -->"), ("ass", "0:01:20.00,", "0:01:10.00,")],
+    [
+        ("vtt", "00:01:20.000 -->", "00:01:10.000 -->"),
+        ("ass", "Dialogue: 0,0:01:20.00", "Dialogue: 0,0:01:10.00"),
+    ],
 )
 def test_a_time_that_was_changed_in_a_cue_counts(track, format, old, new):
     text = write_track(track, format)
@@ -66,6 +69,18 @@ def test_a_time_that_was_changed_in_a_cue_counts(track, format, old, new):
     assert {a.id: a.trigger_timestamp for a in moved} == {
         a.id: 70.0 if a.trigger_timestamp == 80.0 else a.trigger_timestamp for a in track.actions
     }
+
+
+@pytest.mark.parametrize("format", ["json", "vtt", "ass"])
+def test_line_ends_of_windows_and_a_mark_at_the_beginning_change_nothing(track, format):
+    written = write_track(track, format).replace("\n", "\r\n")
+    assert read_track(b"\xef\xbb\xbf" + written.encode(), format) == track
+
+
+def test_events_that_an_editor_has_sorted_by_time_keep_their_notes(track):
+    head, events = write_track(track, "ass").split("Effect, Text\n")
+    ordered = sorted(events.splitlines(keepends=True), key=lambda event: event.split(",")[1])
+    assert read_track(head + "Effect, Text\n" + "".join(ordered), "ass") == track
 
 
 def test_a_cue_that_was_deleted_is_a_line_that_is_gone(track):
@@ -144,7 +159,8 @@ def test_keys_of_a_later_version_are_ignored():
         ("ass", b"[Script Info]\n[Events]\nDialogue: 0,soon,later,Default,,0,0,0,,Hi", "not ASS"),
         ("ass", b"[Script Info]\n[V4+ Styles]\nStyle: A,,,", "not ASS"),
         ("srt", b"1\n00:00:01,000 --> 00:00:02,000\n" + b"x" * 3000, "text"),
-        ("srt", b"1\n999999999:00:01,000 --> 00:00:02,000\nhello", "trigger_timestamp"),
+        ("srt", b"1\n" + b"9" * 5000 + b":00:01,000 --> 00:00:02,000\nhello", "not SubRip"),
+        ("vtt", b"WEBVTT\n\n999999999:00:01.000 --> 00:00:02.000\nhello", "trigger_timestamp"),
     ],
 )
 def test_a_broken_file_is_told_in_one_sentence(format, content, says):

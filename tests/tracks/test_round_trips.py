@@ -125,7 +125,7 @@ def test_reading_subrip_twice_gives_the_same_ids(track):
 
 @pytest.mark.parametrize("format", ["vtt", "srt", "ass"])
 def test_times_that_subtitles_cannot_tell_are_refused(format):
-    track = Track(actions=(Speak(trigger_timestamp=400_000.0, text="Still there?"),))
+    track = Track(actions=(Expression(trigger_timestamp=400_000.0, emotion="sad"),))
     with pytest.raises(InvalidTrack, match="a hundred hours"):
         write_track(track, format)
     assert read_track(write_track(track, "json"), "json") == track

@@ -40,8 +40,8 @@ def _write(blocks: Iterable[Block]) -> str:
 
 def _written(block: Block) -> str:
     match block:
-        case Note(text=text):
-            return _event("Comment", 0, 0, text)
+        case Note(at=at, text=text):
+            return _event("Comment", at, at, text)
         case Cue(start=start, end=end, text=text):
             return _event("Dialogue", start, end, text)
 
@@ -68,7 +68,7 @@ def _read(text: str) -> list[Block]:
     if not events and "[Script Info]" not in text:
         raise InvalidTrack("The track cannot be read: it is not ASS.")
     return [
-        Note(event.text)
+        Note(event.start, event.text)
         if event.is_comment
         else Cue(event.start, event.end, on_one_line(event.plaintext))
         for event in events

@@ -43,9 +43,12 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What no player shows: one line of ASCII, without `-->`."""
+    """What no player shows."""
 
+    at: int
+    """When it counts, in milliseconds: so that sorting by time leaves it in its place."""
     text: str
+    """One line of ASCII, without `-->`."""
 
 
 Block = Cue | Note
@@ -69,18 +72,19 @@ class SubtitleFormat:
 
 def to_blocks(track: Track, format: SubtitleFormat) -> Iterator[Block]:
     """Raises: InvalidTrack, for times that subtitles cannot tell."""
-    lines = [action for action in track.actions if isinstance(action, Speak)]
-    cues = _cues(lines, format)
-    about = track.model_dump(mode="json", exclude={"actions"})
-    yield _note(about)
+    cues = _cues([action for action in track.actions if isinstance(action, Speak)], format)
+    yield _note(0, track.model_dump(mode="json", exclude={"actions"}))
     for action in track.actions:
-        yield _note(ACTION.dump_python(action, mode="json"))
-        if isinstance(action, Speak):
-            yield cues[action.id]
+        cue = cues.get(action.id)
+        at = cue.start if cue else _start(action, format)
+        yield _note(at, ACTION.dump_python(action, mode="json"))
+        if cue:
+            yield cue
 
 
-def _note(value: dict[str, Any]) -> Note:
-    return Note(_MARK + json.dumps(value, separators=(",", ":")).replace(">", "\\u003e"))
+def _note(at: int, value: dict[str, Any]) -> Note:
+    text = json.dumps(value, separators=(",", ":")).replace(">", "\\u003e")
+    return Note(at, _MARK + text)
 
 
 def _cues(lines: Sequence[Speak], format: SubtitleFormat) -> dict[str, Cue]:
@@ -91,21 +95,26 @@ def _cues(lines: Sequence[Speak], format: SubtitleFormat) -> dict[str, Cue]:
     """
     cues: dict[str, Cue] = {}
     free = 0
-    triggers = [_milliseconds(line.trigger_timestamp) for line in lines]
-    for line, trigger, following in zip_longest(lines, triggers, triggers[1:]):
-        start = _rounded_up(max(trigger, free), format.step)
-        end = start + max(_milliseconds(spoken_seconds(line.text)), SHORTEST)
+    starts = [_start(line, format) for line in lines]
+    for line, wanted, following in zip_longest(lines, starts, starts[1:]):
+        start = max(wanted, free)
+        end = start + max(round(spoken_seconds(line.text) * 1000), SHORTEST)
         if following is not None:
             end = min(end, max(following, start + SHORTEST))
-        free = _rounded_up(end, format.step)
-        if free >= _TOO_LATE:
-            raise InvalidTrack("Subtitles cannot tell times of a hundred hours and more.")
+        free = _tellable(end, format)
         cues[line.id] = Cue(start, free, _shown(line.text, format))
     return cues
 
 
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+def _start(action: Action, format: SubtitleFormat) -> int:
+    return _tellable(round(action.trigger_timestamp * 1000), format)
+
+
+def _tellable(milliseconds: int, format: SubtitleFormat) -> int:
+    """The first time from `milliseconds` on that the format has words for."""
+    if milliseconds >= _TOO_LATE:
+        raise InvalidTrack("Subtitles cannot tell times of a hundred hours and more.")
+    return -(-milliseconds // format.step) * format.step
 
 
 def clock(milliseconds: int) -> tuple[int, int, int, int]:
@@ -118,10 +127,6 @@ def clock(milliseconds: int) -> tuple[int, int, int, int]:
 
 def on_one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _rounded_up(milliseconds: int, step: int) -> int:
-    return -(-milliseconds // step) * step
 
 
 def _shown(text: str, format: SubtitleFormat) -> str:

@@ -14,7 +14,7 @@ from itertools import count
 from watchbuddy_core.errors import InvalidTrack
 from watchbuddy_core.tracks.cues import Block, Cue, SubtitleFormat, clock, on_one_line
 
-_STAMP = r"(\d+):(\d+):(\d+)[,.](\d{1,3})"
+_STAMP = r"(\d{1,4}):(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMING = re.compile(
     rf"^(?:[ \t]*\d+[ \t]*\n)?[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}[^\n]*$", re.MULTILINE
 )

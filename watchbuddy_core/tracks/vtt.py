@@ -13,7 +13,7 @@ from io import StringIO
 from watchbuddy_core.errors import InvalidTrack, MissingExtra
 from watchbuddy_core.tracks.cues import Block, Cue, Note, SubtitleFormat, clock, on_one_line
 
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def _write(blocks: Iterable[Block]) -> str:
@@ -39,19 +39,17 @@ def _read(text: str) -> list[Block]:
         raise MissingExtra("media", "Reading subtitles") from exc
     try:
         file = webvtt.from_buffer(StringIO(text))
-    except webvtt.errors.MalformedFileError as exc:
+    except (webvtt.errors.MalformedFileError, ValueError) as exc:
         raise InvalidTrack("The track cannot be read: it is not WebVTT.") from exc
-    blocks: list[Block] = [Note(comment) for comment in file.header_comments]
+    blocks: list[Block] = [Note(0, comment) for comment in file.header_comments]
     for caption in file.captions:
-        blocks += [Note(comment) for comment in caption.comments]
-        blocks.append(
-            Cue(
-                _milliseconds(caption.start),
-                _milliseconds(caption.end),
-                on_one_line(html.unescape(_TAG.sub("", caption.raw_text))),
-            )
+        cue = Cue(
+            _milliseconds(caption.start),
+            _milliseconds(caption.end),
+            on_one_line(html.unescape(_TAG.sub("", caption.raw_text))),
         )
-    return [*blocks, *(Note(comment) for comment in file.footer_comments)]
+        blocks += [*(Note(cue.start, comment) for comment in caption.comments), cue]
+    return [*blocks, *(Note(0, comment) for comment in file.footer_comments)]
 
 
 def _milliseconds(stamp: str) -> int:
