@@ -15,6 +15,7 @@ from litestar import Litestar
 from rich.console import Console
 
 from watchbuddy_core.assembly import build_parts
+from watchbuddy_core.client import create_session
 from watchbuddy_core.protocols import Match, Progress, VideoSource
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
@@ -85,7 +86,11 @@ async def test_a_preparation_that_takes_its_time_is_told(clip: Path, is_terminal
     console = Console(file=screen, force_terminal=is_terminal, width=100, soft_wrap=True)
     async with served(create_app(parts=replace(parts, sources=[slow]), store=MemoryStore())) as url:
         request = CreateSession(video_url=f"library:{clip.name}", character_id="miao", end_time=8.0)
-        watching = asyncio.create_task(watch_in_terminal(url, request, console=console, speed=20.0))
+        watching = asyncio.create_task(
+            watch_in_terminal(
+                url, await create_session(url, request), console=console, end=8.0, speed=20.0
+            )
+        )
         await screen.until("Carrying the film up from the cellar … 40%")
         slow.may_go_on.set()
         summary = await watching
