@@ -23,6 +23,7 @@ from watchbuddy_server.rest import (
     list_library,
     live,
     ready,
+    show_script,
     show_session,
 )
 from watchbuddy_server.security import Admission
@@ -93,6 +94,7 @@ class WatchBuddyPlugin(InitPlugin):
                 create_session,
                 show_session,
                 delete_session,
+                show_script,
                 list_characters,
                 list_library,
             ),

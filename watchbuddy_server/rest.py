@@ -16,6 +16,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED, HTTP_503_SERVI
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus
+from watchbuddy_core.tracks import TrackFormat, write_track
 from watchbuddy_core.wire import CreateSession, SessionCreated
 from watchbuddy_server.errors import (
     FieldError,
@@ -95,6 +96,34 @@ async def show_session(
 async def delete_session(session_id: FromPath[str], sessions: NamedDependency[Sessions]) -> None:
     """End a session: its work stops, and its connections are closed with 4410."""
     await sessions.end(session_id)
+
+
+_MEDIA_TYPES: dict[TrackFormat, str] = {
+    "json": "application/json",
+    "vtt": "text/vtt",
+    "srt": "application/x-subrip; charset=utf-8",
+    "ass": "text/x-ssa",
+}
+
+
+@get(
+    "/sessions/{session_id:str}/script",
+    response_description="The script as far as it is made: a track, or subtitles of its lines.",
+    responses=error_responses(
+        "MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND", "VALIDATION_ERROR"
+    ),
+)
+async def show_script(
+    session_id: FromPath[str],
+    sessions: NamedDependency[Sessions],
+    track_format: Annotated[TrackFormat, QueryParameter(name="format")] = "json",
+) -> Response[bytes]:
+    """What a session's companion does in the video, as a file that can be kept."""
+    session = await sessions.find(session_id)
+    track = await session.track()
+    return Response(
+        write_track(track, track_format).encode(), media_type=_MEDIA_TYPES[track_format]
+    )
 
 
 async def _read_json(request: Request[Any, Any, Any], model: type[_Body]) -> _Body:

@@ -17,6 +17,7 @@ from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.local import LocalSource
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.tracks import read_track
 from watchbuddy_core.video import Window
 from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.app import create_app
@@ -160,6 +161,37 @@ def test_a_full_server_says_when_to_come_back(parts: Parts) -> None:
         assert int(refused.headers["Retry-After"]) > 0
 
 
+def test_the_script_can_be_had_in_every_format(client: Client, backstage: Any) -> None:
+    line, face = (
+        Speak(trigger_timestamp=1.0, text="喵?"),
+        Expression(trigger_timestamp=2.0, emotion="joy"),
+    )
+    with client.portal() as portal:
+        session_id = portal.call(
+            backstage.session,
+            Stage(stage="generating", title="A film", duration=90.0, start=0.0, end=80.0),
+            Placed(window=0, actions=(line, face)),
+        )
+    for format, kind, whole in (
+        ("json", "application/json", True),
+        ("vtt", "text/vtt; charset=utf-8", True),
+        ("srt", "application/x-subrip; charset=utf-8", False),
+        ("ass", "text/x-ssa; charset=utf-8", True),
+    ):
+        answer = client.get(f"{SESSIONS}/{session_id}/script?format={format}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+        track = read_track(answer.content, format)
+        assert [a.text for a in track.actions if isinstance(a, Speak)] == ["喵?"]
+        assert (track.actions == (line, face)) is whole
+    assert (
+        client.get(f"{SESSIONS}/{session_id}/script").headers["content-type"] == "application/json"
+    )
+    refused = client.get(f"{SESSIONS}/{session_id}/script?format=doc")
+    assert error_of(refused) == (422, "VALIDATION_ERROR")
+    assert refused.json()["detail"]["fields"][0]["field"] == "format"
+    assert error_of(client.get(f"{SESSIONS}/ses_0/script")) == (404, "SESSION_NOT_FOUND")
+
+
 # --- what there is -------------------------------------------------------------------------
 
 
@@ -260,6 +292,9 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
         ],
         ("/api/v1/sessions/{session_id}", "GET"): ["200", "400", "403", "404", "500"],
         ("/api/v1/sessions/{session_id}", "DELETE"): ["204", "400", "403", "404", "500"],
+        ("/api/v1/sessions/{session_id}/script", "GET"): [
+            *("200", "400", "403", "404", "422", "500")
+        ],
         ("/api/v1/characters", "GET"): ["200", "403", "500"],
         ("/api/v1/library", "GET"): ["200", "400", "403", "422", "500"],
         ("/health/live", "GET"): ["200", "403", "500"],
