@@ -116,14 +116,12 @@ _MEDIA_TYPES: dict[TrackFormat, str] = {
 async def show_script(
     session_id: FromPath[str],
     sessions: NamedDependency[Sessions],
-    track_format: Annotated[TrackFormat, QueryParameter(name="format")] = "json",
+    format: Annotated[TrackFormat, QueryParameter()] = "json",
 ) -> Response[bytes]:
     """What a session's companion does in the video, as a file that can be kept."""
     session = await sessions.find(session_id)
     track = await session.track()
-    return Response(
-        write_track(track, track_format).encode(), media_type=_MEDIA_TYPES[track_format]
-    )
+    return Response(write_track(track, format).encode(), media_type=_MEDIA_TYPES[format])
 
 
 async def _read_json(request: Request[Any, Any, Any], model: type[_Body]) -> _Body:
