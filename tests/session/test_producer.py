@@ -131,8 +131,9 @@ def test_a_second_attempt_goes_on_where_the_first_was_cut_off(
     run(scenario())
 
 
-def test_an_attempt_that_was_replaced_writes_nothing_more(
-    studio: Any, run: Any, film: Video
+@pytest.mark.parametrize("at", ["a window", "the end"])
+def test_an_attempt_that_was_replaced_writes_nothing_more_and_is_no_failure(
+    studio: Any, run: Any, film: Video, caplog: pytest.LogCaptureFixture, at: str
 ) -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
@@ -142,11 +143,22 @@ def test_an_attempt_that_was_replaced_writes_nothing_more(
             old = tasks.create_task(session.produce())
             while not made.generator.briefs:
                 await asyncio.sleep(0.01)
-            await made.store.fence(session.session_id, "producer")
-            entries = await made.entries(session)
+            if at == "the end":
+                append = made.store.append
+
+                async def taken_over_at_the_end(id: str, entries: Any, fence: Any) -> int:
+                    if isinstance(entries[0], Ready):
+                        await made.store.fence(id, "producer")
+                    return int(await append(id, entries, fence))
+
+                made.store.append = taken_over_at_the_end
+            else:
+                await made.store.fence(session.session_id, "producer")
             gate.set()
             await old
-        assert await made.entries(session) == entries
+        kinds = [entry.kind for entry in await made.entries(session)]
+        assert kinds[3:] == ([] if at == "a window" else ["window", "placed"] * 2)
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
     run(scenario())
 

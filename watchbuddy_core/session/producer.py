@@ -235,23 +235,27 @@ class Producer:
         """
         history, windows = self._history, film.windows
         in_work: dict[int, asyncio.Task[None]] = {}
-        while self._failure is None and not history.cancelled:
-            self._news.clear()
-            await self._place_anew(scripting)
-            in_work = {i: task for i, task in in_work.items() if not task.done()}
-            done = {i for i, window in enumerate(windows) if window.index in history.placed}
-            self._tell(_share_of(len(done), len(windows)))
-            if len(done) == len(windows):
-                if not history.ready:
-                    await self._journal.write(Ready())
-                if not (self._lingers and await self._hears_news()):
-                    return
-                continue
-            while (i := self._next(windows, done, in_work)) is not None:
-                in_work[i] = tasks.create_task(self._script(i, film, scripting))
-            await self._news.wait()
-        for task in in_work.values():
-            task.cancel()
+        try:
+            while self._failure is None and not history.cancelled:
+                self._news.clear()
+                await self._place_anew(scripting)
+                in_work = {i: task for i, task in in_work.items() if not task.done()}
+                done = {i for i, window in enumerate(windows) if window.index in history.placed}
+                self._tell(_share_of(len(done), len(windows)))
+                if len(done) == len(windows):
+                    if not history.ready:
+                        await self._journal.write(Ready())
+                    if not (self._lingers and await self._hears_news()):
+                        return
+                    continue
+                while (i := self._next(windows, done, in_work)) is not None:
+                    in_work[i] = tasks.create_task(self._script(i, film, scripting))
+                await self._news.wait()
+        except Exception as exc:  # noqa: BLE001 - raised again when the others have ended
+            self._failure = exc
+        finally:
+            for task in in_work.values():
+                task.cancel()
 
     async def _hears_news(self) -> bool:
         """Wait for news; False, when none comes for so long that the viewer has gone."""
