@@ -242,7 +242,9 @@ def test_times_are_told_as_people_tell_them():
 
 
 def test_without_the_extra_the_command_names_it(environment):
-    block = "import sys; sys.modules['click'] = None; import watchbuddy_server.cli"
+    block = (
+        "import sys; sys.modules['click'] = None; from watchbuddy_server.cli import main; main()"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, env=environment, check=False
     )

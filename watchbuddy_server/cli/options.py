@@ -1,0 +1,119 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, isfinite, nan
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import click
+
+from watchbuddy_core.actions import Density
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """`90`, `1:30` or `1:02:03.5` in seconds."""
+    if text is None:
+        return None
+    seconds = 0.0
+    try:
+        for part in text.split(":"):
+            seconds = 60 * seconds + float(part)
+    except ValueError:
+        seconds = nan
+    if not 0 <= seconds < inf:
+        raise click.BadParameter(f"{text} is no time such as 90 or 1:30.", ctx, param)
+    return seconds
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """A range lets NaN through: it is neither below nor above anything."""
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no number of times.", ctx, param)
+    return value
+
+
+def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def add(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def setting(name: str, *spellings: str, **options: Any) -> Callable[[_F], _F]:
+    """An option that gives a setting. One that is not given says nothing."""
+    return click.option(*spellings, name, default=None, **options)
+
+
+config = click.option(
+    "--config",
+    type=FILE,
+    default=None,
+    help="The file with the settings.  [default: watchbuddy.toml here, or in your configuration]",
+)
+library = setting(
+    "libraries",
+    "--library",
+    type=_FOLDER,
+    multiple=True,
+    help="A folder of videos, asked for as library:name.mp4. Repeatable.",
+)
+characters = setting(
+    "characters",
+    "--characters",
+    type=_FOLDER,
+    multiple=True,
+    help="A folder of character files. Repeatable.",
+)
+where = _options(
+    setting("host", "--host", help="Address to listen at.  [default: 127.0.0.1]"),
+    setting(
+        "port",
+        "--port",
+        type=click.IntRange(0, 65535),
+        help="Port to listen at; 0 for a free one.  [default: 8000; demo: 0]",
+    ),
+)
+data_dir = setting(
+    "data_dir",
+    "--data-dir",
+    type=_NEW_FOLDER,
+    help="Where files are kept between runs.  [default: a folder of your own]",
+)
+companion = _options(
+    setting("character", "--character", help="Who watches along.  [default: miao]"),
+    characters,
+    setting("generator", "--generator", help="The plugin that thinks of what to say."),
+    setting(
+        "density",
+        "--density",
+        type=click.Choice(get_args(Density)),
+        help="How much they say.  [default: the character's own]",
+    ),
+)
+wish = click.option("--text", default="", help="A wish for how they talk, in your own words.")
+video = click.argument("video")
+part = _options(
+    click.option("--start", callback=_seconds, help="Where to begin: 90 or 1:30."),
+    click.option("--end", callback=_seconds, help="Where to stop: 90 or 1:30."),
+)
+screen = _options(
+    click.option(
+        "--speed",
+        type=click.FloatRange(0, 100, min_open=True),
+        callback=_finite,
+        default=None,
+        help="So many times as fast as in reality.",
+    ),
+    click.option("--no-color", is_flag=True, help="Print without colours."),
+)

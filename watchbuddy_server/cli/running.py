@@ -1,0 +1,118 @@
+"""Running a command: its event loop, signals, what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, NoReturn, TypeVar
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+
+from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
+from watchbuddy_server.terminal import printable
+
+_USAGE = 2
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+_log = logging.getLogger("watchbuddy.cli")
+_T = TypeVar("_T")
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more (`watchbuddy watch … | head`): end as Ctrl-C does."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGINT)
+
+
+def make_console(*, no_color: bool = False, stderr: bool = False) -> Console:
+    return _Console(no_color=no_color or None, highlight=False, soft_wrap=True, stderr=stderr)
+
+
+class OneLine(logging.Formatter):
+    """Without tracebacks: they are of use to those who run a server."""
+
+    def formatException(self, ei: object) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(super().format(record).split())
+
+
+def log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.WARNING) -> None:
+    stderr = logging.StreamHandler()
+    stderr.setFormatter(formatter("watchbuddy: %(message)s"))
+    logging.basicConfig(level=level, handlers=[stderr])
+
+
+def run(work: Coroutine[Any, Any, _T], *, told_to_end: int = _TERMINATED) -> _T:
+    """Run to the end, or until SIGTERM, which ends the work as Ctrl-C does.
+
+    Args:
+        told_to_end: the exit code where it was SIGTERM.
+    """
+
+    async def until_told() -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # Windows has no such signal
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(until_told())
+    raise SystemExit(told_to_end)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, where it is installed: it halves what a message costs the server."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def terminate(*_: object) -> NoReturn:
+    """Leave by the ordinary way, so that what is temporary is removed."""
+    raise SystemExit(_TERMINATED)
+
+
+def exit_code(command: click.Command) -> int:
+    """Run it; what went wrong is told in one sentence."""
+    try:
+        return command.main(standalone_mode=False) or 0
+    except click.ClickException as exc:
+        complain(exc.format_message())
+        return exc.exit_code
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+        complain(f"{first['loc'][0] if first['loc'] else 'The request'}: {first['msg']}.")
+        return _USAGE
+    except WatchBuddyError as exc:
+        complain(exc.message)
+        return _USAGE if isinstance(exc, InvalidSettings) else 1
+    except (click.Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - the end of the program
+        _log.debug("unforeseen", exc_info=True)
+        complain(f"Something unforeseen happened, {type(exc).__name__}: {exc}")
+    return 1
+
+
+def complain(message: str) -> None:
+    say(f"watchbuddy: {message}")
+
+
+def say(message: str) -> None:
+    """One line to people; standard output is for what was asked for."""
+    click.echo(" ".join(printable(message).split()), err=True)
