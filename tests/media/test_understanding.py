@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -264,20 +264,25 @@ def test_cancelling_stops_the_thread_before_it_returns() -> None:
 
 def test_what_waits_for_a_free_thread_is_cancelled_at_once() -> None:
     release = threading.Event()
+    threads = os.cpu_count() or 1
+    occupied = threading.Barrier(threads + 1, timeout=20)
     begun: list[str] = []
 
+    def occupy(stop: Stop) -> None:
+        occupied.wait()
+        release.wait(20)
+
     async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
-        busy = loop.run_in_executor(None, release.wait)
-        waiting = asyncio.create_task(in_thread(lambda stop: begun.append("work")))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert not busy.done()
-        release.set()
-        await busy
+        async with asyncio.TaskGroup() as tasks:
+            busy = [tasks.create_task(in_thread(occupy)) for _ in range(threads)]
+            await asyncio.to_thread(occupied.wait)
+            waiting = asyncio.create_task(in_thread(lambda stop: begun.append("work")))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert not any(task.done() for task in busy)
+            release.set()
 
     asyncio.run(scenario())
     assert begun == []

@@ -86,7 +86,7 @@ def test_the_readme_names_both_commands_in_one_line_each() -> None:
     lines = [line for line in README.splitlines() if line.startswith("python3.11 -m venv")]
     assert len(lines) == 2
     assert lines[0].endswith("watchbuddy demo")
-    assert lines[1].endswith("pytest")
+    assert lines[1].endswith("pytest -n auto")
 
 
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
