@@ -132,3 +132,16 @@ def test_watching_that_is_terminated_does_not_pass_for_finished(start, clip):
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.03])
+@pytest.mark.parametrize("command", ["serve", "watch"])
+def test_ctrl_c_pressed_several_times_is_no_traceback(start, clip, command, gap):
+    process = start(*(("serve", "--port", "0") if command == "serve" else ("watch", clip)))
+    while not process.stdout.readline():
+        assert process.poll() is None
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(gap)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.strip()) == (130, "")

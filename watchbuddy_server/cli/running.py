@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
@@ -21,6 +22,8 @@ from watchbuddy_server.terminal import printable
 _USAGE = 2
 _INTERRUPTED = 130
 _TERMINATED = 143
+_SAME_PRESS = 1.0
+"""Seconds within which a second Ctrl-C is the first one."""
 
 _log = logging.getLogger("watchbuddy.cli")
 _T = TypeVar("_T")
@@ -55,21 +58,43 @@ def log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.WA
 
 
 def run(work: Coroutine[Any, Any, _T], *, told_to_end: int = _TERMINATED) -> _T:
-    """Run to the end, or until SIGTERM, which ends the work as Ctrl-C does.
+    """Run to the end, or until SIGINT or SIGTERM, which end the work in its own way.
+
+    An impatient second Ctrl-C ends it at once; one that comes together with the first is the
+    same one, as terminals and shells send it to everybody.
 
     Args:
         told_to_end: the exit code where it was SIGTERM.
+
+    Raises:
+        KeyboardInterrupt: it was SIGINT.
     """
+    interrupted_at: float | None = None
 
     async def until_told() -> _T:
         task = asyncio.current_task()
         assert task is not None
-        with suppress(NotImplementedError):  # Windows has no such signal
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+        def interrupt() -> None:
+            nonlocal interrupted_at
+            now = time.monotonic()
+            if interrupted_at is None:
+                interrupted_at = now
+                task.cancel()
+            elif now - interrupted_at > _SAME_PRESS:
+                os._exit(_INTERRUPTED)
+
+        with suppress(NotImplementedError):  # Windows has no such signals
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            loop.add_signal_handler(signal.SIGINT, interrupt)
         return await work
 
     with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(until_told())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
+    if interrupted_at is not None:
+        raise KeyboardInterrupt
     raise SystemExit(told_to_end)
 
 
