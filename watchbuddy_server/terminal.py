@@ -36,6 +36,7 @@ from watchbuddy_core.client import (
 )
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.video import clock
 from watchbuddy_core.wire import Feature
 
 _FRAMES_PER_SECOND = 10
@@ -234,7 +235,7 @@ class _Viewer:
             total=None if isinf(end) else end,
             completed=position,
             state="⏸ paused   " if self._player.paused else "▶ playing  ",
-            times=minutes(position) if isinf(end) else f"{minutes(position)} / {minutes(end)}",
+            times=clock(position) if isinf(end) else f"{clock(position)} / {clock(end)}",
             refresh=True,
         )
 
@@ -257,7 +258,7 @@ def describe(action: Action) -> Text:
     """One line: the second, the type, and what it does."""
     kind = action.action_type
     return Text.assemble(
-        f"{minutes(action.trigger_timestamp):>7}  ",
+        f"{clock(action.trigger_timestamp):>7}  ",
         (f"{kind:<14}", _STYLES[kind]),
         "  ",
         printable(_detail(action)),
@@ -271,10 +272,10 @@ def _detail(action: Action) -> str:
         case PauseVideo(duration_seconds=seconds):
             return f"for {seconds:g} s"
         case Seek(target_timestamp=target):
-            return f"to {minutes(target)}{', and wait' if _leaves_paused(action) else ''}"
+            return f"to {clock(target)}{', and wait' if _leaves_paused(action) else ''}"
         case ReplaySegment(start_timestamp=start, end_timestamp=end):
             then = "wait" if _leaves_paused(action) else "go on"
-            return f"{minutes(start)} to {minutes(end)} once more, then {then}"
+            return f"{clock(start)} to {clock(end)} once more, then {then}"
         case Expression(emotion=emotion):
             return emotion.value
         case EndReaction():
@@ -284,11 +285,3 @@ def _detail(action: Action) -> str:
 def printable(text: str) -> str:
     """The text without what would steer a terminal: lines quote the subtitles of others."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def minutes(seconds: float) -> str:
-    """`1:05` or `1:02:05`."""
-    whole = int(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02}"
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

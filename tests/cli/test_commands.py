@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from watchbuddy_core.actions import Speak
+from watchbuddy_core.video import clock
 from watchbuddy_server.demo import DURATION, FILE_NAME
-from watchbuddy_server.terminal import describe, minutes
+from watchbuddy_server.terminal import describe
 
 LINE = re.compile(
     r" *(?P<minutes>\d+):(?P<seconds>\d\d)"
@@ -238,7 +239,7 @@ def test_nothing_that_an_action_says_steers_the_terminal():
 
 
 def test_times_are_told_as_people_tell_them():
-    assert [minutes(seconds) for seconds in (0.0, 65.9, 3723.0)] == ["0:00", "1:05", "1:02:03"]
+    assert [clock(seconds) for seconds in (0.0, 65.9, 3723.0)] == ["0:00", "1:05", "1:02:03"]
 
 
 def test_without_the_extra_the_command_names_it(environment):

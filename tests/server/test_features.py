@@ -344,6 +344,20 @@ def test_feedback_is_answered_with_the_density_and_written_when_it_changes(
     watching(test)
 
 
+def test_who_unmutes_after_a_reconnect_gets_back_what_there_was(
+    watching: Any, backstage: Any
+) -> None:
+    async def test(viewer: Any) -> None:
+        session_id = await backstage.ready()
+        for said, answered in (("more", "chatty"), ("mute", "muted"), ("unmute", "chatty")):
+            async with viewer(f"{session_id}?features=feedback") as client:
+                await hear_all(client, until=is_ready)
+                await client.say(type="feedback", kind=said)
+                assert (await client.hear())["value"] == answered
+
+    watching(test)
+
+
 @pytest.mark.parametrize("features", ["", "?features=hold,progress,early_ready"])
 def test_without_the_feature_feedback_is_a_message_of_an_unknown_type(
     watching: Any, backstage: Any, features: str

@@ -9,7 +9,7 @@ import pytest
 
 from watchbuddy_core.errors import RateLimited, SessionNotFound, TooManySessions
 from watchbuddy_core.events import TimestampUpdate
-from watchbuddy_core.session import LocalJobs, ScriptFailed, Sessions, Turns
+from watchbuddy_core.session import LocalJobs, ScriptFailed, ScriptReady, Sessions, Turns
 from watchbuddy_core.video import Video
 from watchbuddy_core.wire import CreateSession
 
@@ -282,5 +282,22 @@ def test_a_deleted_session_tells_its_viewers_and_is_forgotten_soon(
             await sessions.forget_idle()
             with pytest.raises(SessionNotFound):
                 await sessions.end(session.session_id)
+
+    run(scenario())
+
+
+def test_connecting_has_work_done_that_nobody_does_any_more(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        session = await made.session()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs)
+            async with sessions.connect(session) as delivery:
+                async for item in delivery:
+                    if isinstance(item, ScriptReady):
+                        break
+        assert (await session.status()).status == "ready"
 
     run(scenario())
