@@ -227,8 +227,8 @@ class Delivery:
     def feed_back(self, wish: FeedbackWish) -> None:
         """Take in that the viewer wants more of the companion, or less.
 
-        The answer is DensityChanged. Where it comes from changes nothing by itself: the
-        session's job places anew what was not sent, so see to it that it runs.
+        The answer is DensityChanged. Muting is at once; for anything else the session's job
+        places anew what was not sent, so see to it that it runs.
         """
         if len(self._answers) >= _MOST_ANSWERS_WAITING:
             return  # nobody reads them
