@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from watchbuddy_core.actions import Action, Expression, ReplaySegment, Seek, Speak
@@ -434,8 +434,18 @@ EVENTS = st.lists(
 )
 
 
+AN_ACK_OF_THE_PASS_BEFORE: list[tuple[float, PlayerEvent]] = [
+    (0.0, TimestampUpdate(0.0)),
+    (1.0, TimestampUpdate(3.0)),
+    (0.0, TimestampUpdate(0.0)),
+    (0.0, ActionCompleted("line 6")),
+    (1.0, TimestampUpdate(3.0)),
+]
+
+
 @settings(max_examples=60, deadline=None)
 @given(before=EVENTS, after=EVENTS)
+@example(before=AN_ACK_OF_THE_PASS_BEFORE, after=[])
 def test_the_fold_of_the_log_goes_on_exactly_like_the_timeline_that_wrote_it(
     before: list[tuple[float, PlayerEvent]], after: list[tuple[float, PlayerEvent]]
 ) -> None:
@@ -467,5 +477,26 @@ def test_the_fold_of_the_log_goes_on_exactly_like_the_timeline_that_wrote_it(
                 delivery.receive(event, now=now)
                 await settled()
         assert all(item.action.trigger_timestamp <= 20 for item in sent if isinstance(item, Due))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("order", ["ack first", "report first"])
+def test_an_ack_and_a_report_that_come_together_are_written_in_their_order(order: str) -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(*SCRIPT)
+        ack, report = ActionCompleted("line 6"), TimestampUpdate(3.0)
+        async with written.watching() as (delivery, _):
+            for now, event in enumerate((TimestampUpdate(0.0), report, TimestampUpdate(0.0))):
+                delivery.receive(event, now=float(now))
+                await settled()
+            for event in (ack, report) if order == "ack first" else (report, ack):
+                delivery.receive(event, now=4.0)
+            await settled()
+            unacked = delivery._timeline.snapshot().unacked
+        folded = History(await written.store.read(written.session.session_id)).timeline
+        assert set(folded.unacked) == set(unacked)
+        assert ("line 6" in unacked) is (order == "ack first")
 
     run(scenario())

@@ -176,6 +176,8 @@ class Delivery:
         self._due: list[Due] = []
         self._answers: list[DensityChanged | ProgressReport] = []
         self._to_log: list[Entry] = []
+        self._to_log_behind: list[Entry] = []
+        """What belongs behind the entry that tells of what is due."""
         self._moves_logged = 0
         self._completed: set[str] = set()
         self._wanted_position = -WATCHED_STEP
@@ -255,7 +257,8 @@ class Delivery:
     def _note_completed(self, event: ActionCompleted) -> None:
         if self._timeline.was_sent(event.action_id) and event.action_id not in self._completed:
             self._completed.add(event.action_id)
-            self._to_log.append(
+            is_due = any(item.action.id == event.action_id for item in self._due)
+            (self._to_log_behind if is_due else self._to_log).append(
                 Acked(action_id=event.action_id, outcome=event.outcome, heard_text=event.heard_text)
             )
 
@@ -336,6 +339,8 @@ class Delivery:
             )
         elif moved:
             entries.append(Moved(playhead=self._timeline.playhead))
+        entries += self._to_log_behind
+        self._to_log_behind = []
         if entries:
             await self._log.append(self._session_id, entries, self._fence)
 

@@ -105,6 +105,8 @@ class History:
         self._playhead = Playhead()
         self._fired: dict[str, int] = {}
         self._acked: dict[str, int] = {}
+        self._acks = False
+        """Whether the client reports completions at all."""
         self._watched_to: float | None = None
         for item in logged:
             self.apply(item.position, item.entry)
@@ -143,11 +145,14 @@ class History:
                 self._play_to(entry.position, moved=entry.moved)
             case Delivered():
                 self._fired.update(dict.fromkeys(entry.ids, entry.playhead.epoch))
+                for id in entry.ids:  # what was acknowledged before was an earlier pass
+                    self._acked.pop(id, None)
                 self._move(entry.playhead)
             case Moved():
                 self._move(entry.playhead)
             case Acked():
                 self._acked[entry.action_id] = self._playhead.epoch
+                self._acks = True
             case Feedback():
                 self.feedback = entry
                 self.audible = entry.density if entry.density != "muted" else self.audible
@@ -193,7 +198,7 @@ class History:
             and (id == open_jump or not self._is_jump(id))
         )
         playhead = self._playhead
-        if self._acked and not playhead.acks:
+        if self._acks and not playhead.acks:
             playhead = playhead.model_copy(update={"acks": True})
         return TimelineState(playhead=playhead, fired=self._fired, unacked=unacked)
 

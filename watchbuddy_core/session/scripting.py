@@ -173,10 +173,8 @@ class Scripting:
 
     @property
     def density(self) -> Density:
-        """What the viewer asked for last, else what the character or the program is set to."""
-        if self._history.feedback is not None:
-            return self._history.feedback.density
-        return density_at_first(self._record, self._parts)
+        """What is in force now."""
+        return density_in_force(self._record, self._parts, self._history)
 
     def _placed(self, scripted: Scripted, earlier: Sequence[Action]) -> Placed:
         window = scripted.window
@@ -215,6 +213,11 @@ class Scripting:
         for phrases in self._character.phrases.values():
             for of_a_kind in phrases.values():
                 yield from (_SLOT.sub(" ", phrase.text) for phrase in of_a_kind)
+
+
+def density_in_force(record: SessionRecord, parts: Parts, history: History) -> Density:
+    """What the viewer asked for last, else what the session began with."""
+    return history.feedback.density if history.feedback else density_at_first(record, parts)
 
 
 def density_at_first(record: SessionRecord, parts: Parts) -> Density:

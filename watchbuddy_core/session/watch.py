@@ -22,7 +22,7 @@ from watchbuddy_core.session.history import History, announcements
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.producer import Producer, Turn
 from watchbuddy_core.session.reporting import Reporter
-from watchbuddy_core.session.scripting import density_at_first
+from watchbuddy_core.session.scripting import density_at_first, density_in_force
 from watchbuddy_core.session.track import entries_of, track_of
 from watchbuddy_core.sources.hosts import check_url
 from watchbuddy_core.timeline import Timeline
@@ -225,7 +225,7 @@ class WatchSession:
             is_ready=is_ready,
             early_ready=early_ready,
             reporter=Reporter(history) if progress else None,
-            density=self._density(history),
+            density=density_in_force(self.record, self._parts, history),
             loudest=history.audible or density_at_first(record, self._parts),
         )
 
@@ -267,7 +267,7 @@ class WatchSession:
             stage=stage.stage if stage else None,
             title=stage.title if stage else None,
             character_id=self.record.character_id,
-            density=self._density(history),
+            density=density_in_force(self.record, self._parts, history),
             duration=stage.duration if stage else None,
             start_time=stage.start if stage else None,
             end_time=stage.end if stage else None,
@@ -279,7 +279,3 @@ class WatchSession:
             cost=history.cost,
             error=SessionError(code=failed.code, message=failed.message) if failed else None,
         )
-
-    def _density(self, history: History) -> Density:
-        feedback = history.feedback
-        return feedback.density if feedback else density_at_first(self.record, self._parts)
