@@ -5,7 +5,7 @@ A class fulfils one by having its methods; nothing needs to be inherited.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -71,6 +71,25 @@ class Catalogue(Protocol):
 
     async def listing(self) -> Sequence[ListedVideo]:
         """Everything that can be asked for, in any order."""
+        ...
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A source that keeps files for as long as sessions need them.
+
+    It belongs to the sessions of one store: of others it is told nothing.
+    """
+
+    async def tidy(self, in_use: Collection[str]) -> None:
+        """Delete what no session needs any more.
+
+        Called when the program starts, now and then, and when a session has ended. Calls
+        may overlap.
+
+        Args:
+            in_use: the `video_url` of every session that has not ended.
+        """
         ...
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from watchbuddy_core.errors import RateLimited, SessionNotFound, TooManySessions
 from watchbuddy_core.events import TimestampUpdate
 from watchbuddy_core.session import LocalJobs, ScriptFailed, ScriptReady, Sessions, Turns
+from watchbuddy_core.testing import MemorySource
 from watchbuddy_core.video import Video
 from watchbuddy_core.wire import CreateSession
 
@@ -129,7 +132,8 @@ class Hours:
 
 
 def request(**fields: Any) -> CreateSession:
-    return CreateSession(video_url="library:film.mp4", character_id="miao", **fields)
+    asked = {"video_url": "library:film.mp4", "character_id": "miao", **fields}
+    return CreateSession.model_validate(asked)
 
 
 def sessions_of(made: Any, jobs: LocalJobs, **options: Any) -> Sessions:
@@ -301,3 +305,64 @@ def test_connecting_has_work_done_that_nobody_does_any_more(
         assert (await session.status()).status == "ready"
 
     run(scenario())
+
+
+# --- what sources keep ---------------------------------------------------------------------
+
+
+class Cupboard(MemorySource):
+    """A source that remembers what it was told to be in use."""
+
+    def __init__(self, videos: dict[str, Video], *, failures: int = 0) -> None:
+        super().__init__(videos)
+        self._failures = failures
+        self.told: list[set[str]] = []
+
+    async def tidy(self, in_use: Collection[str]) -> None:
+        self.told.append(set(in_use))
+        if self._failures >= len(self.told):
+            raise OSError("The door is stuck.")
+
+
+def test_a_source_that_keeps_files_hears_what_is_still_in_use(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made, clock = studio(film), Hours()
+        cupboard = Cupboard({"memory:a": film, "memory:b": film})
+        parts = replace(made.parts, sources=[cupboard])
+        async with LocalJobs(store=made.store, parts=parts) as jobs:
+            sessions = Sessions(store=made.store, parts=parts, jobs=jobs, clock=clock)
+            a, _, b = [
+                await sessions.start(request(video_url=url), created_at=0.0)
+                for url in ("memory:a", "memory:b", "memory:b")
+            ]
+            await sessions.end(a.session_id)
+            await sessions.end(b.session_id)
+            await sessions.end(b.session_id)
+            assert cupboard.told == [{"memory:b"}] * 2
+            clock.time = 3601.0
+            await sessions.forget_idle()
+            assert cupboard.told[2:] == [set()]
+
+    run(scenario())
+
+
+def test_it_is_asked_to_tidy_when_the_program_starts_and_may_fail(
+    studio: Any, run: Any, film: Video, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        broken, other = Cupboard({}, failures=1), Cupboard({})
+        parts = replace(made.parts, sources=[broken, made.source, other])
+        async with LocalJobs(store=made.store, parts=parts) as jobs:
+            sessions = Sessions(store=made.store, parts=parts, jobs=jobs)
+            sweeping = asyncio.create_task(sessions.sweep())
+            while not other.told:
+                await asyncio.sleep(0)
+            assert broken.told == other.told == [set()]
+            sweeping.cancel()
+            await asyncio.wait([sweeping])
+
+    run(scenario())
+    assert [record.message for record in caplog.records] == ["Cupboard could not be tidied"]

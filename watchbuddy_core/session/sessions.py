@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from watchbuddy_core.errors import TooManySessions
 from watchbuddy_core.player import Clock, WallClock
-from watchbuddy_core.protocols import JobRunner, Store
+from watchbuddy_core.protocols import JobRunner, Keeper, Store
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.library import Library
 from watchbuddy_core.session.parts import Parts
@@ -60,6 +60,7 @@ class Sessions:
         self.store = store
         self.parts = parts
         self.library = Library(parts.sources)
+        self._keepers = [source for source in parts.sources if isinstance(source, Keeper)]
         self._jobs = jobs
         self._most = most
         self._idle_seconds = idle_seconds
@@ -129,6 +130,7 @@ class Sessions:
         if not attendance.is_deleted:
             attendance.is_deleted, attendance.needed_at = True, self._clock.now()
             await session.cancel()
+            await self.tidy()
 
     async def are_reachable(self) -> bool:
         """Whether the store answers."""
@@ -140,7 +142,7 @@ class Sessions:
         return True
 
     async def forget_idle(self) -> None:
-        """Forget the sessions that nobody has needed for too long."""
+        """Forget the sessions that nobody has needed for too long, and what was kept for them."""
         now = self._clock.now()
         for record in await self.store.list():
             attendance = self._attend(record.session_id)
@@ -149,15 +151,35 @@ class Sessions:
                 await self._jobs.cancel(record.session_id)
                 await self.store.delete(record.session_id)
                 del self._attendance[record.session_id]
+        await self.tidy()
+
+    async def tidy(self) -> None:
+        """Have the sources delete what no session needs any more."""
+        if not self._keepers:
+            return
+        in_use = frozenset(
+            record.video_url
+            for record in await self.store.list()
+            if not self._attend(record.session_id).is_deleted
+        )
+        for keeper in self._keepers:
+            try:
+                await keeper.tidy(in_use)
+            except Exception:  # noqa: BLE001 - what it keeps too long is no session's business
+                _log.exception("%s could not be tidied", type(keeper).__name__)
 
     async def sweep(self) -> None:
-        """Forget idle sessions now and then. Runs until cancelled."""
+        """Tidy up at once, then forget idle sessions now and then. Runs until cancelled."""
+        await self._try(self.tidy)
         while True:
             await self._clock.sleep(min(self._idle_seconds / _SWEEPS, _LONGEST_SWEEP))
-            try:
-                await self.forget_idle()
-            except Exception:  # noqa: BLE001 - a store that fails for a moment ends nothing
-                _log.exception("idle sessions could not be forgotten")
+            await self._try(self.forget_idle)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - a store that fails for a moment ends nothing
+            _log.exception("sessions could not be looked after")
 
     def _attend(self, session_id: str) -> _Attendance:
         """One that this program has not met before counts as needed now."""
