@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from watchbuddy_core.errors import VideoUnavailable
 from watchbuddy_core.protocols import ListedVideo, Match, Progress
 from watchbuddy_core.sources.hosts import LIBRARY
+from watchbuddy_core.sources.identity import content_id
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 
 SUBTITLE_ENDINGS = (".srt", ".vtt")
@@ -24,8 +24,6 @@ VIDEO_ENDINGS = (
 """Endings by which files are listed. Others can be opened all the same."""
 _MOST_LISTED = 10_000
 """Files of one folder."""
-_IDENTITY_BYTES = 1024 * 1024
-"""So much of a file's head and tail tells it from others."""
 _LONGEST_PATH = 1024
 _NEVER_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -78,10 +76,10 @@ class LocalSource:
         path = self._find(relative)
         try:
             subtitles = tuple(file for file in _subtitles_beside(path) if self._holds(file.path))
-            content_id = _content_id(path, [file.path for file in subtitles])
+            identity = content_id([path, *(file.path for file in subtitles)])
         except OSError as exc:
             raise VideoUnavailable("The file in the library cannot be read.") from exc
-        return Video(content_id=content_id, title=path.stem, path=path, subtitles=subtitles)
+        return Video(content_id=identity, title=path.stem, path=path, subtitles=subtitles)
 
     def _find(self, relative: str) -> Path:
         if _is_plain(relative):
@@ -150,16 +148,3 @@ def _subtitles_beside(video: Path) -> tuple[SubtitleFile, ...]:
         if (sidecar := _sidecar(path, video)) is not None and path.is_file()
     ]
     return tuple(sorted(found, key=lambda file: (file.language is not None, file.path.name)))
-
-
-def _content_id(video: Path, subtitles: Sequence[Path]) -> str:
-    """The same for the same content: size, head and tail of the file and of its subtitles."""
-    digest = hashlib.sha256()
-    for path in (video, *subtitles):
-        size = path.stat().st_size
-        digest.update(size.to_bytes(8, "big"))
-        with path.open("rb") as file:
-            digest.update(file.read(_IDENTITY_BYTES))
-            file.seek(max(0, size - _IDENTITY_BYTES))
-            digest.update(file.read(_IDENTITY_BYTES))
-    return f"file-{digest.hexdigest()[:32]}"
