@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from watchbuddy_core import plugins
-from watchbuddy_core.errors import PluginProblem
+from watchbuddy_core.errors import InvalidSettings, PluginProblem
 from watchbuddy_core.protocols import ActionGenerator, VideoSource
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
-from watchbuddy_core.sources.hosts import DEFAULT_HOSTS
+from watchbuddy_core.sources.cache import VideoCache
+from watchbuddy_core.sources.guard import AddressGuard
+from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
 
 _log = logging.getLogger("watchbuddy.plugins")
 
@@ -23,17 +26,20 @@ def build_parts(settings: Settings) -> Parts:
     Raises:
         PluginProblem: the generator cannot be had, two packages offer one name, or there is
             no plugin to which options are given.
+        InvalidSettings: what should name a host does not.
         InvalidCharacterFile: two files in the settings' folders hold one character.
     """
     _check_options(settings)
-    hosts = settings.source_hosts
+    allowed = _rules("allow_hosts", settings.allow_hosts)
+    sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
     return Parts(
-        sources=_sources(settings),
+        sources=_sources(settings, AddressGuard(allowed)),
         generator=_generator(settings),
         generator_name=settings.generator,
         characters=plugins.characters(settings.characters),
-        allowed_hosts=DEFAULT_HOSTS if hosts is None else frozenset(hosts),
+        allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
+        video_seconds=settings.limits.video_seconds,
         script_actions=settings.limits.script_actions,
         generating_idle_seconds=settings.limits.generating_idle_seconds,
         generating_seconds=settings.limits.generating_seconds,
@@ -48,13 +54,35 @@ def _check_options(settings: Settings) -> None:
             raise PluginProblem(f"There are options for a plugin {name!r}, and no such plugin.")
 
 
-def _sources(settings: Settings) -> tuple[VideoSource, ...]:
-    library = {"libraries": settings.libraries, **settings.plugins.get("library", {})}
-    made = plugins.make_all(plugins.SOURCES, options={**settings.plugins, "library": library})
+def _sources(settings: Settings, guard: AddressGuard) -> tuple[VideoSource, ...]:
+    cache = VideoCache(
+        settings.data_dir / "videos",
+        total_bytes=settings.cache.total_bytes,
+        video_bytes=settings.cache.video_bytes,
+        free_bytes=settings.cache.free_bytes,
+        at_a_time=settings.limits.fetching,
+    )
+    web = {"cache": cache, "guard": guard, "most_seconds": settings.limits.video_seconds}
+    given: dict[str, dict[str, object]] = {
+        "library": {"libraries": settings.libraries},
+        "links": {**web},
+        "yt-dlp": {**web},
+    }
+    options = {**given, **settings.plugins}
+    for name in given:
+        options[name] = {**given[name], **settings.plugins.get(name, {})}
+    made = plugins.make_all(plugins.SOURCES, options=options)
     for name, source in made.items():
         if not isinstance(source, VideoSource):
             _log.warning("The plugin %r makes no VideoSource. It is passed over.", name)
     return tuple(source for source in made.values() if isinstance(source, VideoSource))
+
+
+def _rules(setting: str, texts: Iterable[str]) -> tuple[HostRule, ...]:
+    try:
+        return tuple(map(HostRule.parse, texts))
+    except ValueError as exc:
+        raise InvalidSettings(f"{setting}: {exc}.") from exc
 
 
 def _generator(settings: Settings) -> ActionGenerator:

@@ -55,8 +55,23 @@ class Limits(_Group):
     """How many seconds it may take for one window."""
     fetching_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """How many seconds a source may take to open a video."""
+    fetching: int = Field(default=4, gt=0)
+    """Videos fetched from the web at a time."""
+    video_seconds: float = Field(default=6 * 3600.0, gt=0, allow_inf_nan=False)
+    """How long a video may last."""
     script_actions: int = Field(default=10_000, gt=0)
     """The most actions that the script of one session may have."""
+
+
+class Cache(_Group):
+    """How much is kept of the videos that were fetched from the web."""
+
+    total_bytes: int = Field(default=20_000_000_000, gt=0)
+    """Of all together. The least recently used one goes first, and none that is watched."""
+    video_bytes: int = Field(default=4_000_000_000, gt=0)
+    """Of one video. A larger one is refused."""
+    free_bytes: int = Field(default=1_000_000_000, ge=0)
+    """Of the disk, that are left to others."""
 
 
 class Settings(_Group):
@@ -72,12 +87,16 @@ class Settings(_Group):
     """Where files are kept between runs. Created when the first one is written."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect, beside those on loopback."""
-    allow_hosts: tuple[str, ...] = ()
+    server_names: tuple[str, ...] = ()
     """Names under which the server may be called, beside those of loopback."""
-    source_hosts: tuple[str, ...] | None = None
-    """Hosts whose links may be asked for, with their subdomains; lower-case.
-
-    Not set: those that sources are commonly made for."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts whose links may be asked for, as HOST or HOST:PORT, with their subdomains; also
+    where that very place lies in an inner network. Without a port: the standard ones."""
+    ytdlp_hosts: tuple[str, ...] = ()
+    """Further sites whose links may be asked for, with their subdomains; `*` for all.
+    Nothing of theirs is fetched from an inner network."""
+    usual_sites: bool = True
+    """Whether links of YouTube and Bilibili may be asked for without being named."""
     character: str = "miao"
     """Who watches along where nobody is named."""
     characters: tuple[Path, ...] = ()
@@ -88,5 +107,7 @@ class Settings(_Group):
     """How much is said, where neither the request nor the character says otherwise."""
     limits: Limits = Limits()
     """How much the program takes on."""
+    cache: Cache = Cache()
+    """How much is kept of what was fetched."""
     plugins: dict[str, dict[str, Any]] = {}
     """Options for plugins, by the name of the plugin."""

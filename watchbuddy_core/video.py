@@ -36,22 +36,24 @@ class SubtitleFile(_Fact):
     automatic: bool = False
 
 
+class Chapter(_Fact):
+    start: MediaSeconds
+    end: MediaSeconds
+    title: str
+
+
 class Video(_Fact):
     """What a source hands over. Its content is probed before it is believed."""
 
     content_id: str
     """The same for the same content, whoever asks: the key of every cache."""
     title: str
-    path: Path
-    """A local file."""
+    path: Path | None
+    """A local file. None: nobody here sees the video, there are but its subtitles."""
     subtitles: tuple[SubtitleFile, ...] = ()
     """In order of preference."""
-
-
-class Chapter(_Fact):
-    start: MediaSeconds
-    end: MediaSeconds
-    title: str
+    chapters: tuple[Chapter, ...] = ()
+    """By its site, where the file names none."""
 
 
 class Stream(_Fact):

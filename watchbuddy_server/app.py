@@ -33,7 +33,7 @@ def create_app(
     parts: Parts,
     store: Store,
     allow_origins: Collection[str] = (),
-    allow_hosts: Collection[str] = (),
+    server_names: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Litestar:
@@ -42,7 +42,7 @@ def create_app(
         parts=parts,
         store=store,
         allow_origins=allow_origins,
-        allow_hosts=allow_hosts,
+        server_names=server_names,
         max_body_bytes=max_body_bytes,
         limits=limits,
     )

@@ -50,7 +50,7 @@ class WatchBuddyPlugin(InitPlugin):
         store: Store,
         path: str = "/",
         allow_origins: Collection[str] = (),
-        allow_hosts: Collection[str] = (),
+        server_names: Collection[str] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
@@ -62,13 +62,13 @@ class WatchBuddyPlugin(InitPlugin):
                 `/buddy/api/v1/…` and `/buddy/ws/…`.
             allow_origins: origins whose pages may use the server, beside those on this
                 machine; `*` for all.
-            allow_hosts: names under which a server that listens on a loopback address may
+            server_names: names under which a server that listens on a loopback address may
                 be called, beside `localhost` and the like; `*` for all. A reverse proxy on
                 the same machine needs its public name here.
             max_body_bytes: the largest request body that is read.
             limits: how much the server takes on.
         """
-        self.admission = Admission.of(origins=allow_origins, hosts=allow_hosts)
+        self.admission = Admission.of(origins=allow_origins, hosts=server_names)
         self._jobs = LocalJobs(
             store=store,
             parts=parts,

@@ -56,7 +56,7 @@ async def serving(
         parts=build_parts(settings),
         store=MemoryStore() if store is None else store,
         allow_origins=settings.allow_origins,
-        allow_hosts=settings.allow_hosts,
+        server_names=settings.server_names,
         limits=settings.limits,
     )
     with _listening(settings.host, settings.port) as listening:

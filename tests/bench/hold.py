@@ -96,7 +96,6 @@ async def measure() -> None:
         sources=[],
         generator=ScriptedGenerator(),
         characters={"miao": Character(id="miao", name={"en": "Miao"})},
-        allowed_hosts=frozenset(),
     )
     with listen("127.0.0.1", 0) as listening:
         server = uvicorn.Server(server_config(create_app(parts=parts, store=store)))

@@ -26,6 +26,7 @@ from watchbuddy_core.character import Character
 from watchbuddy_core.entries import Entry, Failed, Placed, Ready
 from watchbuddy_core.protocols import Match, Progress, SessionRecord
 from watchbuddy_core.session import Parts
+from watchbuddy_core.sources.hosts import USUAL_SITES
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import ScriptedGenerator
 from watchbuddy_core.video import Video, VideoRequest
@@ -144,7 +145,7 @@ def parts(source: SlowSource) -> Parts:
         sources=[source],
         generator=ScriptedGenerator(),
         characters={"miao": Character(id="miao", name={"en": "Miao"})},
-        allowed_hosts=frozenset({"youtube.com", "youtu.be"}),
+        allowed_hosts=USUAL_SITES,
     )
 
 

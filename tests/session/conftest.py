@@ -12,6 +12,7 @@ from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.character import Character
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.session import Parts, WatchSession
+from watchbuddy_core.sources.hosts import USUAL_SITES
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource, ScriptedGenerator
 from watchbuddy_core.video import Video
@@ -53,7 +54,7 @@ class Studio:
             sources=[self.source],
             generator=self.generator,
             characters={"miao": Character(id="miao", name={"en": "Miao"})},
-            allowed_hosts=frozenset({"youtube.com"}),
+            allowed_hosts=USUAL_SITES,
         )
 
     async def session(self, **fields: Any) -> WatchSession:

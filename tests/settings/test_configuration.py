@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "port": ("1", "2", 3),
     "data_dir": ('"/a"', "/b", Path("/c")),
     "allow_origins": ('["https://a.example"]', "https://b.example,https://c.example", ("d",)),
-    "allow_hosts": ('["a.example"]', "b.example", ("c.example",)),
-    "source_hosts": ('["a.example"]', "b.example,c.example", ("d.example",)),
+    "server_names": ('["a.example"]', "b.example", ("c.example",)),
+    "allow_hosts": ('["a.example:80"]', "b.example,c.example", ("d.example",)),
+    "ytdlp_hosts": ('["a.example"]', "b.example,c.example", ("*",)),
+    "usual_sites": ("false", "yes", False),
     "character": ('"shen"', "quinn", "other"),
     "characters": ('["/a"]', "/b", (Path("/c"),)),
     "generator": ('"a"', "b", "c"),
@@ -37,7 +40,12 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.generating_idle_seconds": ("1.5", "2.5", None),
     "limits.generating_seconds": ("1.5", "2.5", None),
     "limits.fetching_seconds": ("1.5", "2.5", None),
+    "limits.fetching": ("1", "2", None),
+    "limits.video_seconds": ("1.5", "2.5", None),
     "limits.script_actions": ("1", "2", None),
+    "cache.total_bytes": ("1", "2", None),
+    "cache.video_bytes": ("1", "2", None),
+    "cache.free_bytes": ("1", "2", None),
     "plugins": ("{a = {x = 1}}", '{"b": {"y": 2}}', {"c": {}}),
 }
 """By setting: a value for the file, one for the variable, one for the argument."""
@@ -86,7 +94,7 @@ def test_arguments_win_over_variables_and_those_over_the_file(folder: Path, name
         assert of_argument.origins[parts] == "--it"
         seen.append(value_of(of_argument.settings, name))
         assert seen[-1] == argument
-    assert all(seen[i] != seen[j] for i in range(len(seen)) for j in range(i))
+    assert all(one != next_one for one, next_one in pairwise(seen))
 
 
 @pytest.mark.parametrize("name", OTHER)

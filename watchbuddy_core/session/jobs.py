@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from watchbuddy_core.entries import StageName
 from watchbuddy_core.errors import RateLimited, TooManySessions
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.parts import Parts
@@ -121,9 +122,12 @@ class LocalJobs:
         """One job's failure is its own: it must not end the others of the group."""
 
         @asynccontextmanager
-        async def turn() -> AsyncIterator[None]:
+        async def turn(stage: StageName) -> AsyncIterator[None]:
             job.pieces += 1
             try:
+                if stage == "fetching":  # takes none: it waits for others, not for our processor
+                    yield
+                    return
                 async with self._turns.turn(job.user_id or ""):
                     yield
             finally:

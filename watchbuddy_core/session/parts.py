@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
 from watchbuddy_core.protocols import ActionGenerator, VideoSource
+from watchbuddy_core.sources.hosts import HostRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +20,12 @@ class Parts:
     generator_name: str = "offline"
     characters: Mapping[str, Character]
     """By id."""
-    allowed_hosts: frozenset[str] = frozenset()
-    """Hosts whose links may be asked for, with their subdomains; lower-case."""
+    allowed_hosts: Sequence[HostRule] = ()
+    """Whose links may be asked for."""
     density: Density = "normal"
     """Where neither the request nor the character says otherwise."""
+    video_seconds: float = 6 * 3600.0
+    """How long a video may last."""
     script_actions: int = 10_000
     """The most actions that the script of one session may have."""
     generating_idle_seconds: float = 60.0

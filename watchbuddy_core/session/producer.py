@@ -33,12 +33,13 @@ from watchbuddy_core.session.scripting import Scripting
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.windows import Viewer, next_window
 from watchbuddy_core.sources import choose_source
+from watchbuddy_core.sources.limits import refuse_long
 from watchbuddy_core.understanding import grid, survey, understand
 from watchbuddy_core.video import Overview, Understanding, Video, VideoRequest, Window
 
 _log = logging.getLogger("watchbuddy.session")
 
-Turn = Callable[[], AbstractAsyncContextManager[object]]
+Turn = Callable[[StageName], AbstractAsyncContextManager[object]]
 """Entered for each piece of work, so that a program can bound how many are done at a time."""
 
 _DOING: dict[StageName, str] = {
@@ -121,8 +122,7 @@ class Producer:
             raise ActionGenerationFailed(
                 f"The character {self._record.character_id!r} is not installed any more."
             )
-        async with self._turn():
-            film = await self._prepare()
+        film = await self._prepare()
         scripting = Scripting(
             self._record,
             parts=self._parts,
@@ -152,9 +152,12 @@ class Producer:
 
     async def _prepare(self) -> _Film:
         await self._enter(Stage(stage="fetching"))
-        video = await self._fetch()
+        async with self._turn("fetching"):
+            video = await self._fetch()
         await self._enter(Stage(stage="understanding", title=video.title))
-        overview = await self._survey(video)
+        async with self._turn("understanding"):
+            overview = await self._survey(video)
+        refuse_long(overview.duration, self._parts.video_seconds)
         start, end = self._range(overview)
         await self._enter(
             Stage(
@@ -282,7 +285,7 @@ class Producer:
         """One window, from the video to its actions in the log."""
         window = film.windows[i]
         try:
-            async with self._turn():
+            async with self._turn("generating"):
                 understood = await understand(
                     film.video, film.overview, window, self._understood.pop(i - 1, None), film.start
                 )

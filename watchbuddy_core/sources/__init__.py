@@ -12,7 +12,7 @@ def choose_source(url: str, sources: Iterable[VideoSource]) -> VideoSource:
     """The source that fits best; the first of equals.
 
     Raises:
-        VideoUnavailable: none fits. The message names the extra that would open a link.
+        VideoUnavailable: none fits.
     """
     best, source = max(
         ((candidate.match(url), candidate) for candidate in sources),
@@ -20,10 +20,5 @@ def choose_source(url: str, sources: Iterable[VideoSource]) -> VideoSource:
         default=(Match.NO, None),
     )
     if source is None or best is Match.NO:
-        if url.lower().startswith(("http://", "https://")):
-            raise VideoUnavailable(
-                "Nothing that is installed here opens links. It needs an extra: "
-                "pip install 'watchbuddy[youtube]'."
-            )
         raise VideoUnavailable("Nothing that is installed here opens this address.")
     return source

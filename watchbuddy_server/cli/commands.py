@@ -60,6 +60,7 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command()
 @options.library
+@options.links
 @options.where
 @options.companion
 @options.data_dir
@@ -70,16 +71,10 @@ def cli(ctx: click.Context) -> None:
     help="A web page's origin that may connect, beside those of this machine. Repeatable.",
 )
 @options.setting(
-    "allow_hosts",
-    "--allow-host",
+    "server_names",
+    "--server-name",
     multiple=True,
     help="A name of this server, where a proxy gives it one. Repeatable.",
-)
-@options.setting(
-    "source_hosts",
-    "--source-host",
-    multiple=True,
-    help="A host whose links may be asked for, instead of the usual ones. Repeatable.",
 )
 @options.config
 @click.option("--print-settings", is_flag=True, help="Print the settings in force, and exit.")
@@ -96,6 +91,7 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
 @cli.command()
 @options.video
 @options.library
+@options.links
 @options.companion
 @options.wish
 @options.part
@@ -171,6 +167,7 @@ def watch(
 )
 @click.option("-f", "--force", is_flag=True, help="Replace a file that exists; else it is kept.")
 @options.library
+@options.links
 @options.companion
 @options.wish
 @options.part
@@ -342,7 +339,7 @@ def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) -> Settings:
     """For a server that nobody else uses: at any free port of this machine."""
-    here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "allow_hosts": ()}
+    here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "server_names": ()}
     return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 

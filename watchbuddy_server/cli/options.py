@@ -68,6 +68,22 @@ library = setting(
     multiple=True,
     help="A folder of videos, asked for as library:name.mp4. Repeatable.",
 )
+links = _options(
+    setting(
+        "allow_hosts",
+        "--allow-host",
+        multiple=True,
+        metavar="HOST[:PORT]",
+        help="A host whose links may be opened, also in an inner network. Repeatable.",
+    ),
+    setting(
+        "ytdlp_hosts",
+        "--ytdlp-host",
+        multiple=True,
+        metavar="HOST",
+        help="A site whose links may be opened, beside the usual ones; '*' for all. Repeatable.",
+    ),
+)
 characters = setting(
     "characters",
     "--characters",
