@@ -68,8 +68,8 @@ class LinkSource:
         """
         progress(None, "Asking for the video")
         url = Link.parse(request.url).url
-        async with Web(self._guard) as web, web.get(url) as answer:
-            head = await _head(answer)
+        async with Web(self._guard) as web:
+            answer, head = await web.look(url, most=_HEAD_BYTES)
         fetch = self._save_stream if hls.is_playlist(head) else self._save_file
         identity = (url, answer.version or "", str(answer.length))
         return await self._cache.get(
@@ -85,11 +85,12 @@ class LinkSource:
         self._cache.forget_unused(in_use)
 
     async def _save_file(self, url: str, folder: Path, room: int, progress: Progress) -> Video:
-        async with Web(self._guard) as web, web.get(url) as answer:
-            path = folder / f"video{_ending(answer)}"
+        path = folder / "video"
+        async with Web(self._guard) as web:
             with path.open("wb") as file:
-                await web.save(answer, file, most=room, received=telling(progress))
-            title = title_from(PurePosixPath(answer.file_name).stem) or Link.parse(url).host
+                answer = await web.save(url, file, most=room, received=telling(progress))
+        title = title_from(PurePosixPath(answer.file_name).stem) or Link.parse(url).host
+        path = path.rename(path.with_suffix(_ending(answer)))
         if await asyncio.to_thread(kind_of, path) == "subtitles":
             return Video(
                 content_id=content_id([path]),
@@ -133,15 +134,6 @@ def _title_of_stream(link: Link) -> str:
     path = PurePosixPath(unquote(link.path))
     names = (path.stem if path.stem.lower() not in _ANY_STREAM else "", path.parent.name)
     return next(filter(None, map(title_from, names)), link.host)
-
-
-async def _head(answer: Answer) -> bytes:
-    head = bytearray()
-    async for chunk in answer.chunks:
-        head += chunk
-        if len(head) >= _HEAD_BYTES:
-            break
-    return bytes(head)
 
 
 def _ending(answer: Answer) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from functools import cache
 from http import HTTPStatus
+from math import inf
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import unquote, urljoin, urlsplit
@@ -125,6 +126,22 @@ class Web:
                 link = _link(urljoin(link.url, answer.headers.get("location", "")))
         raise VideoUnavailable("The site sends its visitors in circles.")
 
+    async def look(self, url: str, *, most: int) -> tuple[Answer, bytes]:
+        """The head of an answer, and at least the first `most` bytes of its body.
+
+        Raises:
+            VideoUnavailable, VideoDownloadFailed
+        """
+        for again in _attempts():
+            async with again, self.get(url) as answer:
+                head = bytearray()
+                async for chunk in answer.chunks:
+                    head += chunk
+                    if len(head) >= most:
+                        break
+                return answer, bytes(head)
+        raise AssertionError  # the last attempt returns or raises
+
     async def read(
         self, url: str, *, most: int, headers: Mapping[str, str] | None = None
     ) -> tuple[str, bytes]:
@@ -142,36 +159,33 @@ class Web:
                         raise VideoUnavailable("The site sends more than there should be.")
                 _check_complete(answer, len(body))
                 return answer.url, bytes(body)
-        raise AssertionError  # the last attempt returns or raises
+        raise AssertionError
 
-    async def save(self, answer: Answer, file: BinaryIO, *, most: int, received: Received) -> None:
+    async def save(self, url: str, file: BinaryIO, *, most: int, received: Received) -> Answer:
         """Write a body to a file. Where it is cut off, the rest is asked for.
 
         Raises:
-            VideoUnavailable: it is larger than `most` bytes.
+            VideoUnavailable: it is larger than `most` bytes, or not to be had.
             VideoDownloadFailed
         """
-        whole = answer.length
-        refuse_large(whole or 0, most)
+        version: str | None = None
         for again in _attempts():
-            async with again:
-                if again.number == 0:
-                    await _write(answer, file, most=most, whole=whole, received=received)
-                    return
-                done = file.tell()
-                resumed = {"Range": f"bytes={done}-", "If-Range": answer.version or ""}
-                async with self.get(answer.url, resumed if answer.version else None) as rest:
-                    if not (rest.status == 206 and _begins_at(rest, done)):
-                        file.seek(0)
-                        file.truncate()
-                    await _write(rest, file, most=most, whole=whole, received=received)
-                    return
+            done = file.tell() if version else 0
+            rest = {"Range": f"bytes={done}-", "If-Range": version} if version and done else {}
+            async with again, self.get(url, rest) as answer:
+                if not (answer.status == HTTPStatus.PARTIAL_CONTENT and _begins_at(answer, done)):
+                    file.seek(done := 0)
+                    file.truncate()
+                version = answer.version
+                await _write(answer, file, most=most, received=received)
+                return answer
+        raise AssertionError
 
 
-async def _write(
-    answer: Answer, file: BinaryIO, *, most: int, whole: int | None, received: Received
-) -> None:
+async def _write(answer: Answer, file: BinaryIO, *, most: int, received: Received) -> None:
     before = file.tell()
+    whole = None if answer.length is None else before + answer.length
+    refuse_large(whole or 0, most)
     async for chunk in answer.chunks:
         file.write(chunk)
         refuse_large(file.tell(), most)
@@ -203,9 +217,9 @@ def _refuse_failure(answer: Answer) -> None:
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         raise VideoUnavailable(f"There is nothing at this address ({status}).")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise _Busy("The site has had too many requests. Try again later.", answer)
+        raise _Busy("The site has had too many requests. Try again later.", answer, wish=inf)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _Busy(f"The site fails at the moment ({status}). Try again later.", answer)
+        raise _Busy(f"The site fails at the moment ({status}). Try again later.", answer, wish=0.0)
     raise VideoUnavailable(
         f"The site does not hand it out ({status}). It may need a login, or be meant for "
         "others: fetch the file yourself, and upload it or put it into the library."
@@ -215,11 +229,11 @@ def _refuse_failure(answer: Answer) -> None:
 class _Busy(VideoDownloadFailed):
     """The server may answer the same request later."""
 
-    def __init__(self, message: str, answer: Answer) -> None:
+    def __init__(self, message: str, answer: Answer, *, wish: float) -> None:
         super().__init__(message)
         said = answer.headers.get("retry-after", "")
-        self.wish = float(said) if said.isascii() and said.isdigit() else 0.0
-        """Seconds to wait, by what the server asks for."""
+        self.wish = float(said) if said.isascii() and said.isdigit() else wish
+        """Seconds to wait, by what the server asks for, or else by custom."""
 
 
 class _Attempt:

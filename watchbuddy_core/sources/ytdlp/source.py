@@ -157,14 +157,13 @@ async def _fetched(
 async def _judged(told: Fetched, found: Found, link: Link, folder: Path, room: int) -> Video:
     """What a worker says it has fetched, after a look at it."""
     video = await asyncio.to_thread(_looked_at, told, found, link, folder, room)
-    if video.path is None:
-        return video
-    zero = await beginning_of(video.path)
+    picture = folder / told.picture
+    zero = await beginning_of(picture)
     for file in video.subtitles:
         await asyncio.to_thread(_bring_into_media_time, file.path, zero)
     if told.sound is None:
         return video
-    whole = await joined(video.path, folder / told.sound, folder / "joined.mkv")
+    whole = await joined(picture, folder / told.sound, folder / "joined.mkv")
     return video.model_copy(update={"path": whole})
 
 
@@ -175,9 +174,8 @@ def _bring_into_media_time(subtitles: Path, zero: float) -> None:
 
 
 def _looked_at(told: Fetched, found: Found, link: Link, folder: Path, room: int) -> Video:
-    file = _file_in(folder, told.picture)
-    picture: Path | None = file
-    files = [file, *([_file_in(folder, told.sound)] if told.sound else [])]
+    picture = _file_in(folder, told.picture)
+    files = [picture, *([_file_in(folder, told.sound)] if told.sound else [])]
     subtitles = [
         SubtitleFile(
             path=_file_in(folder, one.file), language=one.language, automatic=one.automatic
@@ -185,9 +183,8 @@ def _looked_at(told: Fetched, found: Found, link: Link, folder: Path, room: int)
         for one in told.subtitles
     ]
     refuse_large(sum(one.stat().st_size for one in folder.iterdir()), room)
-    if kind_of(file) == "subtitles":  # a page's reader takes whatever a link leads to
-        subtitles.insert(0, SubtitleFile(path=file))
-        picture, files = None, []
+    if any(kind_of(file) != "media" for file in files):
+        raise error_of(Trouble.NOT_A_VIDEO)
     return Video(
         content_id=content_id([*files, *(one.path for one in subtitles)]),
         title=title_from(found.title) or link.host,
