@@ -229,9 +229,9 @@ class VideoCache:
 def folder_name(key: str) -> str:
     """A key as the name of a folder, whatever it is made of; different for different keys."""
     plain = _NEVER_IN_A_NAME.sub("-", key)[:80]
-    if plain == key and not key.startswith("-"):
+    if plain == key and key and not key.startswith("-"):
         return key
-    return f"{plain.strip('-')}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return f"{plain.strip('-') or 'video'}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _moved(video: Video, old: Path, new: Path) -> Video:
