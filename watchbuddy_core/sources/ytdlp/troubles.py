@@ -144,7 +144,7 @@ _SAID: tuple[tuple[str, Trouble], ...] = (
     ),
     (r"private", Trouble.PRIVATE),
     (
-        r"(not|n.t|isn.t) (made )?available (in|from) your (country|location|region)"
+        r"(not|n.t)( made)?( this video)? available (in|from) your (country|location|region)"
         r"|geo.?(block|restrict)|blocked it in your country",
         Trouble.GEO_BLOCKED,
     ),
