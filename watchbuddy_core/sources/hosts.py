@@ -162,9 +162,12 @@ def _ascii(host: str) -> str:
     """
     if ":" in host:
         try:
-            return str(IPv6Address(host))
+            address = IPv6Address(host)
         except ValueError:
             raise UnsupportedVideoSource from None
+        if address.scope_id is not None:
+            raise UnsupportedVideoSource
+        return str(address)
     plain = host
     if not host.isascii() and unicodedata.normalize("NFKC", host) == host and "。" not in host:
         try:

@@ -65,14 +65,15 @@ def main() -> None:
     said = _Said()
     lines = _lines_of_the_parent()
     order = Order.model_validate_json(next(lines))
-    _confine(order)
+    confinement = _Confinement(order)
     try:
-        with _Site(order, said) as site:
+        with _Site(order, said, confinement) as site:
             said(site.find())
             go = Go.model_validate_json(next(lines))
             said(site.fetch(Path(go.folder), go.room))
     except Exception as exc:  # noqa: BLE001 - where the process ends: its parent is told
-        said(Failed(trouble=_trouble(exc), detail=f"{type(exc).__name__}: {exc}"[:1000]))
+        trouble = Trouble.INNER_NETWORK if confinement.refused else _trouble(exc)
+        said(Failed(trouble=trouble, detail=f"{type(exc).__name__}: {exc}"[:1000]))
 
 
 # --- the two processes ---------------------------------------------------------------------
@@ -111,21 +112,30 @@ def _lines_of_the_parent() -> Iterator[str]:
 # --- confinement ---------------------------------------------------------------------------
 
 
-def _confine(order: Order) -> None:
+class _Confinement:
     """Audit hooks (PEP 578) see an address at the moment it is connected to, whichever
     library does it; they cannot be removed again."""
-    guard = AddressGuard(map(HostRule.parse, order.exempt))
 
-    def watch(event: str, args: tuple[Any, ...]) -> None:
-        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-            _check_address(guard, args[1])
-        elif event == "subprocess.Popen":
-            _check_program(args[0], args[1])
-        elif event in ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty"):
-            raise PermissionError("No program is started here.")
+    def __init__(self, order: Order) -> None:
+        self.refused = 0
+        """Connections that were not let through. What failed because of one may have
+        forgotten why."""
+        guard = AddressGuard(map(HostRule.parse, order.exempt))
 
-    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # its sockets are seen by no hook
-    sys.addaudithook(watch)
+        def watch(event: str, args: tuple[Any, ...]) -> None:
+            if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+                try:
+                    _check_address(guard, args[1])
+                except AddressRefused:
+                    self.refused += 1
+                    raise
+            elif event == "subprocess.Popen":
+                _check_program(args[0], args[1])
+            elif event in ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty"):
+                raise PermissionError("No program is started here.")
+
+        sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # no hook sees its sockets
+        sys.addaudithook(watch)
 
 
 def _check_address(guard: AddressGuard, address: object) -> None:
@@ -169,9 +179,10 @@ class _Quiet:
 
 
 class _Site:
-    def __init__(self, order: Order, said: _Said) -> None:
+    def __init__(self, order: Order, said: _Said, confinement: _Confinement) -> None:
         from yt_dlp import YoutubeDL
 
+        self._confinement = confinement
         self._order = order
         self._said = said
         self._log = _Quiet()
@@ -258,12 +269,11 @@ class _Site:
     def _fetch_subtitles(self, folder: Path) -> Iterator[FetchedSubtitles]:
         """Those that can be had. A video without is better than none."""
         for number, track in enumerate(choose_subtitles(self._info)):
+            refused = self._confinement.refused
             try:
                 name = self._save_subtitles(folder, f"subtitles-{number}", track)
-            except AddressRefused:
-                raise
-            except Exception as exc:
-                if _refusal_in(exc):
+            except Exception:
+                if self._confinement.refused > refused:
                     raise
                 continue
             yield FetchedSubtitles(
@@ -353,8 +363,6 @@ def _trouble(exc: BaseException) -> Trouble:
     for one in chain:
         if isinstance(one, _Unfit):
             return one.trouble
-        if isinstance(one, AddressRefused):
-            return Trouble.INNER_NETWORK
     for one in chain:
         if isinstance(one, GeoRestrictedError):
             return Trouble.GEO_BLOCKED
@@ -375,10 +383,6 @@ def _trouble(exc: BaseException) -> Trouble:
     if any(isinstance(one, TransportError | ConnectionError) for one in chain):
         return Trouble.UNREACHABLE
     return said or Trouble.UNKNOWN
-
-
-def _refusal_in(exc: BaseException) -> bool:
-    return any(isinstance(one, AddressRefused) for one in _causes(exc))
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
