@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from watchbuddy_core.understanding.languages import language_in
 from watchbuddy_core.understanding.subtitles import guess_language, read_subtitles
 from watchbuddy_core.video import Cue
 
@@ -162,3 +163,118 @@ def test_a_few_english_words_are_enough(text: str) -> None:
 )
 def test_its_neighbours_are_not_taken_for_english(text: str) -> None:
     assert guess_language([Cue(start=0.0, end=1.0, text=text)]) is None
+
+
+# --- other formats -------------------------------------------------------------------------
+
+ASS = (
+    "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\n"
+    "Style: Default,Arial,16\n\n[Events]\n"
+    "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    "Dialogue: 0,0:00:01.00,0:00:02.50,Default,Anna,0,0,0,,"
+    "{\\i1}Where{\\i0} are we\\Ngoing? [sighs]\n"
+    "Comment: 0,0:00:01.00,0:00:02.50,Default,,0,0,0,,a note of the translator\n"
+    "Dialogue: 0,0:00:03.00,0:00:04.00,Default,,0,0,0,,{\\p1}m 0 0 l 10 10{\\p0}\n"
+    "Dialogue: 0,0:01:05.25,0:01:06.00,Default,,0,0,0,,（笑）好的\n"
+)
+TTML = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!-- made by hand -->\n'
+    '<tt xmlns="http://www.w3.org/ns/ttml" xml:lang="en"><body><div>'
+    '<p begin="00:00:01.000" end="00:00:02.500">Where are we<br/>going?</p>'
+    '<p begin="00:01:05.250" end="00:01:06.000">To the <span>sea</span>.</p>'
+    "</div></body></tt>"
+)
+
+
+@pytest.mark.parametrize("name", ["a.ass", "a.ssa", "a.srt", "a.mp4"])
+def test_ass_is_read_by_its_content_with_its_speakers(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, name, ASS) == (
+        Cue(start=1, end=2.5, text="Where are we going?", speaker="Anna", sounds=("sighs",)),
+        Cue(start=65.25, end=66, text="好的", sounds=("笑",)),
+    )
+
+
+def test_ttml_is_read(tmp_path: Path) -> None:
+    said = [(cue.start, cue.end, cue.text) for cue in read(tmp_path, "a.ttml", TTML)]
+    assert said == [(1, 2.5, "Where are we going?"), (65.25, 66, "To the sea.")]
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        '<!DOCTYPE tt [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>',
+        '<!DOCTYPE tt [<!ENTITY a SYSTEM "file:///etc/hostname">]>',
+        '<!DOCTYPE tt SYSTEM "http://127.0.0.1:1/tt.dtd">',
+    ],
+)
+def test_what_could_grow_or_read_other_files_is_not_read(tmp_path: Path, entities: str) -> None:
+    text = TTML.replace("<!-- made by hand -->", entities).replace("going", "&a;")
+    assert read(tmp_path, "a.ttml", text) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["<tt><body>", "<html><body>no</body></html>", "[Events]\nDialogue: x", "[Script Info]"]
+)
+def test_what_only_looks_like_another_format_has_no_cues(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, "a.srt", text) == ()
+
+
+SAID = {
+    "gb18030": "我们到底要去哪里？灯塔离这里还很远。",
+    "big5": "我們到底要去哪裡？燈塔離這裡還很遠。",
+    "shift_jis": "いったいどこへ行くの？灯台はまだ遠いよ。",
+    "euc_jp": "いったいどこへ行くの？灯台はまだ遠いよ。",
+    "cp1251": "Куда мы идём? До маяка ещё далеко.",
+    "koi8-r": "Куда мы идём? До маяка ещё далеко.",
+    "cp1252": "Où allons-nous ? Le phare est loin, là-bas.",
+    "cp949": "우리 도대체 어디로 가는 거야? 등대는 아직 멀었어.",
+    "utf-8": "Où allons-nous ? Das Geräusch. 我们走吧。",
+    "utf-8-sig": "Où allons-nous ? Das Geräusch. 我们走吧。",
+    "utf-16": "Où allons-nous ? Das Geräusch. 我们走吧。",
+    "utf-16-le": "Où allons-nous ? Das Geräusch. 我们走吧。",
+    "utf-16-be": "Où allons-nous ? Das Geräusch. 我们走吧。",
+}
+
+
+@pytest.mark.parametrize("lines", [1, 20])
+@pytest.mark.parametrize("encoding", SAID)
+def test_every_usual_encoding_is_told_from_the_others(
+    tmp_path: Path, encoding: str, lines: int
+) -> None:
+    text = "".join(
+        f"{i}\n00:00:{i:02},000 --> 00:00:{i:02},900\n{SAID[encoding]}\n\n" for i in range(lines)
+    )
+    found = read(tmp_path, "a.srt", text.encode(encoding))
+    assert [cue.text for cue in found] == [SAID[encoding]] * lines
+
+
+def test_a_stray_byte_does_not_make_utf_8_something_else(tmp_path: Path) -> None:
+    text = (
+        "1\n00:00:01,000 --> 00:00:02,000\n我们到底要去哪里？灯塔离这里还很远。\n\n" * 9
+    ).encode()
+    cues = read(tmp_path, "a.srt", text[:40] + b"\xff" + text[40:-2])
+    assert "灯塔离这里还很远" in cues[0].text
+
+
+# --- which file, which language ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("en", "en"),
+        ("eng.forced", "en"),
+        ("English", "en"),
+        ("zh-Hans", "zh"),
+        ("chs", "zh"),
+        ("简体", "zh"),
+        ("pt_BR", "pt"),
+        ("final.de", "de"),
+        ("final", None),
+        ("sdh", None),
+        ("2160p", None),
+        ("", None),
+    ],
+)
+def test_a_name_tells_the_language_only_where_it_is_one(name: str, language: str | None) -> None:
+    assert language_in(name) == language

@@ -1,11 +1,11 @@
-"""Video files in the folders that the operator names."""
+"""Video files, and subtitles alone, in the folders that the operator names."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -14,9 +14,10 @@ from watchbuddy_core.errors import VideoUnavailable
 from watchbuddy_core.protocols import ListedVideo, Match, Progress
 from watchbuddy_core.sources.hosts import LIBRARY
 from watchbuddy_core.sources.identity import content_id
+from watchbuddy_core.understanding.languages import language_in
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 
-SUBTITLE_ENDINGS = (".srt", ".vtt")
+SUBTITLE_ENDINGS = (".srt", ".vtt", ".ass", ".ssa", ".ttml", ".dfxp")
 VIDEO_ENDINGS = (
     *(".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".ts", ".m2ts", ".mpg", ".mpeg"),
     *(".flv", ".wmv", ".ogv", ".3gp", ".mp3", ".m4a", ".ogg", ".opus", ".flac", ".wav"),
@@ -57,7 +58,8 @@ class LocalSource:
         return await asyncio.to_thread(self._open, request.url.removeprefix(LIBRARY))
 
     async def listing(self) -> Sequence[ListedVideo]:
-        """Every file below the folders that looks like a video or a recording by its name."""
+        """Every file below the folders that looks like a video or a recording by its name,
+        and subtitles that belong to none."""
         return await asyncio.to_thread(lambda: tuple(self._listing()))
 
     def _listing(self) -> Iterator[ListedVideo]:
@@ -75,6 +77,8 @@ class LocalSource:
     def _open(self, relative: str) -> Video:
         path = self._find(relative)
         try:
+            if path.suffix.lower() in SUBTITLE_ENDINGS:
+                return _subtitles_alone(path)
             subtitles = tuple(file for file in _subtitles_beside(path) if self._holds(file.path))
             identity = content_id([path, *(file.path for file in subtitles)])
         except OSError as exc:
@@ -101,12 +105,22 @@ class LocalSource:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Files with a name that videos have; nothing hidden."""
+    """Files with a name that videos have, and subtitles that lie beside none; nothing hidden."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(VIDEO_ENDINGS):
+        seen = [name for name in sorted(names) if not name.startswith(".")]
+        videos = {name for name in seen if name.lower().endswith(VIDEO_ENDINGS)}
+        stems = {Path(name).stem for name in videos}
+        for name in seen:
+            alone = name.lower().endswith(SUBTITLE_ENDINGS) and not _belongs(name, stems)
+            if name in videos or alone:
                 yield Path(parent, name)
+
+
+def _belongs(name: str, stems: Collection[str]) -> bool:
+    """Whether subtitles of this name are those of a video called like one of these."""
+    parts = Path(name).stem.split(".")
+    return any(".".join(parts[:n]) in stems for n in range(1, len(parts) + 1))
 
 
 def _is_plain(relative: str) -> bool:
@@ -134,17 +148,32 @@ def _sidecar(path: Path, video: Path) -> SubtitleFile | None:
     if path.stem == video.stem:
         return SubtitleFile(path=path)
     if path.stem.startswith(f"{video.stem}."):
-        language = path.stem.removeprefix(f"{video.stem}.").lower()
-        if language.replace("-", "").isalpha() and len(language) <= 8:
-            return SubtitleFile(path=path, language=language)
+        return SubtitleFile(path=path, language=language_in(path.stem[len(video.stem) :]))
     return None
 
 
 def _subtitles_beside(video: Path) -> tuple[SubtitleFile, ...]:
-    """`name.srt` and `name.vtt`, then `name.en.srt` and the like."""
+    """`name.srt` and `name.vtt`, then `name.en.srt` and the like; last those that are for a
+    few lines only."""
     found = [
         sidecar
         for path in video.parent.iterdir()
         if (sidecar := _sidecar(path, video)) is not None and path.is_file()
     ]
-    return tuple(sorted(found, key=lambda file: (file.language is not None, file.path.name)))
+
+    def order(file: SubtitleFile) -> tuple[bool, bool, str]:
+        return "forced" in file.path.stem.lower(), file.path.stem != video.stem, file.path.name
+
+    return tuple(sorted(found, key=order))
+
+
+def _subtitles_alone(path: Path) -> Video:
+    """Subtitles as a video that nobody here sees."""
+    title, _, rest = path.stem.rpartition(".")
+    language = language_in(rest) if title else None
+    return Video(
+        content_id=content_id([path]),
+        title=title if language else path.stem,
+        path=None,
+        subtitles=(SubtitleFile(path=path, language=language),),
+    )

@@ -19,6 +19,8 @@ from watchbuddy_core.errors import VideoUnreadable
 from watchbuddy_core.protocols import Progress
 from watchbuddy_core.understanding import scenes, sound
 from watchbuddy_core.understanding.container import opened, picture_of
+from watchbuddy_core.understanding.sniffing import kind_of
+from watchbuddy_core.understanding.subtitles import read_subtitles
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
@@ -45,14 +47,18 @@ async def survey(video: Video, progress: Progress) -> Overview:
 async def duration_of(path: Path) -> float | None:
     """What the file itself says of its length, in seconds; None: it does not.
 
+    Of subtitles it is the time up to which they tell of a video.
+
     Raises:
-        VideoUnreadable: it is no video that can be read.
+        VideoUnreadable: it is no video and no subtitles that can be read.
         MissingExtra: the libraries for it are not installed.
     """
     return await in_thread(partial(_declared_duration, path))
 
 
 def _declared_duration(path: Path, stop: Stop) -> float | None:
+    if kind_of(path) == "subtitles":
+        return max(cue.end for cue in read_subtitles(path))
     with opened(path) as container:
         return round(container.duration / 1_000_000, 3) if container.duration else None
 
@@ -99,6 +105,8 @@ def _look_into(
 ) -> tuple[tuple[Scene, ...], tuple[Sound, ...]]:
     """The window's scenes and sounds. What was readable when it was surveyed and is not any
     more adds nothing."""
+    if video.path is None:
+        return (), ()
     before = bisect_left(overview.keyframes, window.start)
     since = overview.keyframes[before - 1] if before else 0.0
     seen: tuple[Scene, ...] = ()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
+from watchbuddy_core.understanding.languages import iso_639_1
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.subtitles.stream import SubtitleStream
     from av.video.stream import VideoStream
 
     from watchbuddy_core.understanding.work import Stop
+
+_Stream = TypeVar("_Stream", bound="Stream")
 
 _log = logging.getLogger("watchbuddy.understanding")
 
@@ -27,6 +31,7 @@ _FORMATS = (
     "mxf,nut,rm,dv,ivf,h264,hevc,m4v,gif,w64,aiff,ac3,eac3,amr,caf,au"
 )
 """Formats that are one file. Playlists can name other files, and addresses."""
+_TEXT_CODECS = ("subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text")
 
 
 @contextmanager
@@ -53,14 +58,34 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def picture_of(container: InputContainer) -> VideoStream | None:
-    """The moving picture, where there is one."""
-    readable = (s for s in container.streams.video if s.codec_context is not None)
-    return next((stream for stream in readable if not is_cover(stream)), None)
+    """The moving picture, where there is one; of several the one that players show."""
+    return _first(stream for stream in container.streams.video if not is_cover(stream))
 
 
 def sound_of(container: InputContainer) -> AudioStream | None:
-    """The first sound track, where there is one."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+    """The sound track, where there is one; of several the one that players play."""
+    return _first(container.streams.audio)
+
+
+def text_of(container: InputContainer, spoken: str | None) -> SubtitleStream | None:
+    """The embedded subtitles, where there are any that are text: those in the language that
+    is spoken (an ISO 639-1 code), else the ones that players show."""
+    texts = [
+        stream
+        for stream in container.streams.subtitles
+        if stream.codec_context is not None and stream.codec_context.name in _TEXT_CODECS
+    ]
+    own = [stream for stream in texts if spoken and iso_639_1(stream.language) == spoken]
+    return _first(own or texts)
+
+
+def _first(streams: Iterable[_Stream]) -> _Stream | None:
+    """Of those that can be read: the default, else the first."""
+    from av.stream import Disposition
+
+    readable = [stream for stream in streams if stream.codec_context is not None]
+    marked = [stream for stream in readable if stream.disposition & Disposition.default]
+    return next(iter(marked or readable), None)
 
 
 def is_cover(stream: Stream) -> bool:

@@ -101,7 +101,7 @@ def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
     if not len(heard):
         return ()
     usual = _usual(heard)
-    smooth = np.convolve(heard, np.ones(3) / 3, mode="same")
+    smooth = np.convolve(heard, np.ones(3) / 3, mode="full")[1:-1]
     silent = heard < _SILENT
     audible = usual > _SILENT
     marks: dict[Literal["loud", "quiet", "silence"], NDArray[np.bool_]] = {

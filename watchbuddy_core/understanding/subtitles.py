@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from xml.etree import ElementTree
 
 from watchbuddy_core.errors import MissingExtra
 from watchbuddy_core.video import Cue
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 _LARGEST_FILE = 16 * 1024 * 1024
 _MOST_CUES = 50_000
+_HEAD = 4096
+"""Within so many characters a format is known."""
+_STRAY = 0.05
+"""So much of what is not ASCII may be wrong in UTF-8."""
+_TTML = re.compile(r"<(?:\w+:)?tt[\s>]")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LONGEST_CUE = 60.0
 """Seconds. What stands longer is a sign that nobody speaks for so long."""
 _LONGEST_TEXT = 1000
@@ -50,19 +57,21 @@ class Raw:
     start: float
     end: float
     text: str
+    speaker: str | None = None
+    """Where the file names them apart from the text."""
 
 
 def read_subtitles(path: Path) -> tuple[Cue, ...]:
-    """The cues of a `.srt` or `.vtt` file, ascending. A file that makes no sense has none.
+    """The cues of a SubRip, WebVTT, ASS, SSA or TTML file, ascending, whatever it is called.
+
+    A file that makes no sense has none.
 
     Raises:
         OSError: it cannot be read.
         MissingExtra: the parsers are not installed.
     """
     with path.open("rb") as file:
-        text = _decoded(file.read(_LARGEST_FILE))
-    raw = _vtt(text) if text.lstrip().startswith("WEBVTT") else _srt(text)
-    return cues(raw)
+        return cues(_raw(_decoded(file.read(_LARGEST_FILE))))
 
 
 def cues(raw: Iterable[Raw]) -> tuple[Cue, ...]:
@@ -117,48 +126,39 @@ _ENGLISH = frozenset(
 
 
 def _decoded(content: bytes) -> str:
-    """Text in whatever encoding; marks first, then UTF-8, then a guess."""
-    for mark, encoding in (
-        (b"\xef\xbb\xbf", "utf-8-sig"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
-    if b"\0" in content[:200]:  # no text of bytes has any; UTF-16 has where it is plain ASCII
-        big_endian = content[:1] == b"\0"
-        return content.decode("utf-16-be" if big_endian else "utf-16-le", errors="replace")
-    for encoding, fits in (
-        ("utf-8", True),
-        ("gb18030", _looks_chinese(content)),
-        ("cp1252", _looks_western(content)),
-    ):
-        with suppress(UnicodeDecodeError):
-            if fits:
-                return content.decode(encoding)
-    return _guessed(content)
+    """Text in whatever encoding: UTF-8 where it is that, else as it looks.
 
-
-def _looks_western(content: bytes) -> bool:
-    """Whether bytes beyond ASCII are few: accents among plain letters."""
-    high = sum(byte >= 0x80 for byte in content)
-    letters = sum(chr(byte).isalpha() for byte in content if byte < 0x80)
-    return high < letters / 3
-
-
-def _looks_chinese(content: bytes) -> bool:
-    """Whether all bytes beyond ASCII come as pairs of the common GB characters."""
-    high = re.findall(rb"[\x80-\xff]+", content)
-    return bool(high) and all(re.fullmatch(rb"(?:[\xa1-\xf7][\xa1-\xfe])+", run) for run in high)
-
-
-def _guessed(content: bytes) -> str:
+    A stray byte does not make UTF-8 something else. What is no text at all is empty.
+    """
+    if b"\0" not in content:  # UTF-16 has them, and may pass for UTF-8 all the same
+        text = content.decode("utf-8-sig", errors="replace")
+        foreign = sum(character > "\x7f" for character in text)
+        if text.count("\ufffd") <= _STRAY * foreign:
+            return text
     try:
-        from charset_normalizer import from_bytes
+        from chardet import EncodingEra, detect
     except ImportError as exc:
         raise MissingExtra("media", "Reading subtitles") from exc
-    best = from_bytes(content).best()
-    return str(best) if best is not None else content.decode("cp1252", errors="replace")
+    encoding = detect(content, encoding_era=EncodingEra.MODERN_WEB)["encoding"]
+    return content.decode(encoding, errors="replace") if encoding else ""
+
+
+def _raw(text: str) -> list[Raw]:
+    """By what the text begins with, whatever the file is called."""
+    head = text[:_HEAD].lstrip()
+    if head.startswith("WEBVTT"):
+        return _vtt(text)
+    if "[Script Info]" in head or "[Events]" in head:
+        return _by_pysubs2(text, "ass")
+    if head.startswith("<"):
+        return _by_pysubs2(text, "ttml") if _is_safe_ttml(text) else []
+    return _by_pysubs2(text, "srt")
+
+
+def _is_safe_ttml(text: str) -> bool:
+    """Whether it is TTML that says nothing of entities: those can be made to grow beyond
+    all bounds, or to name other files."""
+    return _TTML.search(text[:_HEAD]) is not None and "<!" not in _COMMENT.sub("", text)
 
 
 def _vtt(text: str) -> list[Raw]:
@@ -182,16 +182,23 @@ def _seconds(stamp: str) -> float:
     return int(hours[0] if hours else 0) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _srt(text: str) -> list[Raw]:
+def _by_pysubs2(text: str, format: Literal["srt", "ass", "ttml"]) -> list[Raw]:
     try:
         import pysubs2
     except ImportError as exc:
         raise MissingExtra("media", "Reading subtitles") from exc
+    # It tells of every field that it reads as something else: to us that is no news.
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"pysubs2\.")
+    kept = {"keep_html_tags": True} if format == "srt" else {}
     try:
-        events = pysubs2.SSAFile.from_string(text, format_="srt", keep_html_tags=True).events
-    except pysubs2.Pysubs2Error:
-        return []
-    return [Raw(event.start / 1000, event.end / 1000, event.plaintext) for event in events]
+        events = pysubs2.SSAFile.from_string(text, format_=format, **kept).events
+    except (pysubs2.Pysubs2Error, ElementTree.ParseError, ValueError, LookupError, TypeError):
+        return []  # it fails in many ways at what only looks like a format that it knows
+    said = [event for event in events if not event.is_comment and not event.is_drawing]
+    return [
+        Raw(event.start / 1000, event.end / 1000, event.plaintext, event.name.strip() or None)
+        for event in said
+    ]
 
 
 # --- cues ----------------------------------------------------------------------------------
@@ -202,7 +209,7 @@ def _unrolled(listed: Iterable[Raw]) -> Iterator[Raw]:
     for item in listed:
         fresh = [line for line in item.text.splitlines() if _STAMP.search(line)]
         if item.end - item.start >= 0.05 and fresh:
-            yield Raw(item.start, item.end, " ".join(fresh))
+            yield replace(item, text=" ".join(fresh))
 
 
 def _cue(raw: Raw) -> Cue | None:
@@ -221,7 +228,7 @@ def _cue(raw: Raw) -> Cue | None:
         text = _NOTES.sub(" ", text)
     lines = [_DASH.sub("", line).strip() for line in text.splitlines()]
     said = re.sub(r"\s+", " ", " ".join(line for line in lines if line)).strip()
-    speaker = voice.group(1).strip() if voice else None
+    speaker = voice.group(1).strip() if voice else raw.speaker
     if speaker is None and (named := _SPEAKER.match(said)):
         speaker = named.group(1).strip().title()
         said = said[named.end() :].strip()

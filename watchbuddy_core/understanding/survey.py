@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from watchbuddy_core.actions import MAX_SECONDS
@@ -15,44 +14,39 @@ from watchbuddy_core.understanding.container import (
     picture_of,
     sound_of,
     start_of,
+    text_of,
 )
+from watchbuddy_core.understanding.languages import iso_639_1
 from watchbuddy_core.understanding.subtitles import Raw, cues, guess_language, read_subtitles
 from watchbuddy_core.understanding.work import Stop
-from watchbuddy_core.video import Chapter, Cue, Overview, Stream, Video
+from watchbuddy_core.video import Chapter, Cue, Overview, Stream, SubtitleFile, Video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
 _PACKETS_PER_REPORT = 2000
-_TEXT_CODECS = {"subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text"}
-_LANGUAGES = {
-    "eng": "en", "chi": "zh", "zho": "zh", "cmn": "zh", "chs": "zh", "cht": "zh", "jpn": "ja",
-    "kor": "ko", "fre": "fr", "fra": "fr", "ger": "de", "deu": "de", "spa": "es", "ita": "it",
-    "por": "pt", "rus": "ru",
-}  # fmt: skip
-"""What containers and file names call a language, where that is not ISO 639-1."""
+_AFTER_THE_LAST_CUE = 10.0
+"""Seconds that a video goes on, as far as its subtitles tell."""
 
 
 def survey_file(video: Video, report: Callable[[float], None], stop: Stop) -> Overview:
     """Read the whole file once. Blocks, and calls `report` now and then with the share done.
 
+    Where there is no file, but subtitles, they tell what there is to be known.
+
     Raises:
-        VideoUnreadable: there is neither picture nor sound in it.
+        VideoUnreadable: there is neither picture nor sound in it, or no subtitle in those.
     """
+    if video.path is None:
+        return _survey_subtitles(video)
     with opened(video.path) as container:
         picture = picture_of(container)
         sound = sound_of(container)
         if picture is None and sound is None:
             raise VideoUnreadable("The file has neither a picture nor sound.")
-        text = next(
-            (
-                stream
-                for stream in container.streams.subtitles
-                if stream.codec_context is not None and stream.codec_context.name in _TEXT_CODECS
-            ),
-            None,
-        )
+        spoken = iso_639_1(sound.language) if sound is not None else None
+        text = text_of(container, spoken)
         keyframes: list[float] = []
         embedded: list[Raw] = []
         latest = 0.0
@@ -72,16 +66,16 @@ def survey_file(video: Video, report: Callable[[float], None], stop: Stop) -> Ov
         chapters = _chapters(container, duration)
         streams = _streams(container)
         tagged = text.language if text is not None else None
-    found, language = _sidecar(video)
+    found, language = _sidecar(video, spoken)
     if not found:
         found, language = cues(embedded), tagged
     return Overview(
         duration=duration,
         streams=streams,
-        chapters=chapters,
+        chapters=chapters or _within(video.chapters, duration),
         keyframes=tuple(sorted({at for at in keyframes if at < duration})),
         cues=tuple(cue for cue in found if cue.start < duration),
-        language=guess_language(found) or (_iso_639_1(language) if found else None),
+        language=guess_language(found) or (iso_639_1(language) if found else None),
     )
 
 
@@ -110,9 +104,29 @@ def _decoded(packet: Packet[Any], at: float, length: float) -> list[Raw]:
     return [Raw(max(at, 0.0), at + length, text) for text in texts if at + length > 0]
 
 
-def _sidecar(video: Video) -> tuple[tuple[Cue, ...], str | None]:
-    """The first of the files beside the video that has anything to say, and its language."""
-    for file in video.subtitles:
+def _survey_subtitles(video: Video) -> Overview:
+    found, language = _sidecar(video, None)
+    if not found:
+        raise VideoUnreadable("The file holds no subtitles that can be read.")
+    duration = min(max(cue.end for cue in found) + _AFTER_THE_LAST_CUE, MAX_SECONDS)
+    return Overview(
+        duration=round(duration, 3),
+        streams=(),
+        chapters=_within(video.chapters, duration),
+        cues=found,
+        language=guess_language(found) or iso_639_1(language),
+    )
+
+
+def _sidecar(video: Video, spoken: str | None) -> tuple[tuple[Cue, ...], str | None]:
+    """The first of the files beside the video that has anything to say, and its language:
+    made by people before made by machines, then in the language that is spoken before others.
+    """
+
+    def comes_later(file: SubtitleFile) -> tuple[bool, bool]:
+        return file.automatic, spoken is not None and iso_639_1(file.language) != spoken
+
+    for file in sorted(video.subtitles, key=comes_later):
         try:
             found = read_subtitles(file.path)
         except OSError:
@@ -122,10 +136,12 @@ def _sidecar(video: Video) -> tuple[tuple[Cue, ...], str | None]:
     return (), None
 
 
-def _iso_639_1(tag: str | None) -> str | None:
-    """`zh` for `chi`, `zh-Hans` or `zh_CN`; None for what is no language."""
-    first = re.split(r"[-_]", (tag or "").lower())[0]
-    return _LANGUAGES.get(first, first) if 2 <= len(first) <= 3 and first != "und" else None
+def _within(chapters: Iterable[Chapter], duration: float) -> tuple[Chapter, ...]:
+    return tuple(
+        chapter.model_copy(update={"end": min(chapter.end, duration)})
+        for chapter in sorted(chapters, key=lambda chapter: chapter.start)
+        if chapter.start < duration
+    )
 
 
 def _chapters(container: InputContainer, duration: float) -> tuple[Chapter, ...]:
@@ -157,7 +173,7 @@ def _streams(container: InputContainer) -> tuple[Stream, ...]:
             Stream(
                 kind=kinds[stream.type],
                 codec=context.name,
-                language=_iso_639_1(stream.language),
+                language=iso_639_1(stream.language),
                 width=getattr(context, "width", None) or None,
                 height=getattr(context, "height", None) or None,
                 frame_rate=float(rate) if rate else None,

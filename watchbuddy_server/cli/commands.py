@@ -406,7 +406,7 @@ def _warn_of_another_video(track: Track, duration: float | None) -> None:
 async def _generate(request: CreateSession, *, settings: Settings, output: Path | None) -> Track:
     """What is to be written to `output`; None: that is no file."""
     video = await _opened(request.video_url, settings.libraries)
-    if output is not None and video is not None and is_sidecar(output, video.path):
+    if output is not None and video is not None and video.path and is_sidecar(output, video.path):
         better = f"{video.path.stem}.watchbuddy{output.suffix}"
         raise click.BadParameter(
             f"{output.name} would be read as subtitles of the video. Call it {better}.",
