@@ -63,10 +63,19 @@ def _sources(settings: Settings, guard: AddressGuard) -> tuple[VideoSource, ...]
         at_a_time=settings.limits.fetching,
     )
     web = {"cache": cache, "guard": guard, "most_seconds": settings.limits.video_seconds}
+    limits = settings.limits
     given: dict[str, dict[str, object]] = {
         "library": {"libraries": settings.libraries},
         "links": {**web},
         "yt-dlp": {**web},
+        "uploads": {
+            "folder": settings.data_dir / "uploads",
+            "most_bytes": limits.upload_bytes,
+            "free_bytes": settings.cache.free_bytes,
+            "most_waiting": limits.uploads_waiting,
+            "waiting_seconds": limits.upload_waiting_seconds,
+            "stall_seconds": limits.upload_stall_seconds,
+        },
     }
     options = {**given, **settings.plugins}
     for name in given:

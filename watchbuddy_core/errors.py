@@ -7,7 +7,10 @@
     │   ├── InvalidTimeRange           INVALID_TIME_RANGE
     │   ├── SessionNotFound            SESSION_NOT_FOUND
     │   ├── RateLimited                RATE_LIMITED
-    │   └── TooManySessions            TOO_MANY_SESSIONS
+    │   ├── TooManySessions            TOO_MANY_SESSIONS
+    │   ├── UploadTooLarge             REQUEST_TOO_LARGE
+    │   ├── UploadStalled              UPLOAD_STALLED
+    │   └── StorageFull                STORAGE_FULL
     ├── ProcessingFailed               a session that was started and could not be finished
     │   ├── VideoUnavailable           VIDEO_UNAVAILABLE
     │   ├── VideoDownloadFailed        VIDEO_DOWNLOAD_FAILED
@@ -105,6 +108,26 @@ class TooManySessions(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("There are too many sessions at the moment. Try again later.")
+
+
+class UploadTooLarge(RequestRefused):
+    """The file has more bytes than are taken."""
+
+    code = "REQUEST_TOO_LARGE"
+
+
+class UploadStalled(RequestRefused):
+    """Nothing more of the file has come for too long, or too little."""
+
+    code = "UPLOAD_STALLED"
+    retryable = True
+
+
+class StorageFull(RequestRefused):
+    """There is no room for the file on the disk."""
+
+    code = "STORAGE_FULL"
+    retryable = True
 
 
 class ProcessingFailed(WatchBuddyError):

@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from watchbuddy_core.actions import Density
 
@@ -30,6 +30,10 @@ def user_config_dir(environment: Mapping[str, str] = os.environ) -> Path:
         return user_data_dir(environment)
     base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return base / "watchbuddy"
+
+
+def _switch(value: object) -> object:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class _Group(BaseModel):
@@ -61,6 +65,14 @@ class Limits(_Group):
     """How long a video may last."""
     script_actions: int = Field(default=10_000, gt=0)
     """The most actions that the script of one session may have."""
+    upload_bytes: int = Field(default=4_000_000_000, gt=0)
+    """How large an uploaded file may be."""
+    uploads_waiting: int = Field(default=32, gt=0)
+    """Uploads that arrive, or that no session has taken up. More are refused."""
+    upload_waiting_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    """An upload that no session has taken up after so many seconds is deleted."""
+    upload_stall_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    """How many seconds an upload that arrives may stand still."""
 
 
 class Cache(_Group):
@@ -97,6 +109,8 @@ class Settings(_Group):
     Nothing of theirs is fetched from an inner network."""
     usual_sites: bool = True
     """Whether links of YouTube and Bilibili may be asked for without being named."""
+    uploads: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+    """Whether viewers may upload files. auto: where no other machine can reach the server."""
     character: str = "miao"
     """Who watches along where nobody is named."""
     characters: tuple[Path, ...] = ()

@@ -84,6 +84,20 @@ class SessionCreated(BaseModel):
     session_id: str
 
 
+class Upload(BaseModel):
+    """The answer to `POST /api/v1/uploads`: a file that was taken in whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    video_url: str
+    """What to ask for it by. Whoever knows it may: keep it to yourself."""
+    title: str
+    """From the name of the file."""
+    kind: Literal["media", "subtitles"]
+    """What it is by its content: a video or a recording, or subtitles alone."""
+    size_bytes: int
+
+
 # --- from the client -------------------------------------------------------------------
 
 

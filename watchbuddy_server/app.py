@@ -34,6 +34,7 @@ def create_app(
     store: Store,
     allow_origins: Collection[str] = (),
     server_names: Collection[str] = (),
+    uploads: bool = False,
     max_body_bytes: int = MAX_BODY_BYTES,
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Litestar:
@@ -43,6 +44,7 @@ def create_app(
         store=store,
         allow_origins=allow_origins,
         server_names=server_names,
+        uploads=uploads,
         max_body_bytes=max_body_bytes,
         limits=limits,
     )

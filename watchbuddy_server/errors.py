@@ -28,15 +28,18 @@ STATUS_OF: dict[str, int] = {
     "NOT_FOUND": 404,
     "SESSION_NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
+    "UPLOAD_STALLED": 408,
     "REQUEST_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "VALIDATION_ERROR": 422,
     "UNSUPPORTED_VIDEO_SOURCE": 422,
     "UNKNOWN_CHARACTER": 422,
     "INVALID_TIME_RANGE": 422,
+    "VIDEO_UNREADABLE": 422,
     "RATE_LIMITED": 429,
     "INTERNAL_ERROR": 500,
     "TOO_MANY_SESSIONS": 503,
+    "STORAGE_FULL": 507,
 }
 """The HTTP status of each error code."""
 
@@ -95,7 +98,7 @@ class ErrorBody(BaseModel):
 
 
 class MalformedRequest(RequestRefused):
-    """The body is not JSON."""
+    """The body is not what it is declared to be, or not all of it has come."""
 
     code = "MALFORMED_REQUEST"
 
@@ -117,7 +120,7 @@ class InvalidRequest(RequestRefused):
 
 
 class Forbidden(RequestRefused):
-    """The request comes from a browser page that this server does not serve."""
+    """The server does not do this, or not for the page that the request comes from."""
 
     code = "FORBIDDEN"
 

@@ -15,7 +15,8 @@ from litestar.utils.path import join_paths
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
-from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_server.errors import EXCEPTION_HANDLERS, Forbidden
 from watchbuddy_server.rest import (
     create_session,
     delete_session,
@@ -27,6 +28,7 @@ from watchbuddy_server.rest import (
     show_session,
 )
 from watchbuddy_server.security import Admission
+from watchbuddy_server.uploads import upload_file
 from watchbuddy_server.websocket import watch
 
 MAX_BODY_BYTES = 64 * 1024
@@ -51,6 +53,7 @@ class WatchBuddyPlugin(InitPlugin):
         path: str = "/",
         allow_origins: Collection[str] = (),
         server_names: Collection[str] = (),
+        uploads: bool = False,
         max_body_bytes: int = MAX_BODY_BYTES,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
@@ -65,7 +68,9 @@ class WatchBuddyPlugin(InitPlugin):
             server_names: names under which a server that listens on a loopback address may
                 be called, beside `localhost` and the like; `*` for all. A reverse proxy on
                 the same machine needs its public name here.
-            max_body_bytes: the largest request body that is read.
+            uploads: whether an UploadSource among the sources may be given files over HTTP,
+                by whoever reaches the server.
+            max_body_bytes: the largest request body that is read, except for uploads.
             limits: how much the server takes on.
         """
         self.admission = Admission.of(origins=allow_origins, hosts=server_names)
@@ -83,6 +88,7 @@ class WatchBuddyPlugin(InitPlugin):
             most=limits.sessions,
             idle_seconds=limits.idle_seconds,
         )
+        self._uploads = uploads
         self._path = path
         self._max_body_bytes = max_body_bytes
 
@@ -97,6 +103,7 @@ class WatchBuddyPlugin(InitPlugin):
                 show_script,
                 list_characters,
                 list_library,
+                upload_file,
             ),
             self._router("/", live, ready, watch),
         ]
@@ -106,10 +113,24 @@ class WatchBuddyPlugin(InitPlugin):
         return Router(
             join_paths([self._path, path]),
             route_handlers=routes,  # type: ignore[arg-type]
-            dependencies={"sessions": Provide(lambda: self.sessions, sync_to_thread=False)},
+            dependencies={
+                "sessions": Provide(lambda: self.sessions, sync_to_thread=False),
+                # The framework makes a copy of what it is given, and of a method's object.
+                "inbox": Provide(lambda: self._inbox(), sync_to_thread=False),
+            },
             guards=[self.admission.guard],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._max_body_bytes,
+        )
+
+    def _inbox(self) -> UploadSource:
+        sources = self.sessions.parts.sources if self._uploads else ()
+        for source in sources:
+            if isinstance(source, UploadSource):
+                return source
+        raise Forbidden(
+            "This server takes no uploads. Its operator can allow them: "
+            'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
         )
 
     @asynccontextmanager

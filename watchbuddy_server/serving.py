@@ -16,6 +16,7 @@ from watchbuddy_core.protocols import Store
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.app import base_url, create_app, listen, server_config
+from watchbuddy_server.security import is_loopback
 
 
 class AddressTaken(WatchBuddyError):
@@ -57,6 +58,7 @@ async def serving(
         store=MemoryStore() if store is None else store,
         allow_origins=settings.allow_origins,
         server_names=settings.server_names,
+        uploads=_takes_uploads(settings),
         limits=settings.limits,
     )
     with _listening(settings.host, settings.port) as listening:
@@ -70,6 +72,14 @@ async def serving(
             coming_up.cancel()
             server.should_exit = True
             await running
+
+
+def _takes_uploads(settings: Settings) -> bool:
+    """Where nothing is said, only a server that no other machine can reach does: neither by
+    itself nor through a proxy that gives it a name."""
+    if settings.uploads == "auto":
+        return is_loopback(settings.host) and not settings.server_names
+    return settings.uploads == "on"
 
 
 def _listening(host: str, port: int) -> socket:

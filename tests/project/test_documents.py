@@ -35,6 +35,10 @@ def test_each_example_of_the_protocol_page_decodes(kind: str, text: str) -> None
             wire.SessionCreated.model_validate_json(text)
         case "error-body":
             assert set(json.loads(text)["detail"]) == {"error", "message"}
+        case "upload":
+            assert json.loads(wire.Upload.model_validate_json(text).model_dump_json()) == (
+                json.loads(text)
+            )
         case "server":
             assert not isinstance(wire.decode_server_message(text), wire.UnknownMessage)
         case "client":

@@ -296,6 +296,9 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
             *("200", "400", "403", "404", "422", "500")
         ],
         ("/api/v1/characters", "GET"): ["200", "403", "500"],
+        ("/api/v1/uploads", "POST"): [
+            *("201", "400", "403", "408", "413", "422", "429", "500", "507")
+        ],
         ("/api/v1/library", "GET"): ["200", "400", "403", "422", "500"],
         ("/health/live", "GET"): ["200", "403", "500"],
         ("/health/ready", "GET"): ["200", "403", "500", "503"],
@@ -306,8 +309,13 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
 
 
 def test_the_document_names_every_code_where_it_may_come(client: Client) -> None:
-    post = operations(client.get("/schema/openapi.json").json())["/api/v1/sessions", "POST"]
-    named = " ".join(response["description"] for response in post["responses"].values())
+    described = operations(client.get("/schema/openapi.json").json())
+    post, upload = (described[f"/api/v1/{name}", "POST"] for name in ("sessions", "uploads"))
+    named = " ".join(
+        response["description"]
+        for operation in (post, upload)
+        for response in operation["responses"].values()
+    )
     elsewhere = {"NOT_FOUND", "SESSION_NOT_FOUND", "METHOD_NOT_ALLOWED", "UNAUTHORIZED"}
     for code in STATUS_OF.keys() - elsewhere:
         assert code in named
@@ -315,6 +323,9 @@ def test_the_document_names_every_code_where_it_may_come(client: Client) -> None
     assert sorted(body["required"]) == ["character_id", "video_url"]
     assert set(body["properties"]) == {
         *("video_url", "start_time", "end_time", "text", "character_id", "user_id", "density")
+    }
+    assert set(upload["requestBody"]["content"]) == {
+        *("application/octet-stream", "multipart/form-data")
     }
 
 

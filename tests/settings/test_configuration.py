@@ -28,6 +28,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "allow_hosts": ('["a.example:80"]', "b.example,c.example", ("d.example",)),
     "ytdlp_hosts": ('["a.example"]', "b.example,c.example", ("*",)),
     "usual_sites": ("false", "yes", False),
+    "uploads": ('"on"', "off", None),
     "character": ('"shen"', "quinn", "other"),
     "characters": ('["/a"]', "/b", (Path("/c"),)),
     "generator": ('"a"', "b", "c"),
@@ -43,6 +44,10 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.fetching": ("1", "2", None),
     "limits.video_seconds": ("1.5", "2.5", None),
     "limits.script_actions": ("1", "2", None),
+    "limits.upload_bytes": ("1", "2", None),
+    "limits.uploads_waiting": ("1", "2", None),
+    "limits.upload_waiting_seconds": ("1.5", "2.5", None),
+    "limits.upload_stall_seconds": ("1.5", "2.5", None),
     "cache.total_bytes": ("1", "2", None),
     "cache.video_bytes": ("1", "2", None),
     "cache.free_bytes": ("1", "2", None),
@@ -177,6 +182,14 @@ def test_what_is_wrong_in_a_file_is_told_by_its_place(
         configure(environment=nowhere(folder))
     assert said.format(file=path) in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_a_switch_may_be_said_in_words_or_as_a_truth_value(folder: Path) -> None:
+    (folder / "watchbuddy.toml").write_text("uploads = true")
+    assert configure(environment=nowhere(folder)).settings.uploads == "on"
+    assert configure({"uploads": False}, environment=nowhere(folder)).settings.uploads == "off"
+    with pytest.raises(InvalidSettings, match="WATCHBUDDY_UPLOADS: Input should be 'auto'"):
+        configure(environment=nowhere(folder, WATCHBUDDY_UPLOADS="perhaps"))
 
 
 def test_a_file_that_cannot_be_read_is_told(folder: Path) -> None:

@@ -76,6 +76,11 @@ def cli(ctx: click.Context) -> None:
     multiple=True,
     help="A name of this server, where a proxy gives it one. Repeatable.",
 )
+@options.setting(
+    "uploads",
+    "--uploads/--no-uploads",
+    help="Whether viewers may upload files.  [default: where no other machine reaches the server]",
+)
 @options.config
 @click.option("--print-settings", is_flag=True, help="Print the settings in force, and exit.")
 def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:

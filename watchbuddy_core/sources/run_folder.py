@@ -1,0 +1,108 @@
+"""A folder for the files of one run of a program, which goes when that ends.
+
+BASE/3f9c….lock    locked by the program as long as it runs
+BASE/3f9c…/        its files; nobody else's on this machine may look into it
+
+What is not locked was left behind by a program that was killed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sys
+import tempfile
+import weakref
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+_ENDING = ".lock"
+
+
+class RunFolder:
+    """The folder of this run. It is made when it is first asked for.
+
+    Args:
+        base: where the folders of all runs are. None: in a temporary folder.
+    """
+
+    def __init__(self, base: Path | None = None) -> None:
+        self._base = base
+        self._path: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """A folder on the disk that it lies on, or will lie on."""
+        base = Path(tempfile.gettempdir()) if self._base is None else self._base
+        return next(folder for folder in (base, *base.absolute().parents) if folder.is_dir())
+
+    def path(self) -> Path:
+        """The folder itself; others of this machine may not look into it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if self._path is None or not self._path.is_dir():
+            self._path = self._temporary() if self._base is None else self._claimed(self._base)
+        return self._path
+
+    def sweep(self) -> None:
+        """Remove what runs that were killed have left behind."""
+        if self._base is None:
+            return
+        for lock in self._base.glob(f"*{_ENDING}"):
+            with suppress(OSError), lock.open("ab") as file:
+                if _take(file):
+                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                    lock.unlink()
+
+    def _temporary(self) -> Path:
+        path = Path(tempfile.mkdtemp(prefix="watchbuddy-"))
+        weakref.finalize(self, partial(shutil.rmtree, path, ignore_errors=True))
+        return path
+
+    def _claimed(self, base: Path) -> Path:
+        base.mkdir(parents=True, exist_ok=True)
+        while True:
+            lock = base / f"{secrets.token_hex(8)}{_ENDING}"
+            file = lock.open("xb")
+            # A sweep of another program may have come in between.
+            if _take(file) and lock.exists():
+                break
+            file.close()
+        path = lock.with_suffix("")
+        path.mkdir(mode=0o700)
+        weakref.finalize(self, _leave, path, lock, file)
+        return path
+
+
+def _leave(path: Path, lock: Path, file: BinaryIO) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    file.close()
+    with suppress(OSError):
+        lock.unlink()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(file: BinaryIO) -> bool:
+        """Lock the file, unless another has; for as long as it stays open."""
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _take(file: BinaryIO) -> bool:
+        """Lock the file, unless another has; for as long as it stays open."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

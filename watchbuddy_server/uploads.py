@@ -1,0 +1,140 @@
+"""POST /api/v1/uploads: a file of the viewer's own, as the body itself or in a form.
+
+Either way it is read as it arrives, and never whole in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from litestar import Request, post
+from litestar.di import NamedDependency
+from litestar.exceptions import InternalServerException
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
+from litestar.params import QueryParameter
+from litestar.status_codes import HTTP_201_CREATED
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from watchbuddy_core.sources.uploads import Arrival, UploadSource
+from watchbuddy_core.wire import Upload
+from watchbuddy_server.errors import MalformedRequest, error_responses
+
+_FORM = "multipart/form-data"
+_MOST_AROUND_BYTES = 64 * 1024
+"""What may stand in a form beside the file."""
+
+
+@dataclass
+class _TakesFile(Operation):
+    def __post_init__(self) -> None:
+        binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+        form = Schema(type=OpenAPIType.OBJECT, properties={"file": binary}, required=["file"])
+        self.request_body = RequestBody(
+            content={
+                "application/octet-stream": OpenAPIMediaType(schema=binary),
+                _FORM: OpenAPIMediaType(schema=form),
+            },
+            description="The file itself, whatever its type is called; or a form with one file.",
+            required=True,
+        )
+
+
+@post(
+    "/uploads",
+    status_code=HTTP_201_CREATED,
+    request_max_body_size=None,  # the source has a limit of its own
+    operation_class=_TakesFile,
+    response_description="It can be watched.",
+    responses=error_responses(
+        "MALFORMED_REQUEST",
+        "FORBIDDEN",
+        "UPLOAD_STALLED",
+        "REQUEST_TOO_LARGE",
+        "VIDEO_UNREADABLE",
+        "RATE_LIMITED",
+        "STORAGE_FULL",
+    ),
+)
+async def upload_file(
+    request: Request[Any, Any, Any],
+    inbox: NamedDependency[UploadSource],
+    name: Annotated[str | None, QueryParameter()] = None,
+) -> Upload:
+    """Take a video, a recording or subtitles in, to be watched under the address in the answer."""
+    is_form = request.content_type[0].lower() == _FORM
+    announced = request.content_length or 0
+    async with inbox.arrival(announced - _MOST_AROUND_BYTES if is_form else announced) as arrival:
+        if is_form:
+            called = await _receive_form(request, arrival)
+        else:
+            called = await _receive_body(request, arrival)
+        return await arrival.finish(name or called)
+
+
+async def _receive_body(request: Request[Any, Any, Any], arrival: Arrival) -> str:
+    async for chunk in _chunks(request):
+        await arrival.write(chunk)
+    return _file_name(request.headers.get("content-disposition", ""))
+
+
+async def _receive_form(request: Request[Any, Any, Any], arrival: Arrival) -> str:
+    """Take the one file of a form; what else it holds is passed over.
+
+    Raises:
+        MalformedRequest: it is no form, or one without a file or with several.
+    """
+    called: str | None = None
+    is_file = False
+    try:
+        with PushMultipartParser(request.content_type[1].get("boundary", "")) as parser:
+            received = 0
+            async for chunk in _chunks(request):
+                received += len(chunk)
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        is_file = event.filename is not None
+                        if is_file and called is not None:
+                            raise MalformedRequest("The form must hold one file, not several.")
+                        called = event.filename if is_file else called
+                    elif event and is_file:
+                        await arrival.write(event)
+                if received - arrival.size_bytes > _MOST_AROUND_BYTES:
+                    raise MalformedRequest("There is too much in the form beside the file.")
+    except MultipartError as exc:
+        raise MalformedRequest("The form cannot be read, or its end is missing.") from exc
+    if called is None:
+        raise MalformedRequest("There is no file in the form.")
+    return called
+
+
+async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises:
+        MalformedRequest: the client has gone before its end.
+    """
+    try:
+        async for chunk in request.stream():
+            if chunk:
+                yield chunk
+    except InternalServerException:
+        raise MalformedRequest("The request ended before its body did.") from None
+
+
+def _file_name(disposition: str) -> str:
+    """What a Content-Disposition header calls the file; empty, where it does not."""
+    options: dict[str, str]
+    _, options = parse_options_header(disposition.encode("latin-1").decode(errors="replace"))
+    if "filename*" in options:  # RFC 8187: UTF-8''%E7%94%B5
+        return unquote(options["filename*"].rpartition("'")[2])
+    return options.get("filename", "")
