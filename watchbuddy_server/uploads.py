@@ -5,6 +5,7 @@ Either way it is read as it arrives, and never whole in memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,13 +24,20 @@ from litestar.openapi.spec import (
 )
 from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_201_CREATED
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_content_disposition,
+)
 
 from watchbuddy_core.sources.uploads import Arrival, UploadSource
 from watchbuddy_core.wire import Upload
 from watchbuddy_server.errors import MalformedRequest, error_responses
 
 _FORM = "multipart/form-data"
+_EXTENDED_NAME = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
+"""RFC 8187: `filename*=UTF-8''%E7%94%B5%E5%BD%B1.mp4`, which goes before a plain one."""
 _MOST_AROUND_BYTES = 64 * 1024
 """What may stand in a form beside the file."""
 
@@ -133,8 +141,7 @@ async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
 
 def _file_name(disposition: str) -> str:
     """What a Content-Disposition header calls the file; empty, where it does not."""
-    options: dict[str, str]
-    _, options = parse_options_header(disposition.encode("latin-1").decode(errors="replace"))
-    if "filename*" in options:  # RFC 8187: UTF-8''%E7%94%B5
-        return unquote(options["filename*"].rpartition("'")[2])
-    return options.get("filename", "")
+    if extended := _EXTENDED_NAME.search(disposition):
+        return unquote(extended[1])
+    _, _, called = parse_content_disposition(disposition.encode("latin-1").decode(errors="replace"))
+    return called or ""
