@@ -543,9 +543,9 @@ def test_a_server_that_takes_no_uploads_says_so_before_it_reads_any(
         ({"uploads": "off"}, 403),
         ({"host": "0.0.0.0"}, 403),
         ({"host": "0.0.0.0", "uploads": "on"}, 201),
-        ({"allow_hosts": ("buddy.example",)}, 403),
+        ({"server_names": ("buddy.example",)}, 403),
         ({"host": "localhost", "limits": {"upload_bytes": 10}}, 413),
-        ({"limits": {"upload_free_bytes": 10**18}}, 507),
+        ({"cache": {"free_bytes": 10**18}}, 507),
     ],
 )
 def test_the_settings_say_whether_and_how_much(
