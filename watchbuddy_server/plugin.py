@@ -16,7 +16,7 @@ from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
-from watchbuddy_server.errors import EXCEPTION_HANDLERS, Forbidden
+from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.rest import (
     create_session,
     delete_session,
@@ -88,7 +88,8 @@ class WatchBuddyPlugin(InitPlugin):
             most=limits.sessions,
             idle_seconds=limits.idle_seconds,
         )
-        self._uploads = uploads
+        taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)
+        self._inbox = next(taking, None)
         self._path = path
         self._max_body_bytes = max_body_bytes
 
@@ -115,22 +116,11 @@ class WatchBuddyPlugin(InitPlugin):
             route_handlers=routes,  # type: ignore[arg-type]
             dependencies={
                 "sessions": Provide(lambda: self.sessions, sync_to_thread=False),
-                # The framework makes a copy of what it is given, and of a method's object.
-                "inbox": Provide(lambda: self._inbox(), sync_to_thread=False),
+                "inbox": Provide(lambda: self._inbox, sync_to_thread=False),
             },
             guards=[self.admission.guard],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._max_body_bytes,
-        )
-
-    def _inbox(self) -> UploadSource:
-        sources = self.sessions.parts.sources if self._uploads else ()
-        for source in sources:
-            if isinstance(source, UploadSource):
-                return source
-        raise Forbidden(
-            "This server takes no uploads. Its operator can allow them: "
-            'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
         )
 
     @asynccontextmanager

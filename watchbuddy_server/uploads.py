@@ -5,8 +5,10 @@ Either way it is read as it arrives, and never whole in memory.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -31,13 +33,15 @@ from multipart import (
     parse_content_disposition,
 )
 
+from watchbuddy_core.errors import RequestRefused
 from watchbuddy_core.sources.uploads import Arrival, UploadSource
 from watchbuddy_core.wire import Upload
-from watchbuddy_server.errors import MalformedRequest, error_responses
+from watchbuddy_server.errors import Forbidden, MalformedRequest, error_responses
 
 _FORM = "multipart/form-data"
 _EXTENDED_NAME = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 """RFC 8187: `filename*=UTF-8''%E7%94%B5%E5%BD%B1.mp4`, which goes before a plain one."""
+_HEAR_OUT_SECONDS = 10.0
 _MOST_AROUND_BYTES = 64 * 1024
 """What may stand in a form beside the file."""
 
@@ -75,10 +79,25 @@ class _TakesFile(Operation):
 )
 async def upload_file(
     request: Request[Any, Any, Any],
-    inbox: NamedDependency[UploadSource],
+    inbox: NamedDependency[UploadSource | None],
     name: Annotated[str | None, QueryParameter()] = None,
 ) -> Upload:
     """Take a video, a recording or subtitles in, to be watched under the address in the answer."""
+    try:
+        if inbox is None:
+            raise Forbidden(
+                "This server takes no uploads. Its operator can allow them: "
+                'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
+            )
+        return await _receive(request, inbox, name)
+    except RequestRefused:
+        await _hear_out(request)
+        raise
+
+
+async def _receive(
+    request: Request[Any, Any, Any], inbox: UploadSource, name: str | None
+) -> Upload:
     is_form = request.content_type[0].lower() == _FORM
     announced = request.content_length or 0
     async with inbox.arrival(announced - _MOST_AROUND_BYTES if is_form else announced) as arrival:
@@ -137,6 +156,19 @@ async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
                 yield chunk
     except InternalServerException:
         raise MalformedRequest("The request ended before its body did.") from None
+
+
+async def _hear_out(request: Request[Any, Any, Any]) -> None:
+    """Let a client that wants the connection closed finish what it is sending, for a while.
+
+    Closed before, the connection would be reset, and the answer lost. Others are answered at
+    once: what they send on is thrown away by the server.
+    """
+    if request.headers.get("connection", "").lower() == "close":
+        with suppress(TimeoutError, MalformedRequest):
+            async with asyncio.timeout(_HEAR_OUT_SECONDS):
+                async for _ in _chunks(request):
+                    pass
 
 
 def _file_name(disposition: str) -> str:

@@ -16,7 +16,9 @@ import httpx
 import pytest
 from litestar.testing import TestClient
 
+from watchbuddy_core.client import upload
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
+from watchbuddy_core.errors import RequestRefused, UploadTooLarge
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.uploads import UploadSource
@@ -47,8 +49,11 @@ class Server:
         self.source = source
         self.http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
 
+    def paths(self) -> list[Path]:
+        return list(self.folder.glob("*/*"))
+
     def files(self) -> list[bytes]:
-        return [path.read_bytes() for path in self.folder.glob("*/*") if path.is_file()]
+        return [path.read_bytes() for path in self.paths()]
 
     async def kept(self, video_url: str) -> bytes:
         """The file behind an address."""
@@ -57,11 +62,11 @@ class Server:
         return path.read_bytes()
 
     async def until_empty(self) -> None:
-        while self.files():
+        while self.paths():
             await asyncio.sleep(0.005)
 
     async def until_something_comes(self) -> None:
-        while not any(self.files()):
+        while not self.paths():
             await asyncio.sleep(0.005)
 
     @asynccontextmanager
@@ -284,14 +289,14 @@ def test_a_name_becomes_a_title_and_nothing_else(uploading: Any) -> None:
             ):
                 assert (response.status_code, response.json()["title"]) == (201, title)
                 assert await server.kept(response.json()["video_url"]) == SUBTITLES
-        assert {path.parent.parent for path in server.folder.glob("*/*")} == {server.folder}
+        assert {path.parent.parent for path in server.paths()} == {server.folder}
 
     uploading(test)
 
 
 def test_twenty_come_at_the_same_time(uploading: Any, film: bytes) -> None:
     async def test(server: Server) -> None:
-        async def upload(i: int) -> None:
+        async def send(i: int) -> None:
             mine = film[:-2] + bytes([i, i])
             response = await server.http.post(UPLOADS, content=mine)
             assert response.status_code == 201
@@ -299,7 +304,7 @@ def test_twenty_come_at_the_same_time(uploading: Any, film: bytes) -> None:
 
         async with asyncio.TaskGroup() as tasks:
             for i in range(20):
-                tasks.create_task(upload(i))
+                tasks.create_task(send(i))
         assert len(server.files()) == 20
 
     uploading(test)
@@ -412,10 +417,8 @@ def test_a_client_that_goes_away_leaves_nothing(
             body = FILE + bytes(100_000) if "multipart" in headers[-1] else bytes(100_000)
             chunk = b"%x\r\n" % len(body) + body if "chunked" in headers[-1] else body
             writer.write(chunk)
-            while not list(server.folder.glob("*/*")):
-                await asyncio.sleep(0.005)
-        while list(server.folder.glob("*/*")):
-            await asyncio.sleep(0.005)
+            await server.until_something_comes()
+        await server.until_empty()
         response = await server.http.post(UPLOADS, content=film)
         assert response.status_code == 201
 
@@ -448,6 +451,66 @@ def test_a_body_that_stands_still_is_answered_and_makes_room(uploading: Any, fil
         assert server.files() == []
 
     uploading(test, most_waiting=1, stall_seconds=0.1)
+
+
+# --- our own client ------------------------------------------------------------------------
+
+
+def test_the_client_sends_a_file_and_is_told_why_it_is_refused(
+    uploading: Any, film: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "das Meer & 电影.mp4"
+    path.write_bytes(film)
+    (tmp_path / "notes.txt").write_text("No film.")
+
+    async def test(server: Server) -> None:
+        sent = await upload(f"{server.url}/", path)
+        assert (sent.title, sent.kind, sent.size_bytes) == ("das Meer & 电影", "media", len(film))
+        assert await server.kept(sent.video_url) == film
+        assert (await upload(server.url, path, name="b.mp4")).title == "b"
+        with pytest.raises(RequestRefused) as refused:
+            await upload(server.url, tmp_path / "notes.txt")
+        assert refused.value.code == "VIDEO_UNREADABLE"
+        with path.open("ab") as file:
+            file.write(b"\0")
+        with pytest.raises(UploadTooLarge, match="larger than"):
+            await upload(server.url, path)
+        with pytest.raises(FileNotFoundError):
+            await upload(server.url, tmp_path / "none.mp4")
+
+    uploading(test, most_bytes=len(film))
+
+
+def test_the_client_is_told_that_a_server_takes_no_uploads(
+    parts: Parts, serve: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.mp4"
+    with path.open("wb") as file:
+        file.truncate(5_000_000)
+
+    async def main() -> None:
+        async with serve(create_app(parts=parts, store=MemoryStore())) as (_, url):
+            with pytest.raises(RequestRefused, match="takes no uploads") as refused:
+                await upload(url, path)
+            assert refused.value.code == "FORBIDDEN"
+
+    asyncio.run(main())
+
+
+def test_the_client_stops_sending_when_nobody_waits(uploading: Any, tmp_path: Path) -> None:
+    path = tmp_path / "large.mp4"
+    with path.open("wb") as file:
+        file.truncate(2_000_000_000)
+
+    async def test(server: Server) -> None:
+        sending = asyncio.create_task(upload(server.url, path))
+        await server.until_something_comes()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await server.until_empty()
+
+    uploading(test)
 
 
 # --- sessions ------------------------------------------------------------------------------

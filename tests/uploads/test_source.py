@@ -90,8 +90,12 @@ def test_what_is_neither_media_nor_subtitles_is_refused_and_not_kept(
 
 def test_subtitles_are_told_by_their_content(inbox: Any, run: Any) -> None:
     async def scenario() -> None:
-        upload = await inbox().take(SUBTITLES, "film.mp4")
+        box = inbox()
+        upload = await box.take(SUBTITLES, "film.mp4")
         assert (upload.kind, upload.title) == ("subtitles", "film")
+        video = await box.open(upload)
+        assert video.path is None
+        assert [file.path.read_bytes() for file in video.subtitles] == [SUBTITLES]
 
     run(scenario())
 

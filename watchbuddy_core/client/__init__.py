@@ -14,7 +14,7 @@ The user always wins. What the player does that the client did not ask for was t
 a video they paused is not resumed, one they resumed is not paused again, and where they
 seek, everything that was going on at the old place ends.
 
-    rest         asks for a session, and how far it is
+    rest         asks for a session, how far it is, and to take a file in
     watching     WatchClient: what goes through it, from the server to the player and back
     connection   the WebSocket, made anew when it breaks
     performing   the voice, the hand and the face
@@ -23,7 +23,7 @@ seek, everything that was going on at the old place ends.
     happenings   what it tells
     failures     what went wrong on the other side, as exceptions
 
-Needs the extra `client`, except for `create_session` and `session_status`.
+Needs the extra `client`, except for `create_session`, `session_status` and `upload`.
 """
 
 from watchbuddy_core.client.happenings import (
@@ -40,7 +40,7 @@ from watchbuddy_core.client.happenings import (
     Ready,
     Welcomed,
 )
-from watchbuddy_core.client.rest import create_session, session_status
+from watchbuddy_core.client.rest import create_session, session_status, upload
 from watchbuddy_core.client.watching import DEFAULT_FEATURES, REPORT_SECONDS, WatchClient
 
 __all__ = [
@@ -61,4 +61,5 @@ __all__ = [
     "Welcomed",
     "create_session",
     "session_status",
+    "upload",
 ]

@@ -1,13 +1,16 @@
-"""What a client asks over REST: for a session, and how far one is."""
+"""What a client asks over REST: for a session, how far one is, and to take a file in."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
 import json
-from typing import TypeVar
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 from urllib.error import HTTPError
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from pydantic import BaseModel
@@ -16,10 +19,11 @@ from watchbuddy_core.client.address import is_loopback
 from watchbuddy_core.client.failures import error_of, reason
 from watchbuddy_core.errors import ConnectionLost, RequestRefused, WatchBuddyError
 from watchbuddy_core.session import SessionStatus
-from watchbuddy_core.wire import CreateSession, SessionCreated
+from watchbuddy_core.wire import CreateSession, SessionCreated, Upload
 
 _REQUEST_SECONDS = 30.0
 _SESSIONS = "/api/v1/sessions"
+_UPLOADS = "/api/v1/uploads"
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -35,7 +39,34 @@ async def create_session(server: str, request: CreateSession) -> str:
         ConnectionLost: there is no such server, or it did not answer as one.
     """
     body = request.model_dump_json(exclude_none=True).encode()
-    return (await asyncio.to_thread(_ask, server, _SESSIONS, SessionCreated, body)).session_id
+    headers = {"Content-Type": "application/json"}
+    created = await asyncio.to_thread(_ask, server, _SESSIONS, SessionCreated, body, headers)
+    return created.session_id
+
+
+async def upload(server: str, path: Path, *, name: str | None = None) -> Upload:
+    """Send a server a video, a recording or subtitles. Cancelling it ends that.
+
+        sent = await upload("http://127.0.0.1:8000", Path("holiday.mp4"))
+        request = CreateSession(video_url=sent.video_url, character_id="miao")
+
+    Args:
+        path: read as it is sent.
+        name: what the server is to call it. None: as it is called here.
+
+    Raises:
+        OSError: the file cannot be read.
+        RequestRefused: the server said no: it takes no uploads, or none like this.
+        ConnectionLost: there is no such server, or it did not answer as one.
+    """
+    # Closed when nobody waits any more, it ends the thread that reads from it.
+    with await asyncio.to_thread(path.open, "rb") as file:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(os.fstat(file.fileno()).st_size),
+        }
+        place = f"{_UPLOADS}?{urlencode({'name': name or path.name})}"
+        return await asyncio.to_thread(_ask, server, place, Upload, file, headers)
 
 
 async def session_status(server: str, session_id: str) -> SessionStatus:
@@ -50,13 +81,15 @@ async def session_status(server: str, session_id: str) -> SessionStatus:
     return await asyncio.to_thread(_ask, server, path, SessionStatus)
 
 
-def _ask(server: str, path: str, kind: type[_Answer], body: bytes | None = None) -> _Answer:
+def _ask(
+    server: str,
+    path: str,
+    kind: type[_Answer],
+    body: bytes | BinaryIO | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> _Answer:
     try:
-        message = Request(
-            f"{server.rstrip('/')}{path}",
-            data=body,
-            headers={"Content-Type": "application/json"} if body is not None else {},
-        )
+        message = Request(f"{server.rstrip('/')}{path}", data=body, headers=dict(headers or {}))
         with _opener(server).open(message, timeout=_REQUEST_SECONDS) as answer:
             return kind.model_validate_json(answer.read())
     except HTTPError as exc:

@@ -26,7 +26,7 @@ from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.sources.identity import content_id
 from watchbuddy_core.sources.run_folder import RunFolder
 from watchbuddy_core.understanding.sniffing import kind_of
-from watchbuddy_core.video import Video, VideoRequest
+from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 from watchbuddy_core.wire import Upload
 
 Kind = Literal["media", "subtitles"]
@@ -184,7 +184,13 @@ class UploadSource:
             kind=kind,
             size_bytes=arrival.size_bytes,
         )
-        video = Video(content_id=identity, title=upload.title, path=arrival.path)
+        is_media = kind == "media"
+        video = Video(
+            content_id=identity,
+            title=upload.title,
+            path=arrival.path if is_media else None,
+            subtitles=() if is_media else (SubtitleFile(path=arrival.path),),
+        )
         self._kept[upload.video_url] = _Kept(upload, video, arrival.path, self._clock.now())
         return upload
 
