@@ -84,6 +84,10 @@ class SessionCreated(BaseModel):
     session_id: str
 
 
+FileKind = Literal["media", "subtitles"]
+"""What a file is by its content: a video or a recording, or subtitles alone."""
+
+
 class Upload(BaseModel):
     """The answer to `POST /api/v1/uploads`: a file that was taken in whole."""
 
@@ -93,8 +97,7 @@ class Upload(BaseModel):
     """What to ask for it by. Whoever knows it may: keep it to yourself."""
     title: str
     """From the name of the file."""
-    kind: Literal["media", "subtitles"]
-    """What it is by its content: a video or a recording, or subtitles alone."""
+    kind: FileKind
     size_bytes: int
 
 

@@ -34,7 +34,8 @@ from multipart import (
 )
 
 from watchbuddy_core.errors import RequestRefused
-from watchbuddy_core.sources.uploads import Arrival, UploadSource
+from watchbuddy_core.sources.arrival import Arrival
+from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.wire import Upload
 from watchbuddy_server.errors import Forbidden, MalformedRequest, error_responses
 
@@ -80,7 +81,7 @@ class _TakesFile(Operation):
 async def upload_file(
     request: Request[Any, Any, Any],
     inbox: NamedDependency[UploadSource | None],
-    name: Annotated[str | None, QueryParameter()] = None,
+    name: Annotated[str | None, QueryParameter(description="What the file is called.")] = None,
 ) -> Upload:
     """Take a video, a recording or subtitles in, to be watched under the address in the answer."""
     try:
