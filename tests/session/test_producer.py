@@ -247,6 +247,20 @@ def test_a_range_beyond_the_end_fails_with_its_code(
     run(scenario())
 
 
+def test_a_video_that_vanishes_before_it_is_looked_through_is_told_as_such(
+    studio: Any, run: Any, film: Video, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        made = studio(film.model_copy(update={"path": tmp_path / "gone.mp4"}))
+        session = await made.session()
+        await session.produce()
+        failed = (await made.entries(session))[-1]
+        assert failed.code == "VIDEO_UNAVAILABLE"
+        assert "was deleted" in failed.message
+
+    run(scenario())
+
+
 def test_a_file_that_is_no_video_is_unreadable(studio: Any, run: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
         path = tmp_path / "letter.mp4"

@@ -17,6 +17,7 @@ from watchbuddy_core.errors import (
     StaleFence,
     VideoDownloadFailed,
     VideoUnavailable,
+    VideoUnreadable,
     WatchBuddyError,
 )
 from watchbuddy_core.protocols import (
@@ -197,6 +198,10 @@ class Producer:
             return await survey(video, self._progress("understanding"))
         except MissingExtra as exc:
             raise VideoUnavailable(str(exc)) from exc
+        except VideoUnreadable as exc:
+            if video.path is None or await asyncio.to_thread(video.path.exists):
+                raise
+            raise VideoUnavailable("The video was deleted before it was looked through.") from exc
 
     def _range(self, overview: Overview) -> tuple[float, float]:
         start = self._record.start_time
