@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     )
     from watchbuddy_core.settings import Settings
     from watchbuddy_core.sources.local import library_url
+    from watchbuddy_core.sources.uploads import UploadSource
     from watchbuddy_core.stores.memory import MemoryStore
     from watchbuddy_core.timeline import Timeline
     from watchbuddy_core.tracks import Track, read_track, write_track
@@ -146,6 +147,7 @@ _HOME = {
     ),
     "settings": ("Settings",),
     "sources.local": ("library_url",),
+    "sources.uploads": ("UploadSource",),
     "stores.memory": ("MemoryStore",),
     "timeline": ("Timeline",),
     "tracks": ("Track", "read_track", "write_track"),
@@ -208,6 +210,7 @@ __all__ = [
     "TimestampUpdate",
     "Track",
     "Understanding",
+    "UploadSource",
     "Video",
     "VideoRequest",
     "VideoSource",
