@@ -555,6 +555,23 @@ def test_an_upload_is_watched_and_goes_with_the_last_of_its_sessions(
     uploading(test)
 
 
+def test_what_a_killed_server_left_behind_goes_when_the_next_one_starts(tmp_path: Path) -> None:
+    left = tmp_path / "uploads" / "0123456789abcdef"
+    left.mkdir(parents=True)
+    (left / "film").write_bytes(bytes(1000))
+    left.with_suffix(".lock").touch()
+    unknown = tmp_path / "uploads" / "of-somebody-else"
+    unknown.mkdir()
+
+    async def main() -> None:
+        async with serving(Settings(port=0, data_dir=tmp_path)), asyncio.timeout(20):
+            while left.with_suffix(".lock").exists():
+                await asyncio.sleep(0.005)
+
+    asyncio.run(main())
+    assert list((tmp_path / "uploads").iterdir()) == [unknown]
+
+
 # --- who may -------------------------------------------------------------------------------
 
 
