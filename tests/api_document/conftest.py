@@ -190,7 +190,13 @@ def server_process(*command: str, folder: Path, python_path: Path | None = None)
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env={"XDG_DATA_HOME": str(folder), "PYTHONIOENCODING": "utf-8", **environment},
+            env={
+                "XDG_DATA_HOME": str(folder),
+                "PYTHONIOENCODING": "utf-8",
+                # Nothing of a test leaves this machine: there is no such proxy.
+                "WATCHBUDDY_PLUGINS": '{"yt-dlp": {"proxy": "http://127.0.0.1:9"}}',
+                **environment,
+            },
         ) as process,
     ):
         try:

@@ -298,7 +298,7 @@ def test_a_request_that_cannot_be_served_is_refused_and_not_kept(
     run(scenario())
 
 
-def test_a_link_to_an_allowed_host_is_accepted_and_then_names_the_extra(
+def test_a_link_that_no_source_opens_is_accepted_and_then_fails(
     studio: Any, run: Any, film: Video
 ) -> None:
     async def scenario() -> None:
@@ -307,7 +307,7 @@ def test_a_link_to_an_allowed_host_is_accepted_and_then_names_the_extra(
         await session.produce()
         failed = (await made.entries(session))[-1]
         assert failed.code == "VIDEO_UNAVAILABLE"
-        assert "watchbuddy[youtube]" in failed.message
+        assert "opens this address" in failed.message
 
     run(scenario())
 
