@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from watchbuddy_core.actions import Action, Density, Draft, MediaSeconds
 from watchbuddy_core.events import Outcome, Playhead
-from watchbuddy_core.video import Window
+from watchbuddy_core.video import Speech, Window
 
 StageName = Literal["fetching", "understanding", "generating"]
 FeedbackWish = Literal["less", "more", "mute", "unmute"]
@@ -84,6 +84,8 @@ class Scripted(_Entry):
     """The name of the plugin that made them."""
     rung: str | None = None
     """What it worked from (`video`, `frames`, `transcript`), where it has a choice."""
+    speech: tuple[Speech, ...] = ()
+    """When somebody speaks in it, where there are no subtitles to tell."""
     problem: str | None = None
     """Why there are no drafts, where generating failed for good: a sentence for the viewer."""
 

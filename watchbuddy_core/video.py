@@ -99,6 +99,13 @@ class Sound(_Fact):
     """Loudness in dB against the median of the surroundings; below 0 is quieter."""
 
 
+class Speech(_Fact):
+    """A passage in which somebody speaks, whatever they say."""
+
+    start: MediaSeconds
+    end: MediaSeconds
+
+
 class Overview(_Fact):
     """What demuxing alone tells about the whole video, without decoding a picture."""
 
@@ -134,6 +141,8 @@ class Understanding(_Fact):
     cues: tuple[Cue, ...] = ()
     scenes: tuple[Scene, ...] = ()
     sounds: tuple[Sound, ...] = ()
+    speech: tuple[Speech, ...] | None = None
+    """Ascending. None: nobody has listened for it, since there are subtitles to tell."""
     chapters: tuple[Chapter, ...] = ()
     """Those that have begun by `end`."""
     has_picture: bool = True

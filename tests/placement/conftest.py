@@ -22,7 +22,7 @@ from watchbuddy_core.actions import (
 )
 from watchbuddy_core.placement import Limits, Placement, Soundtrack, place
 from watchbuddy_core.speech import Pace
-from watchbuddy_core.video import Cue, Window
+from watchbuddy_core.video import Cue, Speech, Window
 
 FRESH_LINES = (
     "Lamps glow softly.",
@@ -54,6 +54,7 @@ class Show:
     """Ten minutes of video, watched in windows of two minutes, with what is said in it."""
 
     cues: tuple[Cue, ...] = ()
+    speech: tuple[Speech, ...] = ()
     limits: Limits = TEN_MINUTES
     density: Density = "normal"
     pace: Pace = ORDINARY
@@ -90,7 +91,7 @@ class Show:
             drafts,
             window=self.window(window),
             limits=self.limits,
-            soundtrack=Soundtrack(self.cues, (self.wish, *self.known)),
+            soundtrack=Soundtrack(self.cues, (self.wish, *self.known), self.speech),
             referred=self.cues,
             density=self.density,
             earlier=earlier,

@@ -82,7 +82,7 @@ def moments(known: Understanding, *, range_start: float) -> list[Moment]:
         *_scenes(known.scenes, start),
         *_stills(known.scenes, start),
         *_bursts(known.sounds, start),
-        *_hushes(known.sounds, start),
+        *_hushes(known, start),
         *_spoken(known, start),
         *_marks(known.cues, start),
     ]
@@ -179,11 +179,13 @@ def _bursts(sounds: Iterable[Sound], since: float) -> Iterator[Moment]:
             yield from _replay(burst, first, over)
 
 
-def _hushes(sounds: Iterable[Sound], since: float) -> Iterator[Moment]:
+def _hushes(known: Understanding, since: float) -> Iterator[Moment]:
     shortest, longest = _QUIET_LASTS
-    for sound in sounds:
+    for sound in known.sounds:
         if sound.kind == "loud" or sound.start < since + 2:
             continue
+        if any(one.start < sound.end and sound.start < one.end for one in known.speech or ()):
+            continue  # somebody speaks softly
         patience = shortest + (longest - shortest) * share("quiet", sound.start)
         heard = min(sound.end - sound.start, patience)
         if heard >= shortest:

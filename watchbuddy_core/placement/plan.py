@@ -26,7 +26,7 @@ from watchbuddy_core.placement.evidence import Evidence
 from watchbuddy_core.placement.restraint import RESTRAINT, Restraint, ms
 from watchbuddy_core.placement.spoken import Dialogue, Line, Lines
 from watchbuddy_core.speech import Pace
-from watchbuddy_core.video import Cue, Window
+from watchbuddy_core.video import Cue, Speech, Window
 
 Reason = Literal[
     "out_of_range", "spoiler", "forward_seek", "no_gap", "pauses", "density", "jumps", "repeated"
@@ -86,10 +86,14 @@ class Soundtrack:
             said in the next.
         known: texts that give nothing away, such as the video's title, the character's
             phrases or the viewer's wish: their words are never evidence.
+        speech: when somebody speaks, where there are no cues to tell.
     """
 
-    def __init__(self, cues: Sequence[Cue], known: Iterable[str] = ()) -> None:
-        self.dialogue = Dialogue(cues)
+    def __init__(
+        self, cues: Sequence[Cue], known: Iterable[str] = (), speech: Iterable[Speech] = ()
+    ) -> None:
+        said = [cue for cue in cues if cue.text.strip()]
+        self.dialogue = Dialogue(said or speech)
         self.evidence = Evidence(cues, known)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from watchbuddy_core.placement.evidence import UNSPACED
 from watchbuddy_core.placement.restraint import ms
-from watchbuddy_core.video import Cue
+from watchbuddy_core.video import Cue, Speech
 
 _MINUTE = 60_000
 
@@ -18,10 +18,10 @@ _MINUTE = 60_000
 class Dialogue:
     """The times at which somebody speaks: ascending, and apart or touching."""
 
-    def __init__(self, cues: Sequence[Cue]) -> None:
+    def __init__(self, passages: Iterable[Speech | Cue]) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
-        spoken = ((ms(cue.start), ms(cue.end)) for cue in cues if cue.text.strip())
+        spoken = ((ms(passage.start), ms(passage.end)) for passage in passages)
         for start, end in sorted((start, end) for start, end in spoken if start < end):
             if self._ends and start < self._ends[-1]:
                 self._ends[-1] = max(end, self._ends[-1])

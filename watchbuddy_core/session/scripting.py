@@ -54,9 +54,8 @@ class Scripting:
         self._start = start
         self._end = end
         self._character = parts.characters[record.character_id]
-        self._soundtrack = Soundtrack(
-            overview.cues, (record.text, *self._texts_that_give_nothing_away())
-        )
+        self._known = (record.text, *self._texts_that_give_nothing_away())
+        self._soundtrack = Soundtrack(overview.cues, self._known)
 
     # --- generating --------------------------------------------------------------------
 
@@ -81,10 +80,10 @@ class Scripting:
             _log.exception("a generator failed")
             problem = "The generator failed."
         else:
-            return self._scripted(window, drafts)
+            return self._scripted(window, drafts, understanding)
         if not self._history.scripted:
             raise ActionGenerationFailed(problem)
-        return self._scripted(window, (), problem=problem)
+        return self._scripted(window, (), understanding, problem=problem)
 
     async def _drafts(self, brief: Brief) -> list[Draft]:
         """
@@ -110,12 +109,18 @@ class Scripting:
         return drafts
 
     def _scripted(
-        self, window: Window, drafts: Iterable[Draft], *, problem: str | None = None
+        self,
+        window: Window,
+        drafts: Iterable[Draft],
+        understanding: Understanding,
+        *,
+        problem: str | None = None,
     ) -> Scripted:
         return Scripted(
             window=window,
             drafts=tuple(drafts),
             generator=self._parts.generator_name,
+            speech=tuple(one for one in understanding.speech or () if one.end > window.start),
             problem=problem,
         )
 
@@ -171,6 +176,13 @@ class Scripting:
         withdrawn = [Withdrawn(ids=gone, reason=f"density {self.density}")] if gone else []
         return [*withdrawn, *placed]
 
+    def _soundtrack_with(self, scripted: Scripted) -> Soundtrack:
+        """What is said in the video, as far as it is known when a window is placed."""
+        if self._overview.cues:
+            return self._soundtrack
+        windows = {**self._history.scripted, scripted.window.index: scripted}
+        return Soundtrack((), self._known, [one for w in windows.values() for one in w.speech])
+
     @property
     def density(self) -> Density:
         """What is in force now."""
@@ -184,7 +196,7 @@ class Scripting:
             limits=Limits(
                 range_start=self._start, range_end=self._end, duration=self._overview.duration
             ),
-            soundtrack=self._soundtrack,
+            soundtrack=self._soundtrack_with(scripted),
             referred=known_cues(self._overview, self._start, window.end),
             density=self.density,
             earlier=earlier,

@@ -15,16 +15,16 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from watchbuddy_core.errors import VideoUnreadable
+from watchbuddy_core.errors import MissingExtra, VideoUnreadable
 from watchbuddy_core.protocols import Progress
-from watchbuddy_core.understanding import scenes, sound
+from watchbuddy_core.understanding import scenes, sound, voices
 from watchbuddy_core.understanding.container import opened, picture_of
 from watchbuddy_core.understanding.sniffing import kind_of
 from watchbuddy_core.understanding.subtitles import read_subtitles
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
-from watchbuddy_core.video import Cue, Overview, Scene, Sound, Understanding, Video, Window
+from watchbuddy_core.video import Cue, Overview, Scene, Sound, Speech, Understanding, Video, Window
 
 __all__ = ["duration_of", "grid", "known_cues", "survey", "understand"]
 
@@ -79,13 +79,20 @@ async def understand(
         earlier: the understanding up to the window's start; None: a stretch begins here.
         range_start: where the range begins, in media seconds.
     """
-    seen, heard = await in_thread(partial(_look_into, video, overview, window, range_start))
+    listens = not overview.cues
+    seen, (heard, said) = await asyncio.gather(
+        in_thread(partial(_seen_in, video, overview, window)),
+        in_thread(partial(_heard_in, video, window, range_start, listens)),
+    )
     return Understanding(
         start=earlier.start if earlier else window.start,
         end=window.end,
         cues=known_cues(overview, range_start, window.end),
         scenes=scenes.joined(earlier.scenes if earlier else (), seen),
         sounds=sound.joined(earlier.sounds if earlier else (), heard),
+        speech=voices.joined((earlier and earlier.speech) or (), said)
+        if said is not None
+        else None,
         chapters=tuple(
             c for c in overview.chapters if c.end > range_start and c.start < window.end
         ),
@@ -100,23 +107,35 @@ def known_cues(overview: Overview, range_start: float, end: float) -> tuple[Cue,
     return tuple(cue for cue in overview.cues if cue.end > range_start and cue.start < end)
 
 
-def _look_into(
-    video: Video, overview: Overview, window: Window, range_start: float, stop: Stop
-) -> tuple[tuple[Scene, ...], tuple[Sound, ...]]:
-    """The window's scenes and sounds. What was readable when it was surveyed and is not any
-    more adds nothing."""
+def _seen_in(video: Video, overview: Overview, window: Window, stop: Stop) -> tuple[Scene, ...]:
+    """The window's scenes. What was readable when it was surveyed and is not any more adds
+    nothing."""
     if video.path is None:
-        return (), ()
+        return ()
     before = bisect_left(overview.keyframes, window.start)
     since = overview.keyframes[before - 1] if before else 0.0
-    seen: tuple[Scene, ...] = ()
-    heard: tuple[Sound, ...] = ()
     with suppress(VideoUnreadable), opened(video.path) as container:
         looks = list(scenes.looks(container, since, window.start, window.end, stop))
         if picture_of(container) is not None:
-            seen = scenes.scenes(looks, window.start, window.end)
+            return scenes.scenes(looks, window.start, window.end)
+    return ()
+
+
+def _heard_in(
+    video: Video, window: Window, range_start: float, listens: bool, stop: Stop
+) -> tuple[tuple[Sound, ...], tuple[Speech, ...] | None]:
+    """The window's sounds, and, where somebody is to listen for it, when there is speech."""
+    if video.path is None:
+        return (), None
     since = max(range_start, window.start - sound.CONTEXT)
     with suppress(VideoUnreadable), opened(video.path) as container:
-        levels = sound.levels(container, since, window.end, stop)
-        heard = sound.sounds(levels, since, window.start)
-    return seen, heard
+        samples = sound.samples(container, since, window.end, stop)
+        found = sound.sounds(sound.levels(samples), since, window.start)
+        if not listens or not len(samples):
+            return found, None
+        earlier = min(window.start - since, voices.WARM_UP)
+        fresh = samples[round((window.start - since - earlier) * voices.RATE) :]
+        with suppress(MissingExtra):  # there is no detector for every machine
+            return found, voices.speech(fresh, window.start - earlier, window.start, stop)
+        return found, None
+    return (), None

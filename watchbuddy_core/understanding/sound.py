@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from watchbuddy_core.understanding.container import packets, seek, sound_of, start_of
+from watchbuddy_core.understanding.voices import RATE
 from watchbuddy_core.understanding.work import Stop
 from watchbuddy_core.video import Sound
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
 
+    from watchbuddy_core.understanding.voices import Samples
+
     Levels = NDArray[np.float64]
 
 STEP = 0.1
 """Seconds per level."""
 CONTEXT = 15.0
 """What is usual is the median over so many seconds before."""
-_RATE = 16_000
 _FRAME = 2.0
 """Seconds. No decoder hands out longer pieces."""
 _SILENT = -55.0
@@ -35,24 +37,33 @@ _JOINED = 0.5
 """Passages of one kind that are nearer than this, in seconds, are one."""
 
 
-def levels(container: InputContainer, start: float, end: float, stop: Stop) -> Levels:
-    """Loudness in dB of full scale for every whole tenth of a second of [start, end)."""
+def samples(container: InputContainer, start: float, end: float, stop: Stop) -> Samples:
+    """One channel of [start, end), 16,000 samples a second from -1 to 1; where there is no
+    sound, silence. Empty where there is no sound track."""
     import numpy as np
 
     if sound_of(container) is None:
-        return np.zeros(0)
-    count = max(0, int((end - start) / STEP + 1e-9))
-    power = np.zeros(count)
-    samples_per_step = round(_RATE * STEP)
-    for at, samples in _samples(container, start, end, stop):
-        where = (round((at - start) * _RATE) + np.arange(len(samples))) // samples_per_step
-        inside = (where >= 0) & (where < count)
-        squares = np.square(samples[inside]) / samples_per_step
-        power += np.bincount(where[inside], squares, minlength=count)
+        return np.zeros(0, np.float32)
+    heard = np.zeros(max(0, round((end - start) * RATE)), np.float32)
+    for at, piece in _pieces(container, start, end, stop):
+        first = round((at - start) * RATE)
+        place = slice(max(first, 0), max(first + len(piece), 0))
+        room = heard[place]
+        room[:] = piece[max(-first, 0) :][: len(room)]
+    return heard
+
+
+def levels(heard: Samples) -> Levels:
+    """Loudness in dB of full scale for every whole tenth of a second."""
+    import numpy as np
+
+    per_step = round(RATE * STEP)
+    steps = heard[: len(heard) // per_step * per_step].reshape(-1, per_step)
+    power: Levels = np.einsum("ij,ij->i", steps, steps, dtype=np.float64) / per_step
     return 10 * np.log10(np.maximum(power, 1e-10))
 
 
-def _samples(
+def _pieces(
     container: InputContainer, start: float, end: float, stop: Stop
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
     """(time of the first, samples) of one channel, from about `start` to `end`."""
@@ -81,11 +92,11 @@ def _samples(
             # Broadcasts change their channels in the middle; a resampler takes one form only.
             form = (frame.format.name, frame.layout.name, frame.sample_rate)
             if form not in resamplers:
-                resamplers[form] = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
+                resamplers[form] = av.AudioResampler(format="flt", layout="mono", rate=RATE)
             frame.pts = None
             for even in resamplers[form].resample(frame):
                 yield at, even.to_ndarray().ravel().astype(np.float32, copy=False)
-                at += even.samples / _RATE
+                at += even.samples / RATE
 
 
 def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
