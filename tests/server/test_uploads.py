@@ -555,6 +555,18 @@ def test_an_upload_is_watched_and_goes_with_the_last_of_its_sessions(
     uploading(test)
 
 
+def test_uploaded_subtitles_are_watched_without_their_video(uploading: Any) -> None:
+    async def test(server: Server) -> None:
+        response = await server.http.post(UPLOADS, files={"file": ("talk.srt", SUBTITLES)})
+        session_id = await session_for(server, response.json()["video_url"])
+        status = await end_of(server, session_id)
+        assert (status["status"], status["title"]) == ("ready", "talk")
+        await server.http.delete(f"/api/v1/sessions/{session_id}")
+        assert server.files() == []
+
+    uploading(test)
+
+
 def test_what_a_killed_server_left_behind_goes_when_the_next_one_starts(tmp_path: Path) -> None:
     left = tmp_path / "uploads" / "0123456789abcdef"
     left.mkdir(parents=True)
