@@ -348,6 +348,27 @@ def test_a_source_that_keeps_files_hears_what_is_still_in_use(
     run(scenario())
 
 
+def test_a_session_that_begins_while_one_source_tidies_is_known_to_the_next(
+    studio: Any, run: Any, film: Video
+) -> None:
+    class Slow(Cupboard):
+        async def tidy(self, in_use: Collection[str]) -> None:
+            await sessions.start(request(video_url="memory:a"), created_at=0.0)
+
+    slow, next_one = Slow({"memory:a": film}), Cupboard({})
+    made = studio(film)
+    parts = replace(made.parts, sources=[slow, next_one])
+    jobs = LocalJobs(store=made.store, parts=parts)
+    sessions = Sessions(store=made.store, parts=parts, jobs=jobs)
+
+    async def scenario() -> None:
+        async with jobs:
+            await sessions.tidy()
+            assert next_one.told == [{"memory:a"}]
+
+    run(scenario())
+
+
 def test_it_is_asked_to_tidy_when_the_program_starts_and_may_fail(
     studio: Any, run: Any, film: Video, caplog: pytest.LogCaptureFixture
 ) -> None:

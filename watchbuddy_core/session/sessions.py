@@ -155,14 +155,13 @@ class Sessions:
 
     async def tidy(self) -> None:
         """Have the sources delete what no session needs any more."""
-        if not self._keepers:
-            return
-        in_use = frozenset(
-            record.video_url
-            for record in await self.store.list()
-            if not self._attend(record.session_id).is_deleted
-        )
         for keeper in self._keepers:
+            # Asked anew for each: a session may have begun while another was tidying.
+            in_use = frozenset(
+                record.video_url
+                for record in await self.store.list()
+                if not self._attend(record.session_id).is_deleted
+            )
             try:
                 await keeper.tidy(in_use)
             except Exception:  # noqa: BLE001 - what it keeps too long is no session's business
