@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from litestar import Litestar
 from litestar.testing import TestClient
 
 from watchbuddy_core.client import upload
@@ -25,6 +26,7 @@ from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.video import VideoRequest
 from watchbuddy_server.app import create_app
+from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.serving import serving
 
 UPLOADS = "/api/v1/uploads"
@@ -626,6 +628,23 @@ def test_a_server_that_takes_no_uploads_says_so_before_it_reads_any(
         described = client.get("/schema/openapi.json").json()["paths"]
         assert "403" in described[UPLOADS]["post"]["responses"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_application_has_uploads_where_it_says_so_whatever_its_own_bodies_may_be(
+    parts: Parts, tmp_path: Path, film: bytes
+) -> None:
+    plugins = [
+        WatchBuddyPlugin(
+            parts=replace(parts, sources=[UploadSource(tmp_path / path)]),
+            store=MemoryStore(),
+            path=path,
+            uploads=uploads,
+        )
+        for path, uploads in (("with", True), ("without", False))
+    ]
+    with TestClient(Litestar(plugins=plugins, request_max_body_size=1000)) as client:
+        assert client.post(f"/with{UPLOADS}", content=film).status_code == 201
+        assert client.post(f"/without{UPLOADS}", content=film).status_code == 403
 
 
 @pytest.mark.parametrize(
