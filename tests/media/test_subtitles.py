@@ -135,6 +135,13 @@ def test_what_makes_no_sense_has_no_cues(tmp_path: Path, content: bytes) -> None
     assert read(tmp_path, "a.vtt", content) == ()
 
 
+def test_so_much_of_a_file_is_read_as_any_film_has_of_subtitles(tmp_path: Path) -> None:
+    said = "".join(
+        f"{i}\n00:00:{i:02},000 --> 00:00:{i:02},900\n{'Ah. ' * 250_000}\n\n" for i in range(1, 5)
+    )
+    assert [cue.start for cue in read(tmp_path, "a.srt", said)] == [1.0, 2.0, 3.0]
+
+
 def test_the_language_is_guessed_from_the_script() -> None:
     def cues(text: str) -> list[Cue]:
         return [Cue(start=0.0, end=1.0, text=text)] * 3

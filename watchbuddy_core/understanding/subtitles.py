@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST_FILE = 16 * 1024 * 1024
+_LONGEST_PLAIN = 2 * 1024 * 1024
+"""Characters of a file without drawings, ten times those of a long film. Parsers take seconds
+for more, and a gigabyte where tags are nested."""
 _MOST_CUES = 50_000
 _HEAD = 4096
 """Within so many characters a format is known."""
@@ -145,14 +148,14 @@ def _decoded(content: bytes) -> str:
 
 def _raw(text: str) -> list[Raw]:
     """By what the text begins with, whatever the file is called."""
-    head = text[:_HEAD].lstrip()
+    head, plain = text[:_HEAD].lstrip(), text[:_LONGEST_PLAIN]
     if head.startswith("WEBVTT"):
-        return _vtt(text)
+        return _vtt(plain)
     if "[Script Info]" in head or "[Events]" in head:
         return _by_pysubs2(text, "ass")
     if head.startswith("<"):
-        return _by_pysubs2(text, "ttml") if _is_safe_ttml(text) else []
-    return _by_pysubs2(text, "srt")
+        return _by_pysubs2(plain, "ttml") if _is_safe_ttml(plain) else []
+    return _by_pysubs2(plain, "srt")
 
 
 def _is_safe_ttml(text: str) -> bool:
