@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from watchbuddy_core import plugins
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
-from watchbuddy_core.protocols import ActionGenerator, VideoSource
+from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.cache import VideoCache
@@ -21,11 +21,11 @@ def build_parts(settings: Settings) -> Parts:
     """Put together what is installed, as the settings ask for it.
 
     Sources and characters that are broken are passed over with a warning; the one
-    generator that was asked for has to work.
+    generator, and the one transcriber, that were asked for have to work.
 
     Raises:
-        PluginProblem: the generator cannot be had, two packages offer one name, or there is
-            no plugin to which options are given.
+        PluginProblem: the generator or the transcriber cannot be had, two packages offer one
+            name, or there is no plugin to which options are given.
         InvalidSettings: what should name a host does not.
         InvalidCharacterFile: two files in the settings' folders hold one character.
     """
@@ -36,6 +36,7 @@ def build_parts(settings: Settings) -> Parts:
         sources=_sources(settings, AddressGuard(allowed)),
         generator=_generator(settings),
         generator_name=settings.generator,
+        transcriber=_transcriber(settings),
         characters=plugins.characters(settings.characters),
         allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
@@ -95,9 +96,20 @@ def _rules(setting: str, texts: Iterable[str]) -> tuple[HostRule, ...]:
 
 
 def _generator(settings: Settings) -> ActionGenerator:
-    name = settings.generator
-    plugin = plugins.find(plugins.GENERATORS, name)
-    made = plugin.make(**settings.plugins.get(name, {}))
+    made = _made(settings, plugins.GENERATORS, settings.generator)
     if not isinstance(made, ActionGenerator):
-        raise PluginProblem(f"The plugin {name!r} of {plugin.owner} makes no ActionGenerator.")
+        raise PluginProblem(f"The plugin {settings.generator!r} makes no ActionGenerator.")
     return made
+
+
+def _transcriber(settings: Settings) -> Transcriber | None:
+    if settings.transcriber is None:
+        return None
+    made = _made(settings, plugins.TRANSCRIBERS, settings.transcriber)
+    if not isinstance(made, Transcriber):
+        raise PluginProblem(f"The plugin {settings.transcriber!r} makes no Transcriber.")
+    return made
+
+
+def _made(settings: Settings, group: str, name: str) -> object:
+    return plugins.find(group, name).make(**settings.plugins.get(name, {}))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from watchbuddy_core.actions import Action, Density, Draft, MediaSeconds
 from watchbuddy_core.events import Outcome, Playhead
-from watchbuddy_core.video import Speech, Window
+from watchbuddy_core.video import Cue, Speech, Window
 
 StageName = Literal["fetching", "understanding", "generating"]
 FeedbackWish = Literal["less", "more", "mute", "unmute"]
@@ -74,6 +74,19 @@ class Spent(_Entry):
     """In US dollars. None: the model has no known price."""
 
 
+class Heard(_Entry):
+    """Producer: what was heard in one window of a video without subtitles."""
+
+    kind: Literal["heard"] = "heard"
+    window: Window
+    speech: tuple[Speech, ...] = ()
+    """When somebody speaks."""
+    cues: tuple[Cue, ...] = ()
+    """What they say, as far as somebody has written it down."""
+    problem: str | None = None
+    """Why not all of it is: a sentence for the viewer."""
+
+
 class Scripted(_Entry):
     """Producer: one window's drafts, as generated, before placement."""
 
@@ -84,8 +97,6 @@ class Scripted(_Entry):
     """The name of the plugin that made them."""
     rung: str | None = None
     """What it worked from (`video`, `frames`, `transcript`), where it has a choice."""
-    speech: tuple[Speech, ...] = ()
-    """When somebody speaks in it, where there are no subtitles to tell."""
     problem: str | None = None
     """Why there are no drafts, where generating failed for good: a sentence for the viewer."""
 
@@ -203,6 +214,7 @@ Entry = Annotated[
     | Failed
     | Ready
     | Spent
+    | Heard
     | Scripted
     | Placed
     | Withdrawn

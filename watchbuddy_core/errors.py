@@ -22,6 +22,7 @@
     ├── InvalidPosition                a time that is no time (also a ValueError)
     ├── StaleFence                     a replaced connection or a revived worker tried to write
     ├── MissingExtra                   an optional dependency is not installed
+    ├── TranscriptionFailed            what is said could not be written down
     ├── PluginProblem                  an entry point that cannot be used
     ├── InvalidSettings                a file, a variable or an argument that says no setting
     ├── InvalidCharacterFile           a character file that does not say what one must
@@ -216,6 +217,10 @@ class MissingExtra(WatchBuddyError):
     def __init__(self, extra: str, purpose: str) -> None:
         self.extra = extra
         super().__init__(f"{purpose} needs an extra: pip install 'watchbuddy[{extra}]'.")
+
+
+class TranscriptionFailed(WatchBuddyError):
+    """What is said in a passage could not be written down; the message says why."""
 
 
 class PluginProblem(WatchBuddyError):

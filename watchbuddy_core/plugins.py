@@ -5,10 +5,10 @@ A package offers a plugin by naming it in its metadata:
     [project.entry-points."watchbuddy.characters"]
     rosa = "watchbuddy_rosa:rosa"
 
-An entry point of `watchbuddy.sources`, `watchbuddy.generators` or `watchbuddy.schedulers`
-names a factory that takes the plugin's own options as keyword arguments. One of
-`watchbuddy.characters` names a Character, several of them, a folder of character files
-(a Path), or a callable that takes nothing and returns one of these.
+An entry point of `watchbuddy.sources`, `watchbuddy.generators`, `watchbuddy.schedulers` or
+`watchbuddy.transcribers` names a factory that takes the plugin's own options as keyword
+arguments. One of `watchbuddy.characters` names a Character, several of them, a folder of
+character files (a Path), or a callable that takes nothing and returns one of these.
 
 What this library brings along is declared in the same groups and found on the same road.
 Nothing is imported before a plugin is used. One that cannot be used is passed over with
@@ -32,8 +32,9 @@ from watchbuddy_core.errors import InvalidCharacterFile, PluginProblem, WatchBud
 SOURCES = "watchbuddy.sources"
 GENERATORS = "watchbuddy.generators"
 SCHEDULERS = "watchbuddy.schedulers"
+TRANSCRIBERS = "watchbuddy.transcribers"
 CHARACTERS = "watchbuddy.characters"
-GROUPS = (SOURCES, GENERATORS, SCHEDULERS, CHARACTERS)
+GROUPS = (SOURCES, GENERATORS, SCHEDULERS, TRANSCRIBERS, CHARACTERS)
 
 _ANYTHING = (Exception, SystemExit)
 """What the code of others may raise when it is imported or called, except being interrupted."""

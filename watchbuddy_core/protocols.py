@@ -17,7 +17,7 @@ from watchbuddy_core.actions import Action, Density, Draft
 from watchbuddy_core.character import Character
 from watchbuddy_core.entries import Entry, Fence, Logged, Role, StageName
 from watchbuddy_core.events import Due, PlayerEvent
-from watchbuddy_core.video import Understanding, Video, VideoRequest, Window
+from watchbuddy_core.video import Cue, Understanding, Video, VideoRequest, Window
 
 Progress = Callable[[float | None, str], None]
 """Called with a fraction done (0 to 1, or None where unknown) and what is happening."""
@@ -161,6 +161,31 @@ class WishReader(Protocol):
 
     def notes(self, wish: str, character: Character) -> tuple[str, ...]:
         """What of the viewer's wish it cannot follow, in sentences for the viewer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A passage of a video's sound in which somebody speaks."""
+
+    wav: bytes
+    """A WAV file: one channel, 16,000 samples a second of 16 bits."""
+    duration: float
+    """Seconds."""
+    language: str | None = None
+    """What is probably spoken, as an ISO 639-1 code."""
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """Writes down what is said."""
+
+    async def transcribe(self, recording: Recording) -> Sequence[Cue]:
+        """What is said, with times in seconds from the beginning of the recording.
+
+        Raises:
+            TranscriptionFailed: nothing could be written down, with a sentence for the viewer.
+        """
         ...
 
 

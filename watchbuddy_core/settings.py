@@ -117,6 +117,8 @@ class Settings(_Group):
     """Folders of character files. One of them replaces an installed character of its id."""
     generator: str = "offline"
     """The name of the plugin that thinks of what to say."""
+    transcriber: str | None = None
+    """The name of the plugin that writes down what is said where there are no subtitles."""
     density: Density = "normal"
     """How much is said, where neither the request nor the character says otherwise."""
     limits: Limits = Limits()

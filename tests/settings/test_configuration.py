@@ -32,6 +32,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "character": ('"shen"', "quinn", "other"),
     "characters": ('["/a"]', "/b", (Path("/c"),)),
     "generator": ('"a"', "b", "c"),
+    "transcriber": ('"a"', "b", "c"),
     "density": ('"quiet"', "chatty", "muted"),
     "limits.preparing": ("1", "2", None),
     "limits.waiting": ("1", "2", None),

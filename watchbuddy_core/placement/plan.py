@@ -86,14 +86,13 @@ class Soundtrack:
             said in the next.
         known: texts that give nothing away, such as the video's title, the character's
             phrases or the viewer's wish: their words are never evidence.
-        speech: when somebody speaks, where there are no cues to tell.
+        speech: when somebody speaks, as far as no cues tell.
     """
 
     def __init__(
         self, cues: Sequence[Cue], known: Iterable[str] = (), speech: Iterable[Speech] = ()
     ) -> None:
-        said = [cue for cue in cues if cue.text.strip()]
-        self.dialogue = Dialogue(said or speech)
+        self.dialogue = Dialogue([*(cue for cue in cues if cue.text.strip()), *speech])
         self.evidence = Evidence(cues, known)
 
 

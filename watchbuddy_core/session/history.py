@@ -14,6 +14,7 @@ from watchbuddy_core.entries import (
     Entry,
     Failed,
     Feedback,
+    Heard,
     Joined,
     Logged,
     Moved,
@@ -82,6 +83,8 @@ class History:
         """The number of the newest connection; 0 before the first."""
         self.early_ready = False
         """Whether that one takes the script as it comes."""
+        self.heard: dict[int, Heard] = {}
+        """By index of the window."""
         self.scripted: dict[int, Scripted] = {}
         """The windows whose drafts are there, by index."""
         self.placed: dict[int, Placed] = {}
@@ -126,6 +129,8 @@ class History:
                 self.failed = Failed(code=reason.code, message=reason.message)
             case Ready():
                 self.ready = True
+            case Heard():
+                self.heard[entry.window.index] = entry
             case Scripted():
                 self.scripted[entry.window.index] = entry
             case Placed():

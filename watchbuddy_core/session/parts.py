@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
-from watchbuddy_core.protocols import ActionGenerator, VideoSource
+from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
 from watchbuddy_core.sources.hosts import HostRule
 
 
@@ -22,6 +22,8 @@ class Parts:
     """By id."""
     allowed_hosts: Sequence[HostRule] = ()
     """Whose links may be asked for."""
+    transcriber: Transcriber | None = None
+    """Writes down what is said where there are no subtitles. None: nobody does."""
     density: Density = "normal"
     """Where neither the request nor the character says otherwise."""
     video_seconds: float = 6 * 3600.0
@@ -32,6 +34,8 @@ class Parts:
     """How long a generator may take to the next draft, in monotonic seconds."""
     generating_seconds: float = 300.0
     """How long it may take for one window."""
+    transcribing_seconds: float = 300.0
+    """How long a transcriber may take for one window."""
     fetching_seconds: float = 3600.0
     """How long a source may take to open a video."""
     patience: float = 15.0

@@ -29,6 +29,7 @@ from watchbuddy_core.protocols import (
 )
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
+from watchbuddy_core.session.listening import Listening, with_words
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.scripting import Scripting
 from watchbuddy_core.session.strangers import plugin_code
@@ -294,6 +295,8 @@ class Producer:
                 understood = await understand(
                     film.video, film.overview, window, self._understood.pop(i - 1, None), film.start
                 )
+                if not film.overview.cues:
+                    understood = await self._listen(film, window, understood)
                 self._understood[i] = understood
                 scripted = self._history.scripted.get(window.index)
                 if scripted is None:
@@ -303,6 +306,19 @@ class Producer:
         except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
             self._failure = exc
         self._news.set()
+
+    async def _listen(
+        self, film: _Film, window: Window, understood: Understanding
+    ) -> Understanding:
+        """Take down what is said, once; and what is known with it."""
+        heard = self._history.heard
+        if window.index not in heard and understood.speech is not None:
+            words = with_words(understood, heard.values())
+            listening = Listening(film.video, self._parts)
+            await self._journal.write(
+                await listening.hear(window, understood.speech, words.language)
+            )
+        return with_words(understood, heard.values())
 
     async def _place_anew(self, scripting: Scripting) -> None:
         out_of_date = self._history.out_of_date

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watchbuddy_core.entries import Entry, Placed, Scripted, Stage
+from watchbuddy_core.entries import Entry, Heard, Placed, Scripted, Stage
 from watchbuddy_core.session.history import Coverage, History
 from watchbuddy_core.video import clock
 
@@ -42,6 +42,8 @@ class Reporter:
         """Each with whether it has been handed out."""
         if history.stage is not None:
             self.read(history.stage)
+        for heard in history.heard.values():
+            self.read(heard)
         for scripted in history.scripted.values():
             self.read(scripted)
 
@@ -58,6 +60,13 @@ class Reporter:
                     f" to {clock(window.end)}: {problem}"
                 )
                 self._notices.setdefault(Noticed("WINDOW_FAILED", message), False)
+                return True
+            case Heard(window=window, problem=problem) if problem is not None:
+                message = (
+                    f"What is said from {clock(window.start)} to {clock(window.end)} could not"
+                    f" be written down: {problem}"
+                )
+                self._notices.setdefault(Noticed("NOT_TRANSCRIBED", message), False)
                 return True
             case Placed():
                 return True

@@ -17,7 +17,7 @@ from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.understanding import known_cues
-from watchbuddy_core.video import Overview, Understanding, Video, Window
+from watchbuddy_core.video import Cue, Overview, Understanding, Video, Window
 
 _log = logging.getLogger("watchbuddy.session")
 
@@ -80,10 +80,12 @@ class Scripting:
             _log.exception("a generator failed")
             problem = "The generator failed."
         else:
-            return self._scripted(window, drafts, understanding)
+            if not self._overview.cues:
+                drafts = [_settled(draft, understanding.cues) for draft in drafts]
+            return self._scripted(window, drafts)
         if not self._history.scripted:
             raise ActionGenerationFailed(problem)
-        return self._scripted(window, (), understanding, problem=problem)
+        return self._scripted(window, (), problem=problem)
 
     async def _drafts(self, brief: Brief) -> list[Draft]:
         """
@@ -112,7 +114,6 @@ class Scripting:
         self,
         window: Window,
         drafts: Iterable[Draft],
-        understanding: Understanding,
         *,
         problem: str | None = None,
     ) -> Scripted:
@@ -120,7 +121,6 @@ class Scripting:
             window=window,
             drafts=tuple(drafts),
             generator=self._parts.generator_name,
-            speech=tuple(one for one in understanding.speech or () if one.end > window.start),
             problem=problem,
         )
 
@@ -176,12 +176,14 @@ class Scripting:
         withdrawn = [Withdrawn(ids=gone, reason=f"density {self.density}")] if gone else []
         return [*withdrawn, *placed]
 
-    def _soundtrack_with(self, scripted: Scripted) -> Soundtrack:
-        """What is said in the video, as far as it is known when a window is placed."""
+    def _soundtrack_so_far(self) -> Soundtrack:
+        """What is said in the video, as far as it is known by now."""
         if self._overview.cues:
             return self._soundtrack
-        windows = {**self._history.scripted, scripted.window.index: scripted}
-        return Soundtrack((), self._known, [one for w in windows.values() for one in w.speech])
+        heard = self._history.heard.values()
+        cues = [cue for window in heard for cue in window.cues]
+        speech = [passage for window in heard for passage in window.speech]
+        return Soundtrack(cues, self._known, speech)
 
     @property
     def density(self) -> Density:
@@ -196,7 +198,7 @@ class Scripting:
             limits=Limits(
                 range_start=self._start, range_end=self._end, duration=self._overview.duration
             ),
-            soundtrack=self._soundtrack_with(scripted),
+            soundtrack=self._soundtrack_so_far(),
             referred=known_cues(self._overview, self._start, window.end),
             density=self.density,
             earlier=earlier,
@@ -251,4 +253,15 @@ def _beyond_the_limit(action: Action) -> Drop:
         trigger_timestamp=action.trigger_timestamp,
         action_type=action.action_type,
         text=action.text if isinstance(action, Speak) else None,
+    )
+
+
+def _settled(draft: Draft, cues: Sequence[Cue]) -> Draft:
+    """With its evidence as a time. What it counts in is what was heard so far, and of a video
+    that is watched here and there that becomes more in the middle."""
+    ends = [cues[i].end for i in draft.cues if 0 <= i < len(cues)]
+    if not ends:
+        return draft
+    return draft.model_copy(
+        update={"cues": (), "evidence_until": max([*ends, draft.evidence_until or 0.0])}
     )

@@ -11,6 +11,8 @@ from watchbuddy_core.testing.contracts import (
     check_generator,
     check_scheduler,
     check_source,
+    check_transcriber,
+    recording_of_silence,
 )
 from watchbuddy_core.testing.fakes import MemorySource, ScriptedGenerator
 from watchbuddy_core.testing.player import (
@@ -33,5 +35,7 @@ __all__ = [
     "check_generator",
     "check_scheduler",
     "check_source",
+    "check_transcriber",
+    "recording_of_silence",
     "seconds_to_say",
 ]

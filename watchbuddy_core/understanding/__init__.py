@@ -10,9 +10,11 @@ Blocking work is done in threads. Cancelling ends it within a second, and leaves
 from __future__ import annotations
 
 import asyncio
+import wave
 from bisect import bisect_left
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
@@ -20,13 +22,21 @@ from watchbuddy_core.protocols import Progress
 from watchbuddy_core.understanding import scenes, sound, voices
 from watchbuddy_core.understanding.container import opened, picture_of
 from watchbuddy_core.understanding.sniffing import kind_of
-from watchbuddy_core.understanding.subtitles import read_subtitles
+from watchbuddy_core.understanding.subtitles import guess_language, read_subtitles
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
 from watchbuddy_core.video import Cue, Overview, Scene, Sound, Speech, Understanding, Video, Window
 
-__all__ = ["duration_of", "grid", "known_cues", "survey", "understand"]
+__all__ = [
+    "duration_of",
+    "grid",
+    "guess_language",
+    "known_cues",
+    "record",
+    "survey",
+    "understand",
+]
 
 
 async def survey(video: Video, progress: Progress) -> Overview:
@@ -100,6 +110,28 @@ async def understand(
         has_sound=any(stream.kind == "audio" for stream in overview.streams),
         language=overview.language,
     )
+
+
+async def record(video: Video, start: float, end: float) -> bytes:
+    """What is heard from `start` to `end`: a WAV file of one channel, 16,000 samples a second
+    of 16 bits. Where the sound cannot be read there is silence."""
+    return await in_thread(partial(_recorded, video, start, end))
+
+
+def _recorded(video: Video, start: float, end: float, stop: Stop) -> bytes:
+    import numpy as np
+
+    heard = np.zeros(0, np.float32)
+    if video.path is not None:
+        with suppress(VideoUnreadable), opened(video.path) as container:
+            heard = sound.samples(container, start, end, stop)
+    file = BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(voices.RATE)
+        out.writeframes((np.clip(heard, -1, 1) * 32767).astype("<i2").tobytes())
+    return file.getvalue()
 
 
 def known_cues(overview: Overview, range_start: float, end: float) -> tuple[Cue, ...]:

@@ -63,6 +63,7 @@ def cli(ctx: click.Context) -> None:
 @options.links
 @options.where
 @options.companion
+@options.transcriber
 @options.data_dir
 @options.setting(
     "allow_origins",
@@ -98,6 +99,7 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
 @options.library
 @options.links
 @options.companion
+@options.transcriber
 @options.wish
 @options.part
 @click.option(
@@ -132,7 +134,7 @@ def watch(
         )
     track = None
     if track_file is not None:
-        _refuse_beside_track("server", "text", "character", "generator", "density")
+        _refuse_beside_track("server", "text", "character", "generator", "transcriber", "density")
         track = _read_track(track_file)
         start = track.start_time if start is None else start
         end = track.end_time if end is None else end
@@ -174,6 +176,7 @@ def watch(
 @options.library
 @options.links
 @options.companion
+@options.transcriber
 @options.wish
 @options.part
 @options.config

@@ -117,6 +117,11 @@ companion = _options(
         help="How much they say.  [default: the character's own]",
     ),
 )
+transcriber = setting(
+    "transcriber",
+    "--transcriber",
+    help="The plugin that writes down what is said where there are no subtitles.",
+)
 wish = click.option("--text", default="", help="A wish for how they talk, in your own words.")
 video = click.argument("video")
 part = _options(

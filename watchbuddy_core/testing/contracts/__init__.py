@@ -11,6 +11,10 @@ from watchbuddy_core.testing.contracts.broken import ContractBroken
 from watchbuddy_core.testing.contracts.generators import briefs_for, check_generator
 from watchbuddy_core.testing.contracts.schedulers import check_scheduler
 from watchbuddy_core.testing.contracts.sources import check_source
+from watchbuddy_core.testing.contracts.transcribers import (
+    check_transcriber,
+    recording_of_silence,
+)
 
 __all__ = [
     "ContractBroken",
@@ -18,4 +22,6 @@ __all__ = [
     "check_generator",
     "check_scheduler",
     "check_source",
+    "check_transcriber",
+    "recording_of_silence",
 ]
