@@ -20,7 +20,7 @@ from pathlib import Path
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
 from watchbuddy_core.protocols import Progress
 from watchbuddy_core.understanding import scenes, sound, voices
-from watchbuddy_core.understanding.container import opened, picture_of
+from watchbuddy_core.understanding.container import opened
 from watchbuddy_core.understanding.sniffing import kind_of
 from watchbuddy_core.understanding.subtitles import guess_language, read_subtitles
 from watchbuddy_core.understanding.survey import survey_file
@@ -89,9 +89,10 @@ async def understand(
         earlier: the understanding up to the window's start; None: a stretch begins here.
         range_start: where the range begins, in media seconds.
     """
+    look_from = max(earlier.start, window.start - scenes.SETTLED) if earlier else window.start
     listens = not overview.cues
     seen, (heard, said) = await asyncio.gather(
-        in_thread(partial(_seen_in, video, overview, window)),
+        in_thread(partial(_seen_in, video, overview, window, look_from)),
         in_thread(partial(_heard_in, video, window, range_start, listens)),
     )
     return Understanding(
@@ -139,17 +140,17 @@ def known_cues(overview: Overview, range_start: float, end: float) -> tuple[Cue,
     return tuple(cue for cue in overview.cues if cue.end > range_start and cue.start < end)
 
 
-def _seen_in(video: Video, overview: Overview, window: Window, stop: Stop) -> tuple[Scene, ...]:
+def _seen_in(
+    video: Video, overview: Overview, window: Window, look_from: float, stop: Stop
+) -> tuple[Scene, ...]:
     """The window's scenes. What was readable when it was surveyed and is not any more adds
     nothing."""
     if video.path is None:
         return ()
-    before = bisect_left(overview.keyframes, window.start)
-    since = overview.keyframes[before - 1] if before else 0.0
-    with suppress(VideoUnreadable), opened(video.path) as container:
-        looks = list(scenes.looks(container, since, window.start, window.end, stop))
-        if picture_of(container) is not None:
-            return scenes.scenes(looks, window.start, window.end)
+    before = bisect_left(overview.keyframes, look_from - scenes.CONTEXT)
+    keyframe = overview.keyframes[before - 1] if before else 0.0
+    with suppress(VideoUnreadable):
+        return scenes.look(video.path, keyframe, look_from, window.end, stop)
     return ()
 
 

@@ -1,85 +1,52 @@
-"""Scenes, from keyframes alone: what decoding only those frames tells.
-
-Encoders put a keyframe at most cuts, so a keyframe that looks nothing like the one before
-is taken for a cut. A cut between two keyframes is seen at the second of them.
-"""
+"""Scenes: the passages between transitions, and how much moves in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from watchbuddy_core.understanding.container import packets, picture_of, seek, start_of
-from watchbuddy_core.understanding.work import Stop
+from watchbuddy_core.understanding.pictures import Picture, difference, pictures, stretches
+from watchbuddy_core.understanding.transitions import REACH, Transition, transitions
 from watchbuddy_core.video import Scene
 
 if TYPE_CHECKING:
-    import numpy as np
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.video.stream import VideoStream
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-    Thumbnail = NDArray[np.float32]
+    from watchbuddy_core.understanding.work import Stop
 
-CUT = 0.3
-"""A change of at least so much is a cut."""
+CONTEXT = REACH + 0.2
+"""Seconds before a passage that are looked at as well, to know how it begins."""
+SETTLED = 0.7
+"""A transition is certain when so many seconds after it were seen. Those at the end of a window
+are left to the next one."""
 _AT_ONCE = 0.1
-"""Seconds from a window's start within which a cut is one at its start."""
-_EARLY = 1.0
-"""So many seconds before a wanted keyframe is sought: not every container leads there exactly."""
-_WIDTH, _HEIGHT = 64, 36
-_BINS = 16
+"""Seconds from the start within which a transition is one at the start."""
+_BEAT = 0.5
+"""Seconds between two pictures that are compared to see what moves."""
+_HALF_CHANGED = 40.0
+_HALF_MOVED = 20.0
+"""The `difference` that is told as 0.5: of two scenes, and of two pictures of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A keyframe: when, and how unlike the one before it is (0 the same, 1 nothing in common)."""
+def look(path: Path, keyframe: float, start: float, end: float, stop: Stop) -> tuple[Scene, ...]:
+    """The scenes from `start` to `end`. Nothing where there is no picture.
 
-    at: float
-    change: float
-
-
-def looks(
-    container: InputContainer, since: float, start: float, end: float, stop: Stop
-) -> Iterator[Look]:
-    """The keyframes from `start` to `end`, each compared with the one before.
+    The first begins at `start`, with the change that was seen there: 0, where its picture goes
+    on. Transitions in the last `SETTLED` seconds are not told.
 
     Args:
-        since: the time of a keyframe before `start`, for the first to be compared with;
-            where there is none, the first of all is compared with nothing, and not told.
+        keyframe: the time of a keyframe, `CONTEXT` before the start.
+
+    Raises:
+        VideoUnreadable: it cannot be opened.
+        Stopped: nobody waits for it any more.
     """
-    before: Thumbnail | None = None
-    for at, thumbnail in _thumbnails(container, since, end, stop):
-        if before is not None and at >= start:
-            yield Look(at, _difference(before, thumbnail))
-        before = thumbnail
-
-
-def scenes(seen: Sequence[Look], start: float, end: float) -> tuple[Scene, ...]:
-    """The passages between cuts, from `start` to `end`.
-
-    The first begins at `start`, with the change that was seen there: none, where its picture
-    goes on.
-    """
-    first = seen[0].change if seen and seen[0].at < start + _AT_ONCE else 0.0
-    later = [look for look in seen if look.change >= CUT and look.at >= start + _AT_ONCE]
-    found = []
-    for cut, following in pairwise([Look(start, first), *later, Look(end, 0.0)]):
-        moved = [
-            look.change for look in seen if cut.at <= look.at < following.at and look.change < CUT
-        ]
-        found.append(
-            Scene(
-                start=cut.at,
-                end=following.at,
-                change=cut.change,
-                motion=max(moved) / CUT if moved else None,
-            )
-        )
-    return tuple(found)
+    wanted = stretches(path, keyframe, end, stop)
+    motion = _Motion()
+    watched = motion.watch(pictures(path, wanted, end, stop))
+    found = [t for t in transitions(watched) if start - 0.005 <= t.at < end - SETTLED]
+    return tuple(_scenes(found, motion, start, end)) if motion.seen else ()
 
 
 def joined(known: tuple[Scene, ...], found: tuple[Scene, ...]) -> tuple[Scene, ...]:
@@ -92,65 +59,50 @@ def joined(known: tuple[Scene, ...], found: tuple[Scene, ...]) -> tuple[Scene, .
     first, *rest = found
     if not known:
         return (first.model_copy(update={"change": 1.0}), *rest)
-    if first.change >= CUT:
-        return (*known, *found)
-    last = known[-1]
+    *before, last = known
+    if first.change > 0:
+        return (*before, last.model_copy(update={"end": first.start}), *found)
     motions = [motion for motion in (last.motion, first.motion) if motion is not None]
     one = last.model_copy(update={"end": first.end, "motion": max(motions, default=None)})
-    return (*known[:-1], one, *rest)
+    return (*before, one, *rest)
 
 
-def _thumbnails(
-    container: InputContainer, since: float, end: float, stop: Stop
-) -> Iterator[tuple[float, Thumbnail]]:
-    import av
-    import numpy as np
-    from av.video.reformatter import VideoReformatter
-
-    stream = picture_of(container)
-    if stream is None:
-        return
-    stream.codec_context.skip_frame = "NONKEY"
-    reformatter = VideoReformatter()
-    zero = start_of(container)
-    seek(container, since - _EARLY)
-    for packet in _keyframes(container, stream, end, stop):
-        try:
-            frames = stream.codec_context.decode(packet)
-        except av.FFmpegError:
-            continue  # a damaged keyframe: the next one will do
-        for frame in frames:
-            if frame.pts is None or stream.time_base is None:
-                continue
-            at = float(frame.pts * stream.time_base) - zero
-            if at < end:
-                small = reformatter.reformat(frame, _WIDTH, _HEIGHT, "rgb24")
-                thumbnail = small.to_ndarray().astype(np.float32) / np.float32(255)
-                yield round(max(at, 0.0), 3), thumbnail
+def _scenes(found: list[Transition], motion: _Motion, start: float, end: float) -> Iterator[Scene]:
+    at_once = [t.unlike for t in found if t.at < start + _AT_ONCE]
+    later = [(t.at, t.unlike) for t in found if t.at >= start + _AT_ONCE]
+    borders = [(start, max(at_once, default=0.0)), *later, (end, 0.0)]
+    for (at, unlike), (until, _) in pairwise(borders):
+        yield Scene(
+            start=round(at, 3),
+            end=round(until, 3),
+            change=round(unlike / (unlike + _HALF_CHANGED), 3),
+            motion=motion.between(at, until),
+        )
 
 
-def _keyframes(
-    container: InputContainer, stream: VideoStream, end: float, stop: Stop
-) -> Iterator[Packet[VideoStream] | None]:
-    """The keyframes before `end`; then None, which makes the decoder hand out the frames
-    that it still holds."""
-    for at, packet in packets(container, [stream], stop):
-        if at >= end:
-            break
-        if packet.is_keyframe and not packet.is_corrupt:
-            yield packet
-    yield None
+class _Motion:
+    """How much pictures differ from those half a second before."""
 
+    def __init__(self) -> None:
+        self.seen = False
+        self._beats: list[tuple[float, float, float]] = []
 
-def _difference(a: Thumbnail, b: Thumbnail) -> float:
-    """Half what changed in place, half what changed in colour wherever it is."""
-    import numpy as np
+    def watch(self, shown: Iterable[Picture]) -> Iterator[Picture]:
+        """The same pictures, which are looked at as they pass."""
+        last: Picture | None = None
+        for picture in shown:
+            self.seen = True
+            if last is None or picture.at - last.at >= _BEAT:
+                if last is not None:
+                    moved = float(difference(last.small, picture.small))
+                    self._beats.append((last.at, picture.at, moved))
+                last = picture
+            yield picture
 
-    in_place = min(1.0, 3.0 * float(np.abs(a - b).mean()))
-
-    def histogram(picture: Thumbnail) -> NDArray[np.float64]:
-        counts = [np.histogram(picture[..., c], _BINS, (0, 1))[0] for c in range(3)]
-        return np.concatenate(counts) / (_WIDTH * _HEIGHT * 3)
-
-    in_colour = 0.5 * float(np.abs(histogram(a) - histogram(b)).sum())
-    return (in_place + in_colour) / 2
+    def between(self, start: float, end: float) -> float | None:
+        """0 to 1, of the passage; a single burst does not count. None: it is too short."""
+        moved = sorted(m for a, b, m in self._beats if start <= a and b < end)
+        if not moved:
+            return None
+        much = moved[(len(moved) - 1) * 9 // 10]
+        return round(much / (much + _HALF_MOVED), 3)

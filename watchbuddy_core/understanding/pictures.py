@@ -1,0 +1,215 @@
+"""The pictures of a window, small, and no more of them decoded than tell something new.
+
+Encoders cut a video into groups that begin with a keyframe. A first pass decodes keyframes
+alone, a second apart or more. Where two of them look alike, and no packet between them is
+large enough to hold a new picture, the pictures between them are taken to look like both and
+are not decoded. On a talk or a fixed camera that is most of them.
+
+What is lost that way is a cut away and back within one such stretch whose pictures cost the
+encoder little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watchbuddy_core.understanding.container import opened, packets, picture_of, seek, start_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+    from numpy.typing import NDArray
+
+    from watchbuddy_core.understanding.work import Stop
+
+    Small = NDArray[np.uint8]
+    """A picture of 64 x 36: its luma, then its two chroma planes of 32 x 18, in one row."""
+
+WIDTH, HEIGHT = 64, 36
+LUMA = WIDTH * HEIGHT
+CHROMA = LUMA // 2
+SIZE = LUMA + CHROMA
+
+_EARLY = 1.0
+"""So many seconds before a wanted keyframe is sought: not every container leads there exactly."""
+_APART = 1.0
+"""Keyframes nearer to each other than so many seconds are not glanced at."""
+_ALIKE = 6.0
+"""Two keyframes whose `difference` is at most this look alike."""
+_NEW_PICTURE = 0.25
+"""A packet of at least so much of its keyframe's size may hold a new picture."""
+_INTERVAL = 1 / 31
+"""Seconds between two pictures, at least: more than thirty a second tell nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame, `at` media seconds."""
+
+    at: float
+    small: Small
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What lies between two keyframes, in media seconds, and whether it is to be decoded."""
+
+    start: float
+    end: float
+    decoded: bool
+
+
+def difference(a: Small, b: Small) -> NDArray[np.float32]:
+    """How much two pictures differ, place by place, in levels of brightness: 0 to some 300.
+
+    Colour counts as much as brightness does. Both may have any number of pictures, one a row.
+    """
+    import numpy as np
+
+    apart = np.maximum(a, b) - np.minimum(a, b)
+    luma = apart[..., :LUMA].sum(-1, dtype=np.uint32) / np.float32(LUMA)
+    chroma = apart[..., LUMA:].sum(-1, dtype=np.uint32) / np.float32(CHROMA)
+    return np.asarray(luma + 3 * chroma, np.float32)
+
+
+def stretches(path: Path, since: float, end: float, stop: Stop) -> tuple[Stretch, ...]:
+    """What of the video from the keyframe at `since` to `end` has to be decoded.
+
+    Raises:
+        VideoUnreadable: it cannot be opened.
+        Stopped: nobody waits for it any more.
+    """
+    found: list[Stretch] = []
+    with opened(path) as container:
+        stream = picture_of(container)
+        if stream is None:
+            return ()
+        stream.codec_context.skip_frame = "NONKEY"
+        stream.codec_context.options = {"skip_loop_filter": "all"}
+        decoder = _Decoder(container, stream)
+        seek(container, since - _EARLY)
+        last: Picture | None = None
+        keyframe, largest = 1, 0
+        for at, packet in packets(container, [stream], stop):
+            if not packet.is_keyframe:
+                largest = max(largest, packet.size)
+                if at >= end:
+                    break
+                continue
+            if last is not None and at < last.at + _APART and at < end:
+                largest = max(largest, packet.size if at > last.at else 0)
+                continue
+            seen = decoder.alone(packet)
+            if seen is None:
+                largest = packet.size
+                continue
+            if last is not None:
+                same = float(difference(last.small, seen.small)) <= _ALIKE
+                quiet = largest < _NEW_PICTURE * keyframe
+                found.append(Stretch(last.at, seen.at, decoded=not (same and quiet)))
+            last, keyframe, largest = seen, max(packet.size, 1), 0
+            if at >= end:
+                break
+    first = found[0].start if found else since - _EARLY
+    rest = found[-1].end if found else first
+    return (*found, Stretch(rest, max(end, rest), decoded=True)) if rest < end else tuple(found)
+
+
+def pictures(path: Path, wanted: tuple[Stretch, ...], end: float, stop: Stop) -> Iterator[Picture]:
+    """The pictures of the stretches that are to be decoded, and both ends of each, in order.
+
+    Raises:
+        VideoUnreadable: it cannot be opened.
+        Stopped: nobody waits for them any more.
+    """
+    spans = _spans(wanted)
+    bounds = {round(s.start, 3) for s in wanted} | {round(s.end, 3) for s in wanted}
+    if not wanted:
+        return
+    with opened(path) as container:
+        stream = picture_of(container)
+        if stream is None:
+            return
+        stream.codec_context.options = {"skip_loop_filter": "all"}
+        decoder = _Decoder(container, stream)
+        seek(container, wanted[0].start - _EARLY)
+        current = 0
+        for at, packet in packets(container, [stream], stop):
+            if packet.is_keyframe:
+                if at >= end:
+                    break
+                while current < len(spans) and spans[current][1] < at:
+                    current += 1
+            inside = any(a <= at <= b for a, b in spans[max(current - 1, 0) : current + 2])
+            if inside or (packet.is_keyframe and round(at, 3) in bounds):
+                yield from decoder.next(packet, end)
+            else:
+                yield from decoder.pause(end)
+        yield from decoder.pause(end)
+
+
+def _spans(wanted: tuple[Stretch, ...]) -> list[tuple[float, float]]:
+    """The times that are decoded, adjoining stretches in one, a little wider than they are."""
+    found: list[tuple[float, float]] = []
+    for stretch in wanted:
+        if stretch.decoded and found and found[-1][1] >= stretch.start:
+            found[-1] = (found[-1][0], stretch.end + 1e-4)
+        elif stretch.decoded:
+            found.append((stretch.start - 1e-4, stretch.end + 1e-4))
+    return found
+
+
+class _Decoder:
+    """Makes small pictures out of packets, of which any may be left out between keyframes."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        self._stream = stream
+        self._zero = start_of(container)
+        self._reformatter = VideoReformatter()
+        self._area = Interpolation.AREA
+        self._running = False
+        self._last = -1.0
+
+    def next(self, packet: object, end: float) -> Iterator[Picture]:
+        self._running = True
+        yield from self._decoded(packet, end)
+
+    def pause(self, end: float) -> Iterator[Picture]:
+        """What the decoder still holds. After it, go on with a keyframe."""
+        if self._running:
+            yield from self._decoded(None, end)
+            self._stream.codec_context.flush_buffers()
+            self._running = False
+
+    def alone(self, packet: object) -> Picture | None:
+        """The picture of one keyframe. None: it is damaged."""
+        self._last = -1.0
+        seen = [*self.next(packet, float("inf")), *self.pause(float("inf"))]
+        return seen[0] if seen else None
+
+    def _decoded(self, packet: object, end: float) -> Iterator[Picture]:
+        import av
+        import numpy as np
+
+        try:
+            frames = self._stream.codec_context.decode(packet)  # type: ignore[arg-type]
+        except av.FFmpegError:
+            return  # a damaged packet: the next one will do
+        for frame in frames:
+            if frame.pts is None or self._stream.time_base is None:
+                continue
+            at = max(float(frame.pts * self._stream.time_base) - self._zero, 0.0)
+            if at >= end or at - self._last < _INTERVAL - 1e-3:
+                continue
+            small = self._reformatter.reformat(
+                frame, WIDTH, HEIGHT, "yuv420p", interpolation=self._area, threads=1
+            )
+            self._last = at
+            yield Picture(round(at, 3), np.asarray(small.to_ndarray(), np.uint8).reshape(-1))
