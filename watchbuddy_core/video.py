@@ -120,6 +120,20 @@ class Overview(_Fact):
     """Of the subtitles: an ISO 639-1 code, where it is known."""
 
 
+class KeyFrame(BaseModel):
+    """A picture of the video that is worth showing to a model."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+    at: MediaSeconds
+    jpeg: bytes
+    """Base64 in JSON."""
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    reason: Literal["scene", "loud", "between"]
+    """It stands for its scene; it was loud then; or it fills a long gap."""
+
+
 class Window(_Fact):
     """One piece of the range: the unit of work, of retry, of caching and of cost."""
 

@@ -3,6 +3,7 @@
     survey      duration, streams, chapters, keyframes, subtitles     reads, decodes nothing
     grid        the windows of a range                                computes
     understand  scenes and sounds of one window                       decodes that window
+    key_frames  a few of its pictures, for a model that sees          decodes those
 
 Blocking work is done in threads. Cancelling ends it within a second, and leaves none.
 """
@@ -19,19 +20,30 @@ from pathlib import Path
 
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
 from watchbuddy_core.protocols import Progress
-from watchbuddy_core.understanding import scenes, sound, voices
+from watchbuddy_core.understanding import frames, scenes, sound, voices
 from watchbuddy_core.understanding.container import opened
 from watchbuddy_core.understanding.sniffing import kind_of
 from watchbuddy_core.understanding.subtitles import guess_language, read_subtitles
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
 from watchbuddy_core.understanding.work import Stop, in_thread
-from watchbuddy_core.video import Cue, Overview, Scene, Sound, Speech, Understanding, Video, Window
+from watchbuddy_core.video import (
+    Cue,
+    KeyFrame,
+    Overview,
+    Scene,
+    Sound,
+    Speech,
+    Understanding,
+    Video,
+    Window,
+)
 
 __all__ = [
     "duration_of",
     "grid",
     "guess_language",
+    "key_frames",
     "known_cues",
     "record",
     "survey",
@@ -111,6 +123,34 @@ async def understand(
         has_sound=any(stream.kind == "audio" for stream in overview.streams),
         language=overview.language,
     )
+
+
+async def key_frames(
+    video: Video, understanding: Understanding, window: Window
+) -> tuple[KeyFrame, ...]:
+    """Eight to twelve pictures of the window, in order: of its scenes and its loudest moments.
+
+    Their long side has at most 512 pixels. There are fewer where fewer pictures differ, and
+    none where there is no picture or it cannot be decoded any more. None is from the window's
+    end or later.
+
+    Args:
+        understanding: what is known up to the window's end, as `understand` told it.
+
+    Raises:
+        MissingExtra: the libraries for it are not installed.
+    """
+    return await in_thread(partial(_key_frames, video, understanding, window))
+
+
+def _key_frames(
+    video: Video, understanding: Understanding, window: Window, stop: Stop
+) -> tuple[KeyFrame, ...]:
+    if video.path is None:
+        return ()
+    with suppress(VideoUnreadable):
+        return frames.key_frames(video.path, understanding, window, stop)
+    return ()
 
 
 async def record(video: Video, start: float, end: float) -> bytes:

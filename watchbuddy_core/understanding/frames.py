@@ -1,0 +1,183 @@
+"""Key frames: a few pictures of a window, for a model that sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from watchbuddy_core.understanding.container import opened, packets, picture_of, start_of
+from watchbuddy_core.understanding.pictures import HEIGHT, WIDTH, difference
+from watchbuddy_core.video import KeyFrame, Understanding, Window
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from watchbuddy_core.understanding.pictures import Small
+    from watchbuddy_core.understanding.work import Stop
+
+FEWEST, MOST = 8, 12
+LONG_SIDE = 512
+"""Pixels."""
+_LOUDEST = 3
+"""So many of the pictures are of loud moments, at most."""
+_ONSET = 0.3
+"""Seconds after which it shows what is loud."""
+_SAME = 3.0
+"""Pictures whose `difference` is at most this show the same."""
+_LEAST_GAP = 0.25
+"""Seconds between two pictures, at least."""
+_TRIES = 24
+"""So many pictures are decoded, at most."""
+
+
+class _Wish(NamedTuple):
+    at: float
+    reason: Literal["scene", "loud", "between"]
+
+
+def key_frames(
+    path: Path, understanding: Understanding, window: Window, stop: Stop
+) -> tuple[KeyFrame, ...]:
+    """The window's key frames, in order.
+
+    Raises:
+        VideoUnreadable: it cannot be opened.
+        Stopped: nobody waits for them any more.
+    """
+    with opened(path) as container:
+        stream = picture_of(container)
+        if stream is None:
+            return ()
+        album = _Album(container, stream, window, stop)
+        for wish in _wishes(understanding, window):
+            album.add(wish)
+        for wish in _between([wish.at for wish in album.tried], window):
+            if len(album.kept) >= FEWEST or len(album.tried) >= _TRIES:
+                break
+            album.add(wish)
+        return tuple(sorted(album.kept, key=lambda frame: frame.at))
+
+
+def _wishes(understanding: Understanding, window: Window) -> list[_Wish]:
+    """The loudest moments, and the scenes that last longest and differ most."""
+    loud = sorted(
+        (s for s in understanding.sounds if s.kind == "loud" and window.start <= s.start),
+        key=lambda sound: -sound.level,
+    )
+    moments = [_Wish(sound.start + _ONSET, "loud") for sound in loud[:_LOUDEST]]
+    shown = [
+        (scene.change * min(end - start, 10.0), (start + end) / 2)
+        for scene in understanding.scenes
+        if (end := min(scene.end, window.end)) > (start := max(scene.start, window.start))
+    ]
+    best = sorted(shown, reverse=True)[: MOST - len(moments)]
+    return [*(_Wish(at, "scene") for _, at in best), *moments]
+
+
+def _between(taken: list[float], window: Window) -> Iterator[_Wish]:
+    """The middle of the longest gap, again and again, until no gap is long."""
+    times = sorted({window.start, *taken, window.end})
+    while True:
+        start, end = max(pairwise(times), key=lambda gap: gap[1] - gap[0])
+        if end - start < 2 * _LEAST_GAP:
+            return
+        middle = (start + end) / 2
+        yield _Wish(middle, "between")
+        times = sorted([*times, middle])
+
+
+class _Album:
+    """Pictures of the window, no two of them the same."""
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, window: Window, stop: Stop
+    ) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self.kept: list[KeyFrame] = []
+        self.tried: list[_Wish] = []
+        self._container = container
+        self._stream = stream
+        self._window = window
+        self._stop = stop
+        self._reformatter = VideoReformatter()
+        self._smalls: list[Small] = []
+
+    def add(self, wish: _Wish) -> None:
+        """The picture at the wished time, unless there is one that shows the same."""
+        import numpy as np
+
+        self.tried.append(wish)
+        found = self._picture_at(wish.at)
+        if found is None:
+            return
+        at, frame = found
+        thumbnail = self._reformatter.reformat(frame, WIDTH, HEIGHT, "yuv420p", threads=1)
+        small = np.asarray(thumbnail.to_ndarray(), np.uint8).reshape(-1)
+        if any(float(difference(small, other)) <= _SAME for other in self._smalls):
+            return
+        self._smalls.append(small)
+        width, height = self._size(frame)
+        self.kept.append(
+            KeyFrame(
+                at=round(at, 3),
+                jpeg=self._jpeg(frame, width, height),
+                width=width,
+                height=height,
+                reason=wish.reason,
+            )
+        )
+
+    def _picture_at(self, wanted: float) -> tuple[float, VideoFrame] | None:
+        """The first picture from `wanted` on, or the window's last. None: there is none."""
+        import av
+
+        zero, base = start_of(self._container), self._stream.time_base
+        if base is None:
+            return None
+        self._stream.codec_context.flush_buffers()
+        self._container.seek(round((wanted + zero) * 1_000_000), backward=True)
+        last: tuple[float, VideoFrame] | None = None
+        for _, packet in packets(self._container, [self._stream], self._stop):
+            try:
+                frames = self._stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                continue  # a damaged packet: the next one will do
+            for frame in frames:
+                if frame.pts is None:
+                    continue
+                at = max(float(frame.pts * base) - zero, 0.0)
+                if at >= self._window.end:
+                    return last
+                if at >= self._window.start:
+                    last = at, frame
+                if at >= wanted - 0.001:
+                    return last
+        return last
+
+    def _size(self, frame: VideoFrame) -> tuple[int, int]:
+        """As players show it, in pixels, even."""
+        shape = float(self._stream.sample_aspect_ratio or 1)
+        width, height = frame.width * shape, float(frame.height)
+        scale = min(1.0, LONG_SIDE / max(width, height))
+        return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+    def _jpeg(self, frame: VideoFrame, width: int, height: int) -> bytes:
+        import av
+        from av.video.reformatter import Interpolation
+
+        encoder = av.CodecContext.create("mjpeg", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+        encoder.time_base = Fraction(1)
+        encoder.options = {"qmin": "4", "qmax": "4"}
+        scaled = self._reformatter.reformat(
+            frame, width, height, "yuvj420p", interpolation=Interpolation.AREA, threads=1
+        )
+        scaled.pts = 0
+        return b"".join(bytes(packet) for packet in [*encoder.encode(scaled), *encoder.encode()])
