@@ -54,9 +54,11 @@ _CONTRAST = 5.0
 """Levels of brightness: pictures with less are blank."""
 _DISSOLVED = 11.0
 """The least `difference` between the ends of a dissolve."""
-_STRAIGHT = 0.42
+_STRAIGHT = 0.36
 """How far the pictures of a dissolve lie from the line between its ends, at most, as a part
 of its length."""
+_STEADY = 0.25
+"""The greatest step of a dissolve from one picture to the next, as a part of its length."""
 _DIP = 0.93
 """How much of its ends' contrast the middle of a dissolve has, at most."""
 
@@ -171,23 +173,26 @@ class _Stretch:
 
     def _hard_cuts(self) -> Iterator[int]:
         """The first pictures after cuts, all that are in sight."""
+        found = [i for i in range(1, len(self._times)) if self._stands_out(i)]
+        for i in found:
+            near = [j for j in found if abs(self._times[j] - self._times[i]) < _BESIDE]
+            if i == max(near, key=lambda j: self._change[j]):
+                yield i
+
+    def _stands_out(self, i: int) -> bool:
+        """Whether the change to picture `i` is unlike those around it, and lasts."""
         import numpy as np
 
         times, change = self._times, self._change
-        for i in range(1, len(times)):
-            if change[i] < _CUT:
-                continue
-            near = slice(*np.searchsorted(times, (times[i] - _BESIDE, times[i] + _BESIDE)))
-            if change[i] < change[near].max():
-                continue
-            wide = np.searchsorted(times, (times[i] - 0.5, times[i] + 0.5))
-            around = np.delete(change[slice(*wide)], i - wide[0])
-            usual = float(np.percentile(around, 75)) if around.size else 0.0
-            if change[i] < _STANDS_OUT * usual + 3.0:
-                continue
-            a, b = np.searchsorted(times, (times[i] - _FLASH, times[i] + _FLASH))
-            if self._other(slice(max(a, 0), i), slice(i, b)):
-                yield i
+        if change[i] < _CUT:
+            return False
+        first, last = np.searchsorted(times, (times[i] - 0.5, times[i] + 0.5))
+        around = np.delete(change[first:last], i - first)
+        usual = float(np.percentile(around, 75)) if around.size else 0.0
+        if change[i] < _STANDS_OUT * usual + 3.0:
+            return False
+        first, last = np.searchsorted(times, (times[i] - _FLASH, times[i] + _FLASH))
+        return self._other(slice(first, i), slice(i, last))
 
     def _other(self, before: slice, after: slice) -> bool:
         """Whether no picture of the ones resembles one of the others, however bright it is."""
@@ -258,8 +263,10 @@ class _Stretch:
         unlike = float(difference(smalls[x], smalls[y]))
         if unlike < _DISSOLVED:
             return 0.0, unlike
-        if self._change[x + 1 : y + 1].max() > 0.45 * unlike:
+        if self._change[x + 1 : y + 1].max() > _STEADY * unlike:
             return 0.0, unlike
+        if not self._other(slice(x, x + 1), slice(y, y + 1)):
+            return 0.0, unlike  # the same picture in another light
         middle = contrast[(x + y) // 2]
         if middle > _DIP * (contrast[x] + contrast[y]) / 2:
             return 0.0, unlike
