@@ -123,13 +123,15 @@ def packets(
     import av
 
     zero = start_of(container)
+    bases = {stream.index: float(stream.time_base or 0) for stream in streams}  # fractions are slow
     while True:
         try:
             for packet in container.demux(*streams):
                 stop.check()
                 ticks = packet.dts if packet.pts is None else packet.pts
-                if ticks is not None and packet.time_base:
-                    yield float(ticks * packet.time_base) - zero, packet
+                base = bases.get(packet.stream_index)  # the last packet is of no stream
+                if ticks is not None and base:
+                    yield ticks * base - zero, packet
         except IndexError:
             continue  # PyAV knows no stream that turns up late; behind its packet it goes on
         except (av.FFmpegError, OSError) as exc:
