@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from watchbuddy_core.understanding.container import opened, packets, picture_of, start_of
-from watchbuddy_core.understanding.pictures import HEIGHT, WIDTH, difference
+from watchbuddy_core.understanding.pictures import HEIGHT, WIDTH, difference, flat
 from watchbuddy_core.video import KeyFrame, Understanding, Window
 
 if TYPE_CHECKING:
@@ -111,15 +111,13 @@ class _Album:
 
     def add(self, wish: _Wish) -> None:
         """The picture at the wished time, unless there is one that shows the same."""
-        import numpy as np
-
         self.tried.append(wish)
         found = self._picture_at(wish.at)
         if found is None:
             return
         at, frame = found
         thumbnail = self._reformatter.reformat(frame, WIDTH, HEIGHT, "yuv420p", threads=1)
-        small = np.asarray(thumbnail.to_ndarray(), np.uint8).reshape(-1)
+        small = flat(thumbnail)
         if any(float(difference(small, other)) <= _SAME for other in self._smalls):
             return
         self._smalls.append(small)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
@@ -75,6 +76,18 @@ def difference(a: Small, b: Small) -> NDArray[np.float32]:
     luma = apart[..., :LUMA].sum(-1, dtype=np.uint32) / np.float32(LUMA)
     chroma = apart[..., LUMA:].sum(-1, dtype=np.uint32) / np.float32(CHROMA)
     return np.asarray(luma + 3 * chroma, np.float32)
+
+
+def flat(frame: VideoFrame) -> Small:
+    """A frame that was scaled to WIDTH x HEIGHT in yuv420p, as one row."""
+    import numpy as np
+
+    rows = [
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)
+        for plane in frame.planes
+    ]
+    widths = [plane.width for plane in frame.planes]
+    return np.concatenate([row[:, :w].reshape(-1) for row, w in zip(rows, widths, strict=True)])
 
 
 def stretches(path: Path, since: float, end: float, stop: Stop) -> tuple[Stretch, ...]:
@@ -172,6 +185,7 @@ class _Decoder:
 
         self._stream = stream
         self._zero = start_of(container)
+        self._base = float(stream.time_base or 0)
         self._reformatter = VideoReformatter()
         self._area = Interpolation.AREA
         self._running = False
@@ -196,20 +210,19 @@ class _Decoder:
 
     def _decoded(self, packet: object, end: float) -> Iterator[Picture]:
         import av
-        import numpy as np
 
         try:
             frames = self._stream.codec_context.decode(packet)  # type: ignore[arg-type]
         except av.FFmpegError:
             return  # a damaged packet: the next one will do
         for frame in frames:
-            if frame.pts is None or self._stream.time_base is None:
+            if frame.pts is None:
                 continue
-            at = max(float(frame.pts * self._stream.time_base) - self._zero, 0.0)
+            at = max(frame.pts * self._base - self._zero, 0.0)
             if at >= end or at - self._last < _INTERVAL - 1e-3:
                 continue
             small = self._reformatter.reformat(
                 frame, WIDTH, HEIGHT, "yuv420p", interpolation=self._area, threads=1
             )
             self._last = at
-            yield Picture(round(at, 3), np.asarray(small.to_ndarray(), np.uint8).reshape(-1))
+            yield Picture(round(at, 3), flat(small))

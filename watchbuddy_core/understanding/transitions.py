@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REACH = 1.3
 """Seconds before and after a moment that are looked at to judge it."""
-_STEP = 32
+_STEP = 128
 """Pictures are judged so many at a time."""
 _CERTAIN, _LIKELY = 2000.0, 1000.0
 """The merit of a cut, and of a fade. Dissolves have that of how clear they are."""
@@ -153,6 +153,9 @@ class _Stretch:
         self._until = until
         self._change = np.zeros(len(times), np.float32)
         self._change[1:] = difference(smalls[1:], smalls[:-1])
+        shapes = _shapes(smalls)
+        self._reshaped = np.zeros(len(times), np.float32)
+        self._reshaped[1:] = np.abs(shapes[1:] - shapes[:-1]).mean(1)
         self._contrast = smalls[:, :LUMA].std(1, dtype=np.float32)
 
         self._cuts = list(self._hard_cuts())
@@ -183,13 +186,19 @@ class _Stretch:
         """Whether the change to picture `i` is unlike those around it, and lasts."""
         import numpy as np
 
-        times, change = self._times, self._change
-        if change[i] < _CUT:
+        if self._change[i] < _CUT:
             return False
+        times = self._times
         first, last = np.searchsorted(times, (times[i] - 0.5, times[i] + 0.5))
-        around = np.delete(change[first:last], i - first)
-        usual = float(np.percentile(around, 75)) if around.size else 0.0
-        if change[i] < _STANDS_OUT * usual + 3.0:
+
+        def clearly(change: Levels, least: float) -> bool:
+            around = np.concatenate([change[first:i], change[i + 1 : last]])
+            upper = len(around) * 3 // 4
+            usual = float(np.partition(around, upper)[upper]) if len(around) else 0.0
+            return bool(change[i] >= _STANDS_OUT * usual + least)
+
+        # Where the light flickers, a cut changes no more than any picture does, but the shapes.
+        if not (clearly(self._change, 3.0) or clearly(self._reshaped, 0.1)):
             return False
         first, last = np.searchsorted(times, (times[i] - _FLASH, times[i] + _FLASH))
         return self._other(slice(first, i), slice(i, last))
@@ -244,41 +253,38 @@ class _Stretch:
         """Where the pictures go straight from one to another."""
         import numpy as np
 
-        times = self._times
-        for i in range(self._first, self._until, 2):
-            for half in (0.3, 0.6):
-                x, y = np.searchsorted(times, (times[i] - half, times[i] + half))
-                if x == 0 or y >= len(times) or y - x < 6:
-                    continue
-                merit, unlike = self._straightness(x, y)
+        times, contrast = self._times, self._contrast
+        centres = np.arange(self._first, self._until, 2)
+        for half in (0.3, 0.6):
+            x = np.searchsorted(times, times[centres] - half)
+            y = np.searchsorted(times, times[centres] + half)
+            whole = (x > 0) & (y < len(times)) & (y - x >= 6)
+            x, y = x[whole], y[whole]
+            unlike = difference(self._smalls[x], self._smalls[y])
+            dips = contrast[(x + y) // 2] <= _DIP * (contrast[x] + contrast[y]) / 2
+            for at in np.flatnonzero((unlike >= _DISSOLVED) & dips):
+                merit = self._straightness(int(x[at]), int(y[at]), float(unlike[at]))
                 if merit > 0:
-                    at = float(times[x] + times[y]) / 2
-                    yield _Candidate(Transition(at, unlike, gradual=True), merit)
+                    middle = float(times[x[at]] + times[y[at]]) / 2
+                    yield _Candidate(Transition(middle, float(unlike[at]), gradual=True), merit)
 
-    def _straightness(self, x: int, y: int) -> tuple[float, float]:
-        """How clearly the pictures `x` to `y` are a dissolve, 0 if not, and its `unlike`."""
+    def _straightness(self, x: int, y: int, unlike: float) -> float:
+        """How clearly the pictures `x` to `y` are a dissolve; 0: they are none."""
         import numpy as np
 
-        smalls, contrast = self._smalls, self._contrast
-        unlike = float(difference(smalls[x], smalls[y]))
-        if unlike < _DISSOLVED:
-            return 0.0, unlike
+        smalls = self._smalls
         if self._change[x + 1 : y + 1].max() > _STEADY * unlike:
-            return 0.0, unlike
+            return 0.0
         if not self._other(slice(x, x + 1), slice(y, y + 1)):
-            return 0.0, unlike  # the same picture in another light
-        middle = contrast[(x + y) // 2]
-        if middle > _DIP * (contrast[x] + contrast[y]) / 2:
-            return 0.0, unlike
+            return 0.0  # the same picture in another light
         inner = smalls[np.linspace(x, y, 9).astype(int)[1:-1]].astype(np.float32)
         first, line = smalls[x].astype(np.float32), smalls[y].astype(np.float32) - smalls[x]
         length = float(line @ line)
         done = (inner - first) @ line / length
         off = inner - first - done[:, None] * line
         away = float(np.sqrt((off * off).sum(1) / length).mean())
-        if away > _STRAIGHT or (np.diff(done) < -0.08).any() or not 0.25 < done[3] < 0.75:
-            return 0.0, unlike
-        return unlike * (1 - away), unlike
+        goes_on = bool((np.diff(done) > -0.08).all()) and 0.25 < done[3] < 0.75
+        return unlike * (1 - away) if goes_on and away <= _STRAIGHT else 0.0
 
 
 def _shapes(smalls: Smalls) -> Levels:
