@@ -293,7 +293,12 @@ class Producer:
         try:
             async with self._turn("generating"):
                 understood = await understand(
-                    film.video, film.overview, window, self._understood.pop(i - 1, None), film.start
+                    film.video,
+                    film.overview,
+                    window,
+                    self._understood.pop(i - 1, None),
+                    film.start,
+                    hurried=self._viewer.waits_for(i, film.windows),
                 )
                 if not film.overview.cues:
                     understood = await self._listen(film, window, understood)

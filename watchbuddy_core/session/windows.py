@@ -53,6 +53,10 @@ class Viewer:
                 return
         self.heard_at = now
 
+    def waits_for(self, place: int, windows: Sequence[Window]) -> bool:
+        """Whether the window there is all that they wait for."""
+        return self.ahead is not None and place == _at(windows, self.position)
+
     def is_away(self, *, now: float, patience: float) -> bool:
         """Whether they pause, or have said nothing for `patience` monotonic seconds."""
         return self.paused or now - self.heard_at > patience

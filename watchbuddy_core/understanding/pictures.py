@@ -11,8 +11,8 @@ encoder little.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from watchbuddy_core.understanding.container import opened, packets, picture_of, seek, start_of
@@ -63,6 +63,8 @@ class Stretch:
     start: float
     end: float
     decoded: bool
+    doubt: float = float("inf")
+    """How much its two ends differ: `difference`."""
 
 
 def difference(a: Small, b: Small) -> NDArray[np.float32]:
@@ -90,8 +92,14 @@ def flat(frame: VideoFrame) -> Small:
     return np.concatenate([row[:, :w].reshape(-1) for row, w in zip(rows, widths, strict=True)])
 
 
-def stretches(path: Path, since: float, end: float, stop: Stop) -> tuple[Stretch, ...]:
+def stretches(
+    path: Path, since: float, end: float, stop: Stop, *, most_pixels: float = float("inf")
+) -> tuple[Stretch, ...]:
     """What of the video from the keyframe at `since` to `end` has to be decoded.
+
+    Args:
+        most_pixels: of all pictures that are decoded together. Where it would be more, what
+            lies between keyframes that differ least is left out.
 
     Raises:
         VideoUnreadable: it cannot be opened.
@@ -102,6 +110,7 @@ def stretches(path: Path, since: float, end: float, stop: Stop) -> tuple[Stretch
         stream = picture_of(container)
         if stream is None:
             return ()
+        rate = float(stream.average_rate or 25) * stream.width * stream.height
         stream.codec_context.skip_frame = "NONKEY"
         stream.codec_context.options = {"skip_loop_filter": "all"}
         decoder = _Decoder(container, stream)
@@ -122,15 +131,29 @@ def stretches(path: Path, since: float, end: float, stop: Stop) -> tuple[Stretch
                 largest = packet.size
                 continue
             if last is not None:
-                same = float(difference(last.small, seen.small)) <= _ALIKE
+                doubt = float(difference(last.small, seen.small))
                 quiet = largest < _NEW_PICTURE * keyframe
-                found.append(Stretch(last.at, seen.at, decoded=not (same and quiet)))
+                is_new = doubt > _ALIKE or not quiet
+                found.append(Stretch(last.at, seen.at, decoded=is_new, doubt=doubt))
             last, keyframe, largest = seen, max(packet.size, 1), 0
             if at >= end:
                 break
     first = found[0].start if found else since - _EARLY
     rest = found[-1].end if found else first
-    return (*found, Stretch(rest, max(end, rest), decoded=True)) if rest < end else tuple(found)
+    if rest < end:
+        found.append(Stretch(rest, max(end, rest), decoded=True))
+    return _affordable(found, most_pixels / rate)
+
+
+def _affordable(found: Sequence[Stretch], most_seconds: float) -> tuple[Stretch, ...]:
+    """With so much of it decoded at most: what is in doubt most goes first."""
+    left = most_seconds
+    too_much: set[Stretch] = set()
+    for stretch in sorted(found, key=lambda one: one.doubt, reverse=True):
+        left -= stretch.end - stretch.start if stretch.decoded else 0.0
+        if stretch.decoded and left < 0:
+            too_much.add(stretch)
+    return tuple(replace(one, decoded=False) if one in too_much else one for one in found)
 
 
 def pictures(path: Path, wanted: tuple[Stretch, ...], end: float, stop: Stop) -> Iterator[Picture]:

@@ -29,7 +29,15 @@ _HALF_MOVED = 20.0
 """The `difference` that is told as 0.5: of two scenes, and of two pictures of one."""
 
 
-def look(path: Path, keyframe: float, start: float, end: float, stop: Stop) -> tuple[Scene, ...]:
+def look(
+    path: Path,
+    keyframe: float,
+    start: float,
+    end: float,
+    stop: Stop,
+    *,
+    most_pixels: float = float("inf"),
+) -> tuple[Scene, ...]:
     """The scenes from `start` to `end`. Nothing where there is no picture.
 
     The first begins at `start`, with the change that was seen there: 0, where its picture goes
@@ -37,12 +45,13 @@ def look(path: Path, keyframe: float, start: float, end: float, stop: Stop) -> t
 
     Args:
         keyframe: the time of a keyframe, `CONTEXT` before the start.
+        most_pixels: of all pictures that are decoded beside keyframes.
 
     Raises:
         VideoUnreadable: it cannot be opened.
         Stopped: nobody waits for it any more.
     """
-    wanted = stretches(path, keyframe, end, stop)
+    wanted = stretches(path, keyframe, end, stop, most_pixels=most_pixels)
     motion = _Motion()
     watched = motion.watch(pictures(path, wanted, end, stop))
     found = [t for t in transitions(watched) if start - 0.005 <= t.at < end - SETTLED]
