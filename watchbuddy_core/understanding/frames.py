@@ -26,6 +26,8 @@ LONG_SIDE = 512
 """Pixels."""
 _LOUDEST = 3
 """So many of the pictures are of loud moments, at most."""
+_FADED = 0.6
+"""Seconds after a scene's start until which it may still fade in."""
 _ONSET = 0.3
 """Seconds after which it shows what is loud."""
 _SAME = 3.0
@@ -39,6 +41,8 @@ _TRIES = 24
 class _Wish(NamedTuple):
     at: float
     reason: Literal["scene", "loud", "between"]
+    since: float
+    """A picture from here on will do, if a keyframe between the two spares decoding."""
 
 
 def key_frames(
@@ -70,14 +74,23 @@ def _wishes(understanding: Understanding, window: Window) -> list[_Wish]:
         (s for s in understanding.sounds if s.kind == "loud" and window.start <= s.start),
         key=lambda sound: -sound.level,
     )
-    moments = [_Wish(sound.start + _ONSET, "loud") for sound in loud[:_LOUDEST]]
+    onsets = [sound.start + _ONSET for sound in loud[:_LOUDEST]]
+    moments = [_Wish(at, "loud", since=at) for at in onsets]
     shown = [
-        (scene.change * min(end - start, 10.0), (start + end) / 2)
+        (scene.change * min(end - start, 10.0), start, end)
         for scene in understanding.scenes
         if (end := min(scene.end, window.end)) > (start := max(scene.start, window.start))
     ]
     best = sorted(shown, reverse=True)[: MOST - len(moments)]
-    return [*(_Wish(at, "scene") for _, at in best), *moments]
+    scenes = [_of_scene(start, end) for _, start, end in best]
+    return [*scenes, *moments]
+
+
+def _of_scene(start: float, end: float) -> _Wish:
+    """Neither while it fades in nor at its end."""
+    length = end - start
+    since = start + max(length / 4, min(_FADED, length / 2))
+    return _Wish((start + end) / 2, "scene", since)
 
 
 def _between(taken: list[float], window: Window) -> Iterator[_Wish]:
@@ -88,7 +101,7 @@ def _between(taken: list[float], window: Window) -> Iterator[_Wish]:
         if end - start < 2 * _LEAST_GAP:
             return
         middle = (start + end) / 2
-        yield _Wish(middle, "between")
+        yield _Wish(middle, "between", since=middle - (end - start) / 4)
         times = sorted([*times, middle])
 
 
@@ -112,7 +125,7 @@ class _Album:
     def add(self, wish: _Wish) -> None:
         """The picture at the wished time, unless there is one that shows the same."""
         self.tried.append(wish)
-        found = self._picture_at(wish.at)
+        found = self._picture_at(wish)
         if found is None:
             return
         at, frame = found
@@ -132,15 +145,15 @@ class _Album:
             )
         )
 
-    def _picture_at(self, wanted: float) -> tuple[float, VideoFrame] | None:
-        """The first picture from `wanted` on, or the window's last. None: there is none."""
+    def _picture_at(self, wish: _Wish) -> tuple[float, VideoFrame] | None:
+        """The first picture that will do, or the window's last. None: there is none."""
         import av
 
         zero, base = start_of(self._container), self._stream.time_base
         if base is None:
             return None
         self._stream.codec_context.flush_buffers()
-        self._container.seek(round((wanted + zero) * 1_000_000), backward=True)
+        self._container.seek(round((wish.at + zero) * 1_000_000), backward=True)
         last: tuple[float, VideoFrame] | None = None
         for _, packet in packets(self._container, [self._stream], self._stop):
             try:
@@ -155,7 +168,7 @@ class _Album:
                     return last
                 if at >= self._window.start:
                     last = at, frame
-                if at >= wanted - 0.001:
+                if at >= wish.since - 0.001:
                     return last
         return last
 
