@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from watchbuddy_core import plugins
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
-from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
+from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
+from watchbuddy_core.stores.files import FileCache
 
 _log = logging.getLogger("watchbuddy.plugins")
 
@@ -40,12 +41,18 @@ def build_parts(settings: Settings) -> Parts:
         characters=plugins.characters(settings.characters),
         allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
+        cache=_cache(settings),
         video_seconds=settings.limits.video_seconds,
         script_actions=settings.limits.script_actions,
         generating_idle_seconds=settings.limits.generating_idle_seconds,
         generating_seconds=settings.limits.generating_seconds,
         fetching_seconds=settings.limits.fetching_seconds,
     )
+
+
+def _cache(settings: Settings) -> Cache | None:
+    most = settings.cache.understanding_bytes
+    return FileCache(settings.data_dir / "understanding", most_bytes=most) if most else None
 
 
 def _check_options(settings: Settings) -> None:

@@ -76,12 +76,14 @@ class Limits(_Group):
 
 
 class Cache(_Group):
-    """How much is kept of the videos that were fetched from the web."""
+    """How much is kept of the videos that were fetched from the web, and of what is known."""
 
     total_bytes: int = Field(default=20_000_000_000, gt=0)
     """Of all together. The least recently used one goes first, and none that is watched."""
     video_bytes: int = Field(default=4_000_000_000, gt=0)
     """Of one video. A larger one is refused."""
+    understanding_bytes: int = Field(default=200_000_000, ge=0)
+    """Of what was found out about videos. 0: nothing of it is kept."""
     free_bytes: int = Field(default=1_000_000_000, ge=0)
     """Of the disk, that are left to others."""
 

@@ -18,7 +18,14 @@ from watchbuddy_core.errors import VideoUnavailable, VideoUnreadable
 from watchbuddy_core.sources.local import LocalSource
 from watchbuddy_core.understanding import duration_of, grid, survey, understand
 from watchbuddy_core.understanding.sniffing import kind_of
-from watchbuddy_core.video import Overview, SubtitleFile, Understanding, Video, VideoRequest
+from watchbuddy_core.video import (
+    Chapter,
+    Overview,
+    SubtitleFile,
+    Understanding,
+    Video,
+    VideoRequest,
+)
 
 SRT = (
     "1\n00:00:01,000 --> 00:00:02,000\nHow far is the sea?\n\n"
@@ -351,4 +358,77 @@ def test_a_film_takes_the_subtitles_that_are_called_like_it(tmp_path: Path) -> N
         ("a.final.srt", None),
         ("a.zh-Hans.ass", "zh"),
         ("a.en.forced.srt", "en"),
+    ]
+
+
+# --- what was found once -------------------------------------------------------------------
+
+
+class Shelf:
+    """A cache that counts."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.found = 0
+
+    async def get(self, key: str) -> bytes | None:
+        self.found += key in self.kept
+        return self.kept.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        self.kept[key] = value
+
+
+def looked_into(path: Path, shelf: Shelf, content_id: str = "x", **how: bool) -> Understanding:
+    video = Video(content_id=content_id, title="x", path=path)
+
+    async def look() -> Understanding:
+        overview = await survey(video, lambda *_: None, shelf)
+        (window,) = grid(overview, 0.0, overview.duration)
+        return await understand(video, overview, window, None, 0.0, cache=shelf, **how)
+
+    return asyncio.run(look())
+
+
+def test_the_same_content_is_looked_into_once(tmp_path: Path) -> None:
+    made()(tmp_path / "a.mp4")
+    shelf = Shelf()
+    known = looked_into(tmp_path / "a.mp4", shelf)
+    assert (shelf.found, len(shelf.kept)) == (0, 2)
+    (tmp_path / "a.mp4").unlink()  # nobody needs to see it again
+    assert looked_into(tmp_path / "a.mp4", shelf) == known
+    assert looked_into(tmp_path / "a.mp4", shelf, hurried=True) == known
+    with pytest.raises(VideoUnreadable):
+        looked_into(tmp_path / "a.mp4", shelf, content_id="y")
+
+
+def test_what_was_found_in_a_hurry_is_no_thorough_look(tmp_path: Path) -> None:
+    made()(tmp_path / "a.mp4")
+    shelf = Shelf()
+    looked_into(tmp_path / "a.mp4", shelf, hurried=True)
+    assert len(shelf.kept) == 2
+    looked_into(tmp_path / "a.mp4", shelf)
+    assert len(shelf.kept) == 3
+
+
+def test_what_is_damaged_is_found_again(tmp_path: Path) -> None:
+    made()(tmp_path / "a.mp4")
+    shelf = Shelf()
+    known = looked_into(tmp_path / "a.mp4", shelf)
+    shelf.kept = dict.fromkeys(shelf.kept, b'{"duration": "no"}')
+    assert looked_into(tmp_path / "a.mp4", shelf) == known
+
+
+def test_chapters_of_the_site_count_where_the_file_has_none(tmp_path: Path) -> None:
+    made()(tmp_path / "a.mp4")
+    chapters = (
+        Chapter(start=2.0, end=60.0, title="The end"),
+        Chapter(start=0.0, end=2.0, title="The beginning"),
+        Chapter(start=50.0, end=60.0, title="Never"),
+    )
+    video = Video(content_id="x", title="x", path=tmp_path / "a.mp4", chapters=chapters)
+    found = asyncio.run(survey(video, lambda *_: None)).chapters
+    assert [(chapter.title, round(chapter.end)) for chapter in found] == [
+        ("The beginning", 2),
+        ("The end", 4),
     ]

@@ -51,6 +51,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.upload_stall_seconds": ("1.5", "2.5", None),
     "cache.total_bytes": ("1", "2", None),
     "cache.video_bytes": ("1", "2", None),
+    "cache.understanding_bytes": ("1", "2", None),
     "cache.free_bytes": ("1", "2", None),
     "plugins": ("{a = {x = 1}}", '{"b": {"y": 2}}', {"c": {}}),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
-from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
+from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
 from watchbuddy_core.sources.hosts import HostRule
 
 
@@ -24,6 +24,8 @@ class Parts:
     """Whose links may be asked for."""
     transcriber: Transcriber | None = None
     """Writes down what is said where there are no subtitles. None: nobody does."""
+    cache: Cache | None = None
+    """Keeps what was found out about videos, by their content. None: nothing is kept."""
     density: Density = "normal"
     """Where neither the request nor the character says otherwise."""
     video_seconds: float = 6 * 3600.0

@@ -196,7 +196,7 @@ class Producer:
 
     async def _survey(self, video: Video) -> Overview:
         try:
-            return await survey(video, self._progress("understanding"))
+            return await survey(video, self._progress("understanding"), self._parts.cache)
         except MissingExtra as exc:
             raise VideoUnavailable(str(exc)) from exc
         except VideoUnreadable as exc:
@@ -299,6 +299,7 @@ class Producer:
                     self._understood.pop(i - 1, None),
                     film.start,
                     hurried=self._viewer.waits_for(i, film.windows),
+                    cache=self._parts.cache,
                 )
                 if not film.overview.cues:
                     understood = await self._listen(film, window, understood)
@@ -317,7 +318,7 @@ class Producer:
     ) -> Understanding:
         """Take down what is said, once; and what is known with it."""
         heard = self._history.heard
-        if window.index not in heard and understood.speech is not None:
+        if window.index not in heard and understood.speech:
             words = with_words(understood, heard.values())
             listening = Listening(film.video, self._parts)
             await self._journal.write(

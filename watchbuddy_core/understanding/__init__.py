@@ -17,16 +17,19 @@ from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
-from watchbuddy_core.protocols import Progress
+from watchbuddy_core.protocols import Cache, Progress
 from watchbuddy_core.understanding import frames, scenes, sound, voices
 from watchbuddy_core.understanding.container import opened
 from watchbuddy_core.understanding.sniffing import kind_of
 from watchbuddy_core.understanding.subtitles import guess_language, read_subtitles
 from watchbuddy_core.understanding.survey import survey_file
 from watchbuddy_core.understanding.windows import grid
-from watchbuddy_core.understanding.work import Stop, in_thread
+from watchbuddy_core.understanding.work import Stop, in_thread, side_by_side
 from watchbuddy_core.video import (
     Cue,
     KeyFrame,
@@ -56,19 +59,58 @@ _MOST_PIXELS = 10e9
 pictures a second, some fifteen seconds of work. Of larger pictures it is less of the time."""
 
 
-async def survey(video: Video, progress: Progress) -> Overview:
+VERSION = 1
+"""Of what is found out about a file. To be raised whenever the same file would be understood
+otherwise: what an older version has found is not used any more."""
+
+_F = TypeVar("_F", bound=BaseModel)
+
+
+class _Found(BaseModel):
+    """What looking into a window, and listening, has told."""
+
+    scenes: tuple[Scene, ...]
+    sounds: tuple[Sound, ...]
+    speech: tuple[Speech, ...] | None
+
+
+async def survey(video: Video, progress: Progress, cache: Cache | None = None) -> Overview:
     """Look through the whole file.
+
+    Args:
+        cache: where what was found before is looked for, by the content of the video.
 
     Raises:
         VideoUnreadable: it is no video that can be read.
         MissingExtra: the libraries for it are not installed.
     """
+    key = f"survey/{VERSION}/{video.content_id}"
+    known = await _kept(cache, key, Overview)
+    if known is not None:
+        return known
     loop = asyncio.get_running_loop()
 
     def report(fraction: float) -> None:
         loop.call_soon_threadsafe(progress, fraction, "Looking through the video")
 
-    return await in_thread(partial(survey_file, video, report))
+    found = await in_thread(partial(survey_file, video, report))
+    await _keep(cache, key, found)
+    return found
+
+
+async def _kept(cache: Cache | None, key: str, kind: type[_F]) -> _F | None:
+    kept = await cache.get(key) if cache is not None else None
+    if kept is None:
+        return None
+    try:
+        return kind.model_validate_json(kept)
+    except ValidationError:  # somebody else's, or damaged
+        return None
+
+
+async def _keep(cache: Cache | None, key: str, found: BaseModel) -> None:
+    if cache is not None:
+        await cache.put(key, found.model_dump_json().encode())
 
 
 async def duration_of(path: Path) -> float | None:
@@ -98,6 +140,7 @@ async def understand(
     range_start: float,
     *,
     hurried: bool = False,
+    cache: Cache | None = None,
 ) -> Understanding:
     """Look into one window, and add what is found to what is known of the stretch before it.
 
@@ -108,22 +151,33 @@ async def understand(
         earlier: the understanding up to the window's start; None: a stretch begins here.
         range_start: where the range begins, in media seconds.
         hurried: somebody waits for it: look at keyframes alone.
+        cache: where what was found before is looked for, by the content of the video.
     """
     look_from = max(earlier.start, window.start - scenes.SETTLED) if earlier else window.start
+    listen_from = max(range_start, window.start - sound.CONTEXT)
+    passages = f"{look_from:.3f}/{listen_from:.3f}/{window.start:.3f}/{window.end:.3f}"
     listens = not overview.cues
-    seen, (heard, said) = await asyncio.gather(
-        in_thread(partial(_seen_in, video, overview, window, look_from, hurried)),
-        in_thread(partial(_heard_in, video, window, range_start, listens)),
-    )
+    thorough = f"window/{VERSION}/{video.content_id}/{passages}/{listens:d}"
+    found = await _kept(cache, thorough, _Found)
+    key = f"{thorough}/hurried" if hurried else thorough
+    if found is None and hurried:
+        found = await _kept(cache, key, _Found)
+    if found is None:
+        seen, (heard, said) = await side_by_side(
+            in_thread(partial(_seen_in, video, overview, window, look_from, hurried)),
+            in_thread(partial(_heard_in, video, window, listen_from, listens)),
+        )
+        found = _Found(scenes=seen, sounds=heard, speech=said)
+        await _keep(cache, key, found)
     return Understanding(
         start=earlier.start if earlier else window.start,
         end=window.end,
         cues=known_cues(overview, range_start, window.end),
-        scenes=scenes.joined(earlier.scenes if earlier else (), seen),
-        sounds=sound.joined(earlier.sounds if earlier else (), heard),
-        speech=voices.joined((earlier and earlier.speech) or (), said)
-        if said is not None
-        else None,
+        scenes=scenes.joined(earlier.scenes if earlier else (), found.scenes),
+        sounds=sound.joined(earlier.sounds if earlier else (), found.sounds),
+        speech=None
+        if found.speech is None
+        else voices.joined((earlier and earlier.speech) or (), found.speech),
         chapters=tuple(
             c for c in overview.chapters if c.end > range_start and c.start < window.end
         ),
@@ -211,12 +265,11 @@ def _seen_in(
 
 
 def _heard_in(
-    video: Video, window: Window, range_start: float, listens: bool, stop: Stop
+    video: Video, window: Window, since: float, listens: bool, stop: Stop
 ) -> tuple[tuple[Sound, ...], tuple[Speech, ...] | None]:
     """The window's sounds, and, where somebody is to listen for it, when there is speech."""
     if video.path is None:
         return (), None
-    since = max(range_start, window.start - sound.CONTEXT)
     with suppress(VideoUnreadable), opened(video.path) as container:
         samples = sound.samples(container, since, window.end, stop)
         found = sound.sounds(sound.levels(samples), since, window.start)

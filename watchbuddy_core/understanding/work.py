@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 @cache
@@ -78,3 +79,15 @@ async def in_thread(work: Callable[[Stop], _T]) -> _T:
                 continue
         running.exception()
         raise
+
+
+async def side_by_side(
+    first: Coroutine[object, object, _T], second: Coroutine[object, object, _U]
+) -> tuple[_T, _U]:
+    """What both return. When one fails, or it is cancelled, both have ended."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            one, other = tasks.create_task(first), tasks.create_task(second)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    return one.result(), other.result()
