@@ -248,7 +248,10 @@ source = YtDlpSource(
 )
 asyncio.run(source.open(VideoRequest(url="{site.url}/film"), lambda *_: None))
 """
-    owner = subprocess.Popen([sys.executable, "-c", program])
+    homes = tmp_path / "homes"
+    homes.mkdir()
+    environment = {**os.environ, "TMPDIR": str(homes)}
+    owner = subprocess.Popen([sys.executable, "-c", program], env=environment)
     deadline = time.monotonic() + 30
     while "/film" not in site.visits:
         assert time.monotonic() < deadline
@@ -259,6 +262,7 @@ asyncio.run(source.open(VideoRequest(url="{site.url}/film"), lambda *_: None))
     psutil.wait_procs([worker], timeout=10)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     site.wait_until_quiet()
+    assert list(homes.iterdir()) == []
 
 
 def test_a_worker_sees_nothing_of_the_environment_and_starts_no_program(

@@ -1,9 +1,9 @@
 """The pictures of a window, small, and no more of them decoded than tell something new.
 
-Encoders cut a video into groups that begin with a keyframe. A first pass decodes keyframes
-alone, a second apart or more. Where two of them look alike, and no packet between them is
-large enough to hold a new picture, the pictures between them are taken to look like both and
-are not decoded. On a talk or a fixed camera that is most of them.
+Encoders cut a video into groups that begin with a keyframe. Where no packet of a group is
+large enough to hold a new picture, its keyframe and the next one are decoded alone; where these
+two look alike, the pictures between them are taken to look like both and are not decoded. On a
+talk or a fixed camera that is most of them.
 
 What is lost that way is a cut away and back within one such stretch whose pictures cost the
 encoder little.
@@ -11,8 +11,9 @@ encoder little.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from watchbuddy_core.understanding.container import opened, packets, picture_of, seek, start_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
@@ -115,34 +117,56 @@ def stretches(
         stream.codec_context.options = {"skip_loop_filter": "all"}
         decoder = _Decoder(container, stream)
         seek(container, since - _EARLY)
+        groups = list(_groups(packets(container, [stream], stop), end))
         last: Picture | None = None
-        keyframe, largest = 1, 0
-        for at, packet in packets(container, [stream], stop):
-            if not packet.is_keyframe:
-                largest = max(largest, packet.size)
-                if at >= end:
-                    break
-                continue
-            if last is not None and at < last.at + _APART and at < end:
-                largest = max(largest, packet.size if at > last.at else 0)
-                continue
-            seen = decoder.alone(packet)
-            if seen is None:
-                largest = packet.size
-                continue
-            if last is not None:
-                doubt = float(difference(last.small, seen.small))
-                quiet = largest < _NEW_PICTURE * keyframe
-                is_new = doubt > _ALIKE or not quiet
-                found.append(Stretch(last.at, seen.at, decoded=is_new, doubt=doubt))
-            last, keyframe, largest = seen, max(packet.size, 1), 0
-            if at >= end:
-                break
+        for group, following in pairwise(groups):
+            stop.check()
+            doubt = float("inf")
+            if group.is_quiet:
+                last = last or decoder.alone(group.keyframe)
+                seen = decoder.alone(following.keyframe)
+                if last is not None and seen is not None:
+                    doubt = float(difference(last.small, seen.small))
+                last = seen
+            else:
+                last = None
+            found.append(Stretch(group.at, following.at, decoded=doubt > _ALIKE, doubt=doubt))
     first = found[0].start if found else since - _EARLY
     rest = found[-1].end if found else first
     if rest < end:
         found.append(Stretch(rest, max(end, rest), decoded=True))
     return _affordable(found, most_pixels / rate)
+
+
+@dataclass(slots=True)
+class _Group:
+    """A keyframe, and what the encoder needed for the pictures behind it."""
+
+    at: float
+    keyframe: Packet[VideoStream]
+    largest: int = 0
+    """Bytes, of a packet up to the next keyframe that is far enough away."""
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.largest < _NEW_PICTURE * max(self.keyframe.size, 1)
+
+
+def _groups(listed: Iterable[tuple[float, Packet[VideoStream]]], end: float) -> Iterator[_Group]:
+    """The groups up to the first that begins at `end` or later, with that."""
+    group: _Group | None = None
+    for at, packet in listed:
+        begins = packet.is_keyframe and (group is None or at >= min(group.at + _APART, end))
+        if begins:
+            if group is not None:
+                yield group
+            group = _Group(at, packet)
+        elif group is not None:
+            group.largest = max(group.largest, packet.size if at > group.at else 0)
+        if group is not None and at >= end:
+            break
+    if group is not None:
+        yield group
 
 
 def _affordable(found: Sequence[Stretch], most_seconds: float) -> tuple[Stretch, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -93,13 +94,14 @@ class _Said:
 
 
 def _lines_of_the_parent() -> Iterator[str]:
-    """What the parent says. When it falls silent for good, this process ends, and what it
-    has started."""
+    """What the parent says. When it falls silent for good, this process ends, with what it
+    has started, and with the folder that was made for it to run in."""
     lines: queue.Queue[str] = queue.Queue()
 
     def listen() -> None:
         for line in sys.stdin:
             lines.put(line)
+        shutil.rmtree(Path.cwd(), ignore_errors=True)
         if hasattr(os, "killpg"):
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
