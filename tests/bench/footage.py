@@ -66,6 +66,7 @@ class Footage:
             shot = list(self._shot(chance, count))
             if soft and number and chance.random() < 0.75:
                 half = int(self.rate * chance.uniform(0.25, 0.6))
+                half = min(half, len(tail) // 2, len(shot) // 2)
                 half = min(half, len(tail) // 4, len(shot) // 4)
                 joint = list(self._joined(tail[-2 * half :], shot[: 2 * half], half))
                 keep = len(tail) - 2 * half
