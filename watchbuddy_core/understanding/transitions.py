@@ -39,6 +39,9 @@ _CUT = 9.0
 """The least `difference` of a cut."""
 _STANDS_OUT = 2.2
 """A cut changes so many times as much as what is around it does."""
+_ALONE, _OTHERS = 1.5, 2
+"""A cut changes so many times as much as the pictures beside it, but for so many of them: a
+flash has two great changes, a camera that is swung round has one after another."""
 _OTHER_SHAPES = 0.28
 _OTHER_COLOURS = 10.0
 """What is after a cut has at least such other shapes, or such other colours."""
@@ -190,18 +193,21 @@ class _Stretch:
             return False
         times = self._times
         first, last = np.searchsorted(times, (times[i] - 0.5, times[i] + 0.5))
+        near, far = np.searchsorted(times, (times[i] - _BESIDE, times[i] + _BESIDE))
 
         def clearly(change: Levels, least: float) -> bool:
             around = np.concatenate([change[first:i], change[i + 1 : last]])
             upper = len(around) * 3 // 4
             usual = float(np.partition(around, upper)[upper]) if len(around) else 0.0
-            return bool(change[i] >= _STANDS_OUT * usual + least)
+            beside = np.sort(np.concatenate([change[near:i], change[i + 1 : far]]))
+            rival = float(beside[-1 - _OTHERS]) if len(beside) > _OTHERS else 0.0
+            return bool(change[i] >= max(_STANDS_OUT * usual + least, _ALONE * rival))
 
         # Where the light flickers, a cut changes no more than any picture does, but the shapes.
         if not (clearly(self._change, 3.0) or clearly(self._reshaped, 0.1)):
             return False
         first, last = np.searchsorted(times, (times[i] - _FLASH, times[i] + _FLASH))
-        return self._other(slice(first, i), slice(i, last))
+        return self._other(slice(min(first, i - 1), i), slice(i, max(last, i + 1)))
 
     def _other(self, before: slice, after: slice) -> bool:
         """Whether no picture of the ones resembles one of the others, however bright it is."""
