@@ -134,13 +134,13 @@ class _Album:
         if any(float(difference(small, other)) <= _SAME for other in self._smalls):
             return
         self._smalls.append(small)
-        width, height = self._size(frame)
+        shown = self._as_shown(frame)
         self.kept.append(
             KeyFrame(
                 at=round(at, 3),
-                jpeg=self._jpeg(frame, width, height),
-                width=width,
-                height=height,
+                jpeg=_jpeg(shown),
+                width=shown.width,
+                height=shown.height,
                 reason=wish.reason,
             )
         )
@@ -172,23 +172,39 @@ class _Album:
                     return last
         return last
 
-    def _size(self, frame: VideoFrame) -> tuple[int, int]:
-        """As players show it, in pixels, even."""
+    def _as_shown(self, frame: VideoFrame) -> VideoFrame:
+        """The picture as players show it: small, of square pixels, and upright."""
+        import av
+        import numpy as np
+        from av.video.reformatter import Interpolation
+
         shape = float(self._stream.sample_aspect_ratio or 1)
         width, height = frame.width * shape, float(frame.height)
         scale = min(1.0, LONG_SIDE / max(width, height))
-        return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
-
-    def _jpeg(self, frame: VideoFrame, width: int, height: int) -> bytes:
-        import av
-        from av.video.reformatter import Interpolation
-
-        encoder = av.CodecContext.create("mjpeg", "w")
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
-        encoder.time_base = Fraction(1)
-        encoder.options = {"qmin": "4", "qmax": "4"}
+        width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
+        quarter_turns = round(frame.rotation / 90) % 4
         scaled = self._reformatter.reformat(
-            frame, width, height, "yuvj420p", interpolation=Interpolation.AREA, threads=1
+            frame,
+            int(width),
+            int(height),
+            "rgb24" if quarter_turns else "yuvj420p",
+            interpolation=Interpolation.AREA,
+            threads=1,
         )
-        scaled.pts = 0
-        return b"".join(bytes(packet) for packet in [*encoder.encode(scaled), *encoder.encode()])
+        if not quarter_turns:
+            return scaled
+        pixels = np.asarray(scaled.to_ndarray(), np.uint8)
+        upright = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
+        turned = av.VideoFrame.from_ndarray(upright, "rgb24")
+        return self._reformatter.reformat(turned, format="yuvj420p", threads=1)
+
+
+def _jpeg(frame: VideoFrame) -> bytes:
+    import av
+
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
+    encoder.time_base = Fraction(1)
+    encoder.options = {"qmin": "4", "qmax": "4"}
+    frame.pts = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode()])
