@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -54,6 +55,12 @@ def fade(a: int, b: int, seconds: float) -> list[Image]:
     return [(landscape(a if d < 0.5 else b)[:, :160]) * np.float32(abs(1 - 2 * d)) for d in done]
 
 
+def swing(seed: int) -> list[Image]:
+    """The camera stands still, is swung round in a quarter of a second, and stands still."""
+    wide = landscape(seed)
+    return [wide[:, x : x + 160] for x in [0] * RATE + [26, 53, 80, 106, 133] + [160] * RATE]
+
+
 def flash(pictures: list[Image], at: float) -> list[Image]:
     first = round(at * RATE)
     return [
@@ -74,6 +81,7 @@ FOOTAGE: dict[str, tuple[Callable[[], list[Image]], list[float]]] = {
     "a flash just before a cut": (lambda: flash(still(1, 2), 1.7) + still(2, 2), [2.0]),
     "flicker and a cut": (lambda: flicker(still(1, 2)) + flicker(still(2, 2)), [2.0]),
     "a moving camera": (lambda: pan(1, 4, 4), []),
+    "a camera swung round": (lambda: swing(1), []),
     "nothing": (lambda: still(1, 4), []),
 }
 
@@ -118,6 +126,14 @@ def test_every_transition_is_found_once_and_nothing_else_is_one(
 def test_another_codec_tells_the_same(tmp_path: Path) -> None:
     images, truths = FOOTAGE["two cuts"]
     assert found_in(write(tmp_path / "film.webm", images(), *VP9)) == pytest.approx(truths, abs=0.2)
+
+
+@pytest.mark.parametrize("apart", [0.5, 1.0, 4.0])
+def test_cuts_are_found_where_pictures_are_far_apart(apart: float) -> None:
+    """Slides and recorded screens have a picture every few seconds."""
+    levels = np.random.default_rng(1).integers(20, 235, (3, SIZE)).astype(np.uint8)
+    shown = [Picture(number * apart, levels[number // 4]) for number in range(12)]
+    assert [found.at for found in transitions(shown)] == [4 * apart, 8 * apart]
 
 
 def test_what_stands_still_between_two_keyframes_is_not_decoded(tmp_path: Path) -> None:
@@ -220,6 +236,24 @@ def test_a_key_frame_is_a_jpeg_of_the_size_that_it_tells(tmp_path: Path) -> None
     (picture,) = decoder.decode(av.Packet(frame.jpeg))
     assert (picture.width, picture.height) == (frame.width, frame.height)
     assert KeyFrame.model_validate_json(frame.model_dump_json()) == frame
+
+
+def test_a_key_frame_of_a_film_that_was_taken_upright_is_upright(tmp_path: Path) -> None:
+    """Telephones turn no pictures: the file says by how much they are to be turned."""
+    image = np.zeros((90, 160, 3), np.float32)
+    image[:, :40] = 255.0
+    path = write(tmp_path / "film.mp4", [image] * RATE, *X264)
+    film = bytearray(path.read_bytes())
+    matrix = film.index(b"tkhd") + 44
+    film[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(film)
+    video, window, known = understood(path)
+    (frame,) = frames_of(video, known, window)
+    assert (frame.width, frame.height) == (90, 160)
+    (picture,) = av.CodecContext.create("mjpeg", "r").decode(av.Packet(frame.jpeg))
+    luma = picture.to_ndarray(format="gray")
+    assert luma[:30].mean() > 200
+    assert luma[60:].mean() < 50
 
 
 def test_no_key_frame_is_from_the_end_of_its_window_or_later(tmp_path: Path) -> None:
