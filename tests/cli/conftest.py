@@ -28,15 +28,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A user with a home of their own, and no terminal."""
+    home = tmp_path_factory.mktemp("home")
     settings = (name for name in os.environ if name.startswith("WATCHBUDDY_"))
     inherited = {name: os.environ[name] for name in os.environ.keys() - settings}
     return {
         **inherited,
-        "XDG_CONFIG_HOME": str(tmp_path / "home" / "config"),
-        "HOME": str(tmp_path / "home"),
-        "XDG_DATA_HOME": str(tmp_path / "home" / "data"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "HOME": str(home),
+        "XDG_DATA_HOME": str(home / "data"),
         "PYTHONIOENCODING": "utf-8",
         "COLUMNS": "80",
     }

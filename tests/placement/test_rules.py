@@ -210,11 +210,11 @@ def test_a_line_whose_pause_is_not_granted_is_spoken_where_it_fits(show, write):
     assert [a.pause_video for a in placement.actions] == [True, False]
 
 
-def test_where_there_are_no_cues_lines_keep_away_from_speech(show, write, times):
+def test_lines_keep_away_from_speech_as_they_do_from_cues(show, write, times):
     heard = show.but(speech=(Speech(start=9.0, end=12.0),))
     assert times(heard.place(write.line(10.0, evidence_until=0.0))) > [12.0]
-    told = heard.saying((30.0, 31.0, "Somebody says this."))
-    assert times(told.place(write.line(10.0, evidence_until=0.0))) == [10.0]
+    both = heard.saying((12.5, 14.0, "Somebody says this."))
+    assert times(both.place(write.line(11.5, evidence_until=0.0))) > [14.0]
 
 
 def test_sound_marks_are_no_dialogue(show, write, times):

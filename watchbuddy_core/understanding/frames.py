@@ -71,7 +71,11 @@ def key_frames(
 def _wishes(understanding: Understanding, window: Window) -> list[_Wish]:
     """The loudest moments, and the scenes that last longest and differ most."""
     loud = sorted(
-        (s for s in understanding.sounds if s.kind == "loud" and window.start <= s.start),
+        (
+            s
+            for s in understanding.sounds
+            if s.kind == "loud" and window.start <= s.start < window.end
+        ),
         key=lambda sound: -sound.level,
     )
     onsets = [sound.start + _ONSET for sound in loud[:_LOUDEST]]
