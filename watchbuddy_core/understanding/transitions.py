@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REACH = 1.3
 """Seconds before and after a moment that are looked at to judge it."""
-_STEP = 128
+_STEP = 256
 """Pictures are judged so many at a time."""
 _CERTAIN, _LIKELY = 2000.0, 1000.0
 """The merit of a cut, and of a fade. Dissolves have that of how clear they are."""
@@ -156,11 +156,9 @@ class _Stretch:
         self._until = until
         self._change = np.zeros(len(times), np.float32)
         self._change[1:] = difference(smalls[1:], smalls[:-1])
-        shapes = _shapes(smalls)
+        shapes, self._contrast = _shapes(smalls)
         self._reshaped = np.zeros(len(times), np.float32)
         self._reshaped[1:] = np.abs(shapes[1:] - shapes[:-1]).mean(1)
-        self._contrast = smalls[:, :LUMA].std(1, dtype=np.float32)
-
         self._cuts = list(self._hard_cuts())
 
     @property
@@ -216,7 +214,7 @@ class _Stretch:
         a, b = self._smalls[before], self._smalls[after]
         if not len(a) or not len(b):
             return False
-        shapes = np.abs(_shapes(a)[:, None] - _shapes(b)[None]).mean(-1)
+        shapes = np.abs(_shapes(a)[0][:, None] - _shapes(b)[0][None]).mean(-1)
         colours = np.abs(_colours(a)[:, None] - _colours(b)[None]).mean(-1)
         alike = np.maximum(shapes / _OTHER_SHAPES, colours / _OTHER_COLOURS)
         return bool(alike.min() >= 1)
@@ -229,13 +227,10 @@ class _Stretch:
 
         times, contrast = self._times, self._contrast
         a, b = np.searchsorted(times, times - REACH), np.searchsorted(times, times + REACH)
-        sides = np.array(
-            [
-                min(contrast[x : i + 1].max(), contrast[i:y].max())
-                for i, (x, y) in enumerate(zip(a, b, strict=True))
-            ]
-        )
-        flat = contrast < np.maximum(_FLAT * sides, _CONTRAST)
+        flat = contrast < max(_FLAT * float(contrast.max()), _CONTRAST)
+        for i in np.flatnonzero(flat):  # beside what is around it, and not all that is in sight
+            sides = min(contrast[a[i] : i + 1].max(), contrast[i : b[i]].max())
+            flat[i] = contrast[i] < max(_FLAT * sides, _CONTRAST)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], flat, [False]]).astype(np.int8)))
         for start, end in edges.reshape(-1, 2):
             middle = (start + end) // 2
@@ -293,13 +288,16 @@ class _Stretch:
         return unlike * (1 - away) if goes_on and away <= _STRAIGHT else 0.0
 
 
-def _shapes(smalls: Smalls) -> Levels:
-    """The luma as if all pictures were as bright and as rich in contrast as each other."""
+def _shapes(smalls: Smalls) -> tuple[Levels, Levels]:
+    """The luma as if all pictures were as bright and as rich in contrast as each other; and
+    how rich each is, in levels."""
     import numpy as np
 
     luma = smalls[:, :LUMA].astype(np.float32)
     luma -= luma.mean(1, keepdims=True)
-    return np.asarray(luma / (luma.std(1, keepdims=True) + _CONTRAST), np.float32)
+    contrast: Levels = np.sqrt(np.einsum("ij,ij->i", luma, luma) / LUMA)
+    luma /= contrast[:, None] + np.float32(_CONTRAST)
+    return luma, contrast
 
 
 def _colours(smalls: Smalls) -> Levels:
