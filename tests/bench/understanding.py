@@ -9,6 +9,7 @@ be the same for both lengths.
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 import subprocess
 import sys
@@ -19,6 +20,15 @@ from time import perf_counter, process_time
 from watchbuddy_core.clips import Picture, Shot, make_clip
 from watchbuddy_core.understanding import grid, key_frames, survey, understand
 from watchbuddy_core.video import Understanding, Video
+
+
+def peak_megabytes() -> float:
+    """Of this program. What getrusage tells begins, on Linux, with what its parent had."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())
+        return int(peak) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 async def look_into(path: Path) -> None:
@@ -35,7 +45,7 @@ async def look_into(path: Path) -> None:
         shown += len(await key_frames(video, known, window))
         pictures += process_time() - before
     scenes = len(known.scenes) if known else 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes()
     print(
         f"{path.name}: {overview.duration / 60:.1f} min, {scenes} scenes, {shown} key frames; "
         f"CPU {process_time() - worked:.1f} s, of which key frames {pictures:.1f} s; "
