@@ -117,6 +117,11 @@ def test_the_refusal_reads_as_the_api_document_says() -> None:
     [
         ("https://Bücher.example/a%20b?c=d#e", "https://xn--bcher-kva.example/a%20b?c=d"),
         ("HTTP://Example.COM.:80/x", "http://example.com/x"),
+        (
+            "https://example.com/电影?名=一",
+            "https://example.com/%E7%94%B5%E5%BD%B1?%E5%90%8D=%E4%B8%80",
+        ),
+        ("https://example.com/a%20b+c?d=%2F&e=f|g", "https://example.com/a%20b+c?d=%2F&e=f|g"),
         ("https://example.com:8443/", "https://example.com:8443/"),
         ("http://[0:0:0:0:0:0:0:1]:80/", "http://[::1]/"),
     ],

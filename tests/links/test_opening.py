@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import av
 import pytest
@@ -106,6 +107,17 @@ def test_redirects_are_followed(site: Any, shop: Any, clip: Path, source: str) -
     url = site.answers("/old.mp4", lambda v: v.answer(b"", status=302, Location="/here.mp4"))
     made = shop()
     assert made.open(url, getattr(made, source)).path.read_bytes() == clip.read_bytes()
+
+
+@BY_BOTH
+def test_an_address_may_be_in_any_script(site: Any, shop: Any, clip: Path, source: str) -> None:
+    name = "%E7%94%B5%E5%BD%B1.mp4"
+    site.serves(f"/{name}", clip.read_bytes())
+    raw = unquote(name).encode().decode("latin-1")  # as some servers send it, unencoded
+    site.answers("/old.mp4", lambda v: v.answer(b"", 302, Location=f"/{raw}"))
+    made = shop()
+    assert made.open(f"{site.url}/电影.mp4", getattr(made, source)).title == "电影"
+    assert made.open(f"{site.url}/old.mp4").path.read_bytes() == clip.read_bytes()
 
 
 @BY_BOTH

@@ -22,6 +22,7 @@ from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.ytdlp import YtDlpSource
 from watchbuddy_core.sources.ytdlp.choosing import choose_formats, choose_subtitles, language_of
 from watchbuddy_core.sources.ytdlp.troubles import Trouble, error_of, trouble_in
+from watchbuddy_core.sources.ytdlp.worker import _without_secrets
 
 WORKER = "watchbuddy_core.sources.ytdlp.worker"
 
@@ -207,6 +208,41 @@ def test_no_worker_outlives_its_video(site: Any, shop: Any, clip: Path) -> None:
     with pytest.raises(VideoUnavailable):
         made.open(f"{site.url}/nowhere", made.ytdlp)
     assert workers() == []
+
+
+def test_there_are_no_more_workers_than_videos_are_fetched_at_a_time(
+    site: Any, shop: Any, run: Any, clip: Path
+) -> None:
+    """Also where everybody asks for the same video: who only waits for it takes no turn."""
+
+    def slowly(visit: Any) -> None:
+        body = clip.read_bytes()
+        visit.begin(**{"Content-Length": str(len(body)), "Content-Type": "video/mp4"})
+        for i in range(10):
+            visit.send(body[i * len(body) // 10 : (i + 1) * len(body) // 10])
+            time.sleep(0.1)
+
+    made = shop(at_a_time=2)
+    urls = [site.answers(f"/{name}", slowly) for name in ("a.mp4", "a.mp4", "b.mp4", "c.mp4")]
+
+    async def scenario() -> None:
+        most = 0
+        tasks = [asyncio.create_task(made.fetch(url, made.ytdlp)) for url in urls]
+        while not all(task.done() for task in tasks):
+            most = max(most, len(workers()))
+            await asyncio.sleep(0.05)
+        assert most == 2
+        assert {(await task).title for task in tasks} == {"a", "b", "c"}
+
+    run(scenario())
+    assert any(message == "Waiting for other downloads" for _, message in made.told)
+
+
+def test_a_log_tells_no_secrets() -> None:
+    words = "ProxyError: http://me:secret@proxy:8080/ for https://a.example/v?token=secret (x)"
+    told = _without_secrets(words)
+    assert "secret" not in told
+    assert "a.example/v" in told
 
 
 def test_a_worker_that_is_killed_is_a_failed_download(

@@ -70,6 +70,7 @@ class VideoCache:
         self._total_bytes = total_bytes
         self._video_bytes = video_bytes
         self._free_bytes = free_bytes
+        self.at_a_time = at_a_time
         self._turns = asyncio.Semaphore(at_a_time)
         self._arrivals: dict[str, _Arrival] = {}
         self._urls: defaultdict[str, set[str]] = defaultdict(set)
@@ -110,6 +111,10 @@ class VideoCache:
                 del self._arrivals[name]  # nobody else is to join it any more
                 arrival.task.cancel()
                 await _ended(arrival.task)
+
+    def is_arriving(self, key: str) -> bool:
+        """Whether somebody fetches it already."""
+        return folder_name(key) in self._arrivals
 
     def forget_unused(self, in_use: Collection[str]) -> None:
         """Videos under none of these addresses may be thrown out from now on."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from watchbuddy_core.errors import UnsupportedVideoSource
 from watchbuddy_core.protocols import Match, VideoSource
@@ -25,6 +25,9 @@ LIBRARY = "library:"
 """How the address of a file in one of the server's folders begins."""
 
 STANDARD_PORTS = {"http": 80, "https": 443}
+_SAFE = "%/?:@!$&'()*+,;=-._~[]|^`{}"
+"""What is not encoded in a path or a query: what is allowed there, encoded already, or commonly
+left as it is."""
 _NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _PLAIN_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -34,7 +37,7 @@ class Link:
     """An http or https address, in one spelling."""
 
     url: str
-    """With the host in its plain form; without user, password and fragment."""
+    """In ASCII, with the host in its plain form; without user, password and fragment."""
     scheme: str
     host: str
     """Lower-case and in ASCII, without a trailing dot; an IPv6 address without brackets."""
@@ -65,7 +68,8 @@ class Link:
         place = f"[{host}]" if ":" in host else host
         if port not in (None, standard):
             place = f"{place}:{port}"
-        plain = urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
+        path, query = (quote(part, safe=_SAFE) for part in (parts.path, parts.query))
+        plain = urlunsplit((parts.scheme, place, path, query, ""))
         return cls(plain, parts.scheme, host, port or standard)
 
     @property

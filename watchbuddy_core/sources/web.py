@@ -123,7 +123,8 @@ class Web:
                     _refuse_failure(answer)
                     yield answer
                     return
-                link = _link(urljoin(link.url, answer.headers.get("location", "")))
+                place = answer.headers.get("location", "").encode("latin-1")
+                link = _link(urljoin(link.url, place.decode("utf-8", errors="replace")))
         raise VideoUnavailable("The site sends its visitors in circles.")
 
     async def look(self, url: str, *, most: int) -> tuple[Answer, bytes]:

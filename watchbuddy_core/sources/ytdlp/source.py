@@ -80,6 +80,8 @@ class YtDlpSource:
         self._most_seconds = most_seconds
         self._proxy = proxy
         self._proxy_place = (_place_of(proxy),) if proxy else ()
+        self._turns = asyncio.Semaphore(cache.at_a_time)
+        """A worker is a process: there are no more than videos are fetched at a time."""
         self._cookies = Path(cookies).expanduser() if cookies else None
 
     def match(self, url: str) -> Match:
@@ -95,9 +97,12 @@ class YtDlpSource:
         """
         if find_spec("yt_dlp") is None:
             raise MissingExtra("youtube", "Opening a link to a site")
-        progress(None, "Asking the site")
         link = Link.parse(request.url)
-        async with AsyncExitStack() as held:
+        if self._turns.locked():
+            progress(None, "Waiting for other downloads")
+        async with AsyncExitStack() as turn, AsyncExitStack() as held:
+            await turn.enter_async_context(self._turns)
+            progress(None, "Asking the site")
             worker = await held.enter_async_context(_Worker())
             await worker.say(await asyncio.to_thread(self._order, link))
             found = await worker.hear()
@@ -111,12 +116,12 @@ class YtDlpSource:
                 async with held.pop_all():  # from here on the worker is the fetch's own
                     return await _fetched(worker, found, link, folder, room, progress)
 
+            key = found.key or f"page-{hashlib.sha256(link.url.encode()).hexdigest()[:32]}"
+            if self._cache.is_arriving(key):  # by another's worker: ours has done its work
+                await held.aclose()
+                await turn.aclose()
             return await self._cache.get(
-                found.key or f"page-{hashlib.sha256(link.url.encode()).hexdigest()[:32]}",
-                request.url,
-                fetch,
-                progress,
-                renewed=found.key is None,
+                key, request.url, fetch, progress, renewed=found.key is None
             )
 
     async def tidy(self, in_use: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import re
 import shutil
 import signal
 import sys
@@ -74,7 +75,7 @@ def main() -> None:
             said(site.fetch(Path(go.folder), go.room))
     except Exception as exc:  # noqa: BLE001 - where the process ends: its parent is told
         trouble = Trouble.INNER_NETWORK if confinement.refused else _trouble(exc)
-        said(Failed(trouble=trouble, detail=f"{type(exc).__name__}: {exc}"[:1000]))
+        said(Failed(trouble=trouble, detail=_without_secrets(f"{type(exc).__name__}: {exc}")))
 
 
 # --- the two processes ---------------------------------------------------------------------
@@ -347,6 +348,11 @@ def _number(value: object) -> float | None:
 
 
 # --- troubles ------------------------------------------------------------------------------
+
+
+def _without_secrets(words: str) -> str:
+    """For a log: addresses may carry a user and a password, or tokens."""
+    return re.sub(r"//[^/@\s]+@|\?[^\s'\")>]+", "…", words)[:1000]
 
 
 _NO_ROOM = {
