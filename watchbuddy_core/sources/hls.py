@@ -11,19 +11,17 @@ import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watchbuddy_core.errors import MissingExtra, VideoUnavailable
-from watchbuddy_core.sources.limits import refuse_large, refuse_long
+from watchbuddy_core.sources.limits import ENOUGH_LINES, refuse_large, refuse_long
 from watchbuddy_core.sources.web import Received, Web
+from watchbuddy_core.understanding.subtitles import Raw, seconds_of, webvtt_in
 
 if TYPE_CHECKING:
     import m3u8
 
-ENOUGH_LINES = 360
-"""Of a picture, to be understood. More only takes longer."""
 MOST_PLAYLIST_BYTES = 4_000_000
 _MOST_SEGMENTS = 50_000
 _MOST_SEGMENT_BYTES = 200_000_000
@@ -143,7 +141,7 @@ async def read_subtitles(web: Web, rendition: Rendition, *, zero: float) -> str:
         VideoUnavailable, VideoDownloadFailed
     """
     segments = await _segments(web, rendition)
-    cues: dict[Cue, None] = {}  # a cue that spans two segments is in both
+    cues: dict[Raw, None] = {}  # a cue that spans two segments is in both
 
     def collect(_: m3u8.Segment, part: bytes) -> None:
         cues.update(dict.fromkeys(_cues(part.decode("utf-8", errors="replace"), zero)))
@@ -286,9 +284,6 @@ async def _in_order(
 
 # --- subtitles -----------------------------------------------------------------------------
 
-Cue = tuple[float, float, str]
-"""Start and end in media seconds, and the text with its markup."""
-
 _MAP = re.compile(r"^X-TIMESTAMP-MAP=(.*)$", re.MULTILINE)
 _CLOCK = 90_000
 """Ticks of a transport stream's clock in a second."""
@@ -296,22 +291,17 @@ _AROUND = 2**33 / _CLOCK
 """Seconds after which that clock begins anew."""
 
 
-def _cues(text: str, zero: float) -> Iterator[Cue]:
-    import webvtt
-
-    try:
-        captions = webvtt.from_buffer(StringIO(_MAP.sub("", text))).captions
-    except webvtt.errors.MalformedFileError:
-        return
+def _cues(text: str, zero: float) -> Iterator[Raw]:
+    """In media seconds."""
     shift = _shift(text, zero)
-    for caption in captions:
-        start, end = _seconds(caption.start) + shift, _seconds(caption.end) + shift
-        if end > 0 and caption.raw_text.strip():
-            yield round(max(start, 0.0), 3), round(end, 3), caption.raw_text
+    for cue in webvtt_in(_MAP.sub("", text)):
+        start, end = round(max(cue.start + shift, 0.0), 3), round(cue.end + shift, 3)
+        if start < end and cue.text.strip():
+            yield Raw(start, end, cue.text)
 
 
-def _as_vtt(cues: Iterable[Cue]) -> str:
-    blocks = [f"{_stamp(start)} --> {_stamp(end)}\n{text}\n" for start, end, text in cues]
+def _as_vtt(cues: Iterable[Raw]) -> str:
+    blocks = [f"{_stamp(cue.start)} --> {_stamp(cue.end)}\n{cue.text}\n" for cue in cues]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
@@ -322,18 +312,10 @@ def _shift(text: str, zero: float) -> float:
         return 0.0
     said = dict(part.partition(":")[::2] for part in found[1].strip().split(","))
     try:
-        shift = int(said["MPEGTS"]) / _CLOCK - _seconds(said["LOCAL"]) - zero
+        shift = int(said["MPEGTS"]) / _CLOCK - seconds_of(said["LOCAL"]) - zero
     except (KeyError, ValueError):
         return 0.0
     return shift - _AROUND * round(shift / _AROUND)
-
-
-def _seconds(stamp: str) -> float:
-    """Of `01:02:03.450`; the hours may be missing."""
-    seconds = 0.0
-    for part in stamp.strip().split(":"):
-        seconds = 60 * seconds + float(part)
-    return seconds
 
 
 def _stamp(seconds: float) -> str:

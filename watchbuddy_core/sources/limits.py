@@ -1,9 +1,12 @@
-"""What is too much to be fetched."""
+"""What is enough, and what is too much to be fetched."""
 
 from __future__ import annotations
 
 from watchbuddy_core.errors import VideoTooLong, VideoUnavailable
 from watchbuddy_core.video import clock
+
+ENOUGH_LINES = 360
+"""Of a picture, to be understood. More only takes longer."""
 
 
 def refuse_large(size: int, most: int) -> None:

@@ -150,7 +150,7 @@ def _raw(text: str) -> list[Raw]:
     """By what the text begins with, whatever the file is called."""
     head, plain = text[:_HEAD].lstrip(), text[:_LONGEST_PLAIN]
     if head.startswith("WEBVTT"):
-        return _vtt(plain)
+        return webvtt_in(plain)
     if "[Script Info]" in head or "[Events]" in head:
         return _by_pysubs2(text, "ass")
     if head.startswith("<"):
@@ -164,7 +164,12 @@ def _is_safe_ttml(text: str) -> bool:
     return _TTML.search(text[:_HEAD]) is not None and "<!" not in _COMMENT.sub("", text)
 
 
-def _vtt(text: str) -> list[Raw]:
+def webvtt_in(text: str) -> list[Raw]:
+    """What a WebVTT file says, as it says it; nothing, where it is none.
+
+    Raises:
+        MissingExtra: the parser is not installed.
+    """
     try:
         import webvtt
     except ImportError as exc:
@@ -174,12 +179,12 @@ def _vtt(text: str) -> list[Raw]:
     except webvtt.errors.MalformedFileError:
         return []
     return [
-        Raw(_seconds(caption.start), _seconds(caption.end), caption.raw_text)
+        Raw(seconds_of(caption.start), seconds_of(caption.end), caption.raw_text)
         for caption in captions
     ]
 
 
-def _seconds(stamp: str) -> float:
+def seconds_of(stamp: str) -> float:
     """Of `01:02:03.450`; the hours may be missing."""
     *hours, minutes, seconds = stamp.split(":")
     return int(hours[0] if hours else 0) * 3600 + int(minutes) * 60 + float(seconds)

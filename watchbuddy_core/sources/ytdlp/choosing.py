@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from watchbuddy_core.sources.limits import ENOUGH_LINES
+
 Info = Mapping[str, Any]
 
-ENOUGH_LINES = 360
-"""Of a picture, to be understood. More only takes longer."""
 _FETCHABLE = ("http", "https", "m3u8", "m3u8_native", "http_dash_segments")
 _CODECS = ("avc", "h264", "vp8", "vp9", "vp09", "hev", "hvc", "av01")
 """From the one that costs least to decode, and that most browsers play."""
