@@ -273,3 +273,22 @@ def test_any_key_becomes_the_name_of_one_folder(key: str) -> None:
 async def until(come: Callable[[], object]) -> None:
     while not come():
         await asyncio.sleep(0.005)
+
+
+def test_many_arrive_at_once_and_none_is_in_the_way_of_another(
+    cache: Any, run: Any, tmp_path: Path
+) -> None:
+    """Also where each makes room: what still arrives is no video that can be thrown out."""
+
+    async def scenario() -> None:
+        here = cache(total_bytes=50_000, at_a_time=40)
+        fetches = Fetches(1000)
+        videos = await asyncio.gather(
+            *(here.get(f"k{i}", f"u{i}", fetches, nothing) for i in range(40))
+        )
+        assert all(video.path.is_file() for video in videos)
+        here.forget_unused(set())
+        await asyncio.gather(*(here.get(f"n{i}", f"u{i}", fetches, nothing) for i in range(40)))
+        assert not [name for name in kept_in(tmp_path / "videos") if name.startswith(".")]
+
+    run(scenario())

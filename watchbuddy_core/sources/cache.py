@@ -158,7 +158,7 @@ class VideoCache:
         except OSError as exc:
             raise VideoDownloadFailed("The server has no room for the video.") from exc
         finally:
-            shutil.rmtree(arriving, ignore_errors=True)
+            await _removed(arriving)
 
     def _keep(self, name: str, arriving: Path, video: Video) -> Video:
         place = self._folder / name
@@ -222,7 +222,11 @@ class VideoCache:
 
     def _by_last_use(self) -> list[str]:
         """The videos that are here, the least recently used one first."""
-        places = [place for place in self._folder.iterdir() if (place / _FACTS).is_file()]
+        places = [
+            place
+            for place in self._folder.iterdir()
+            if not place.name.startswith(".") and (place / _FACTS).is_file()
+        ]
         return [place.name for place in sorted(places, key=lambda one: -_age(one / _FACTS))]
 
     def _sweep_abandoned(self) -> None:
@@ -252,6 +256,16 @@ def _moved(video: Video, old: Path, new: Path) -> Video:
     )
 
 
+async def _removed(folder: Path) -> None:
+    """Remove it, in a thread: it may hold much. However often this is cancelled, it is done."""
+    removing = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+    try:
+        await asyncio.shield(removing)
+    except asyncio.CancelledError:
+        await asyncio.wait([removing])
+        raise
+
+
 async def _ended(task: asyncio.Task[Video]) -> None:
     """Wait until a cancelled task has ended, however often the waiting is cancelled itself."""
     while not task.done():
@@ -262,11 +276,12 @@ async def _ended(task: asyncio.Task[Video]) -> None:
 
 
 def _size(folder: Path) -> int:
-    sizes = 0
-    for file in folder.iterdir():
-        with suppress(OSError):
-            sizes += file.stat().st_size
-    return sizes
+    """Of its files, in bytes; another process may just throw them out."""
+    size = 0
+    with suppress(OSError):
+        for file in folder.iterdir():
+            size += file.stat().st_size
+    return size
 
 
 def _age(path: Path) -> float:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watchbuddy_core.errors import MissingExtra, VideoUnavailable
 from watchbuddy_core.sources.limits import ENOUGH_LINES, refuse_large, refuse_long
-from watchbuddy_core.sources.web import Received, Web
+from watchbuddy_core.sources.web import Received, Web, written
 from watchbuddy_core.understanding.subtitles import Raw, seconds_of, webvtt_in
 
 if TYPE_CHECKING:
@@ -117,13 +117,13 @@ async def save(
     whole = sum(segment.duration or 0.0 for segment in segments)
     refuse_long(whole, most_seconds)
     parts = _Parts(web)
-    with path.open("wb") as file:
+    async with written(path) as file:
         done = 0.0
 
-        def write(segment: m3u8.Segment, part: bytes) -> None:
+        async def write(segment: m3u8.Segment, part: bytes) -> None:
             nonlocal done
             refuse_large(file.tell() + len(part), most_bytes)
-            file.write(part)
+            await asyncio.to_thread(file.write, part)
             done += segment.duration or 0.0
             received(file.tell(), round(file.tell() * whole / done) if done else None)
 
@@ -143,7 +143,7 @@ async def read_subtitles(web: Web, rendition: Rendition, *, zero: float) -> str:
     segments = await _segments(web, rendition)
     cues: dict[Raw, None] = {}  # a cue that spans two segments is in both
 
-    def collect(_: m3u8.Segment, part: bytes) -> None:
+    async def collect(_: m3u8.Segment, part: bytes) -> None:
         cues.update(dict.fromkeys(_cues(part.decode("utf-8", errors="replace"), zero)))
 
     await _in_order(segments, _Parts(web).read, collect)
@@ -265,7 +265,7 @@ class _Parts:
 async def _in_order(
     segments: Iterable[m3u8.Segment],
     read: Callable[[m3u8.Segment], Coroutine[Any, Any, bytes]],
-    use: Callable[[m3u8.Segment, bytes], None],
+    use: Callable[[m3u8.Segment, bytes], Awaitable[None]],
 ) -> None:
     """Read some segments ahead, and use each in its turn."""
     ahead: deque[tuple[m3u8.Segment, asyncio.Task[bytes]]] = deque()
@@ -275,9 +275,9 @@ async def _in_order(
                 ahead.append((segment, tasks.create_task(read(segment))))
                 if len(ahead) == _AHEAD:
                     earliest, reading = ahead.popleft()
-                    use(earliest, await reading)
+                    await use(earliest, await reading)
             for earliest, reading in ahead:
-                use(earliest, await reading)
+                await use(earliest, await reading)
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
 

@@ -18,7 +18,7 @@ from watchbuddy_core.sources.identity import content_id
 from watchbuddy_core.sources.joining import beginning_of, joined
 from watchbuddy_core.sources.local import SUBTITLE_ENDINGS, VIDEO_ENDINGS
 from watchbuddy_core.sources.receiving import portion, telling, title_from
-from watchbuddy_core.sources.web import Answer, Web
+from watchbuddy_core.sources.web import Answer, Web, written
 from watchbuddy_core.understanding.sniffing import kind_of
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 
@@ -86,9 +86,8 @@ class LinkSource:
 
     async def _save_file(self, url: str, folder: Path, room: int, progress: Progress) -> Video:
         path = folder / "video"
-        async with Web(self._guard) as web:
-            with path.open("wb") as file:
-                answer = await web.save(url, file, most=room, received=telling(progress))
+        async with Web(self._guard) as web, written(path) as file:
+            answer = await web.save(url, file, most=room, received=telling(progress))
         title = title_from(PurePosixPath(answer.file_name).stem) or Link.parse(url).host
         path = path.rename(path.with_suffix(_ending(answer)))
         if await asyncio.to_thread(kind_of, path) == "subtitles":

@@ -11,7 +11,7 @@ from email.message import Message
 from functools import cache
 from http import HTTPStatus
 from math import inf
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -38,6 +38,8 @@ _REDIRECTS = 5
 _REDIRECTED = HTTPStatus.MULTIPLE_CHOICES
 _AGAIN = (0.3, 1.0, 3.0)
 """Seconds after which what failed on the way is asked for once more."""
+_AT_ONCE = 1_000_000
+"""Bytes that are written to a disk together."""
 _LONGEST_WISH = 10.0
 """Seconds that a server may ask us to wait (Retry-After) and be listened to."""
 _HEADERS = {"User-Agent": "watchbuddy", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -82,15 +84,14 @@ class Web:
     """
 
     def __init__(self, guard: AddressGuard) -> None:
-        try:
-            import httpcore
-        except ImportError as exc:
-            raise MissingExtra("media", "Opening a link") from exc
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trusted(), network_backend=_backend(guard), max_connections=8
-        )
+        self._guard = guard
 
     async def __aenter__(self) -> Self:
+        """
+        Raises:
+            MissingExtra: the HTTP client is not installed.
+        """
+        self._pool = await asyncio.to_thread(_pool, self._guard)  # imports take their time
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -183,15 +184,32 @@ class Web:
         raise AssertionError
 
 
+@asynccontextmanager
+async def written(path: Path) -> AsyncIterator[BinaryIO]:
+    """A new file. It is opened and closed in threads: closing a large one can take its time."""
+    file = await asyncio.to_thread(path.open, "wb")
+    try:
+        yield file
+    finally:
+        await asyncio.to_thread(file.close)
+
+
 async def _write(answer: Answer, file: BinaryIO, *, most: int, received: Received) -> None:
-    before = file.tell()
+    """Append a body to a file, in threads: a disk may be slow, and others wait for the loop."""
+    before = size = file.tell()
     whole = None if answer.length is None else before + answer.length
     refuse_large(whole or 0, most)
+    waiting = bytearray()
     async for chunk in answer.chunks:
-        file.write(chunk)
-        refuse_large(file.tell(), most)
-        received(file.tell(), whole)
-    _check_complete(answer, file.tell() - before)
+        waiting += chunk
+        size += len(chunk)
+        refuse_large(size, most)
+        received(size, whole)
+        if len(waiting) >= _AT_ONCE:
+            await asyncio.to_thread(file.write, waiting)
+            waiting = bytearray()
+    await asyncio.to_thread(file.write, waiting)
+    _check_complete(answer, size - before)
 
 
 def _check_complete(answer: Answer, received: int) -> None:
@@ -271,6 +289,16 @@ _TIMEOUTS = {
     "write": _SILENT_SECONDS,
     "pool": _SILENT_SECONDS,
 }
+
+
+def _pool(guard: AddressGuard) -> httpcore.AsyncConnectionPool:
+    try:
+        import httpcore
+    except ImportError as exc:
+        raise MissingExtra("media", "Opening a link") from exc
+    return httpcore.AsyncConnectionPool(
+        ssl_context=_trusted(), network_backend=_backend(guard), max_connections=8
+    )
 
 
 @cache
