@@ -24,6 +24,51 @@ from watchbuddy_core.video import Cue, Speech, Window
 StageName = Literal["fetching", "understanding", "generating"]
 FeedbackWish = Literal["less", "more", "mute", "unmute"]
 Role = Literal["producer", "deliverer"]
+Rung = Literal["video", "frames", "transcript"]
+"""What a model works from: the video itself, pictures and text, or text alone."""
+Purpose = Literal["window", "outline", "reply"]
+"""What a model is asked for."""
+
+
+class Notice(BaseModel):
+    """Something is not as it could be, and the session goes on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    """For the viewer."""
+
+
+class Usage(BaseModel):
+    """What model calls use, or may use."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: int = Field(default=0, ge=0)
+    prompt_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+    cost: float | None = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """In US dollars. None: the price of one is not known."""
+
+    def __add__(self, other: Usage) -> Usage:
+        known = self.cost is not None and other.cost is not None
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+        )
+
+
+class OutlinePoint(BaseModel):
+    """What happens in one passage."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: MediaSeconds
+    end: MediaSeconds
+    text: str
 
 
 class _Entry(BaseModel):
@@ -45,6 +90,8 @@ class Stage(_Entry):
     """The range that will be scripted."""
     notes: tuple[str, ...] = ()
     """What cannot be done as wished, in sentences for the viewer."""
+    estimate: Usage | None = None
+    """What the whole script will use. None: it costs nothing, or nobody knows."""
 
 
 class Failed(_Entry):
@@ -63,15 +110,23 @@ class Ready(_Entry):
 
 
 class Spent(_Entry):
-    """Producer: what one model call cost."""
+    """Producer: what one model call used."""
 
     kind: Literal["spent"] = "spent"
+    purpose: Purpose = "window"
     window: int | None = None
+    """Its index, where it was one."""
     model: str
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
-    cost: float | None = None
-    """In US dollars. None: the model has no known price."""
+    usage: Usage
+
+
+class Outlined(_Entry):
+    """Producer: what happens in the whole range, as its generator has read it."""
+
+    kind: Literal["outlined"] = "outlined"
+    points: tuple[OutlinePoint, ...] = ()
+    problem: str | None = None
+    """Why there are none."""
 
 
 class Heard(_Entry):
@@ -95,8 +150,17 @@ class Scripted(_Entry):
     drafts: tuple[Draft, ...]
     generator: str
     """The name of the plugin that made them."""
-    rung: str | None = None
-    """What it worked from (`video`, `frames`, `transcript`), where it has a choice."""
+    rung: Rung | None = None
+    """What it worked from, where it has a choice."""
+    memory: str = ""
+    """What is to be remembered in later windows."""
+    notices: tuple[Notice, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What the status tells and the viewer is not bothered with."""
+    rejected: dict[str, int] = {}
+    """What could not be made into drafts: how often, by reason."""
+    cached: bool = False
+    """Whether the drafts were made for somebody else, or earlier."""
     problem: str | None = None
     """Why there are no drafts, where generating failed for good: a sentence for the viewer."""
 
@@ -214,6 +278,7 @@ Entry = Annotated[
     | Failed
     | Ready
     | Spent
+    | Outlined
     | Heard
     | Scripted
     | Placed

@@ -23,6 +23,7 @@
     ├── StaleFence                     a replaced connection or a revived worker tried to write
     ├── MissingExtra                   an optional dependency is not installed
     ├── TranscriptionFailed            what is said could not be written down
+    ├── BudgetReached                  no more money may be spent (BUDGET_EXCEEDED)
     ├── PluginProblem                  an entry point that cannot be used
     ├── InvalidSettings                a file, a variable or an argument that says no setting
     ├── InvalidCharacterFile           a character file that does not say what one must
@@ -221,6 +222,17 @@ class MissingExtra(WatchBuddyError):
 
 class TranscriptionFailed(WatchBuddyError):
     """What is said in a passage could not be written down; the message says why."""
+
+
+class BudgetReached(WatchBuddyError):
+    """A call would cost more than may still be spent. What is there already stays."""
+
+    code = "BUDGET_EXCEEDED"
+
+    def __init__(self, account: str, whose: str = "the language model") -> None:
+        self.account = account
+        """Of those in the ledger, the one with too little left."""
+        super().__init__(f"The budget of {whose} is used up.")
 
 
 class PluginProblem(WatchBuddyError):

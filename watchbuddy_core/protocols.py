@@ -5,8 +5,9 @@ A class fulfils one by having its methods; nothing needs to be inherited.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,9 +16,27 @@ from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.actions import Action, Density, Draft
 from watchbuddy_core.character import Character
-from watchbuddy_core.entries import Entry, Fence, Logged, Role, StageName
+from watchbuddy_core.entries import (
+    Entry,
+    Fence,
+    Logged,
+    Notice,
+    OutlinePoint,
+    Role,
+    Rung,
+    StageName,
+    Usage,
+)
 from watchbuddy_core.events import Due, PlayerEvent
-from watchbuddy_core.video import Cue, Understanding, Video, VideoRequest, Window
+from watchbuddy_core.video import (
+    Cue,
+    KeyFrame,
+    Overview,
+    Understanding,
+    Video,
+    VideoRequest,
+    Window,
+)
 
 Progress = Callable[[float | None, str], None]
 """Called with a fraction done (0 to 1, or None where unknown) and what is happening."""
@@ -93,6 +112,69 @@ class Keeper(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Payment:
+    """What a call is known to have used so far. Keep it up to date: the call may be cut off."""
+
+    used: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReport:
+    """What a generator tells of its work on one window, beside its drafts."""
+
+    rung: Rung | None = None
+    """What it really worked from, where it has a choice."""
+    memory: str = ""
+    """What is to be remembered in later windows: a few sentences."""
+    notices: tuple[Notice, ...] = ()
+    """What the viewer is told."""
+    remarks: tuple[str, ...] = ()
+    """What stands in the session's status alone, in sentences."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """What could not be made into drafts: how often, by reason."""
+
+
+@runtime_checkable
+class Desk(Protocol):
+    """Where a generator works: what it may look at, what it may spend, and whom it tells."""
+
+    async def pictures(self) -> Sequence[KeyFrame]:
+        """Pictures of the window, in order. They are decoded when they are asked for.
+
+        None, where there is no picture, or nobody here holds the video.
+        """
+        ...
+
+    def paying(self, model: str, most: Usage) -> AbstractAsyncContextManager[Payment]:
+        """Enter it for a call that costs money or tokens, and keep the payment up to date.
+
+        Args:
+            most: what the call may use, which is reserved until it has ended.
+
+        Raises:
+            BudgetReached: on entering; the call is not to be made.
+        """
+        ...
+
+    def report(self, report: WorkReport) -> None:
+        """Tell how the work went; the last report counts."""
+        ...
+
+
+class EmptyDesk:
+    """A Desk with nothing to look at, nothing to pay, and nobody who listens."""
+
+    async def pictures(self) -> Sequence[KeyFrame]:
+        return ()
+
+    @asynccontextmanager
+    async def paying(self, model: str, most: Usage) -> AsyncIterator[Payment]:
+        yield Payment()
+
+    def report(self, report: WorkReport) -> None: ...
+
+
 class Spoken(BaseModel):
     """A line that the companion has already placed."""
 
@@ -116,13 +198,18 @@ class Brief:
     character: Character
     wish: str = ""
     """What the viewer asked for in their own words (`text` of the request)."""
-    outline: tuple[str, ...] = ()
+    outline: tuple[OutlinePoint, ...] = ()
+    """What happens up to the window's end, in a few points; of the rest there is none."""
     memory: str = ""
+    """What the generator wanted remembered when it worked on the nearest earlier window."""
     last_lines: tuple[Spoken, ...] = ()
     """The lines spoken last before the window, oldest first."""
     said: tuple[str, ...] = ()
     """Lines that stand elsewhere, outside of what `understanding` covers: not to be said
     again, and nothing to draw on, since they may be about what is still to come."""
+    video_url: str = ""
+    """What was asked for, such as the address of a page."""
+    desk: Desk = field(default_factory=EmptyDesk, compare=False)
 
     @property
     def is_first(self) -> bool:
@@ -152,6 +239,61 @@ class Conversation(Protocol):
 
     def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
         """Yield the answer, from nothing but what the viewer has seen."""
+        ...
+
+
+@runtime_checkable
+class Outliner(Protocol):
+    """A generator that wants to read the whole before it talks about a part."""
+
+    async def outline(
+        self, title: str, overview: Overview, start: float, end: float, desk: Desk
+    ) -> Sequence[OutlinePoint]:
+        """What happens from `start` to `end`, from the subtitles: a few points, ascending.
+
+        Raises:
+            ActionGenerationFailed: it cannot be told.
+        """
+        ...
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """A generator that costs something."""
+
+    async def estimate(self, overview: Overview, windows: Sequence[Window]) -> Usage:
+        """What the script of these windows will use, more or less."""
+        ...
+
+
+@runtime_checkable
+class Preparer(Protocol):
+    """A generator that has something to do before it can work."""
+
+    async def prepare(self) -> Sequence[str]:
+        """Load what takes long to load, and tell what is amiss, in sentences for its operator."""
+        ...
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A generator whose drafts are worth keeping: they cost something, and hold for long."""
+
+    def fingerprint(self, brief: Brief | None) -> str:
+        """What its drafts depend on beside the video, the character and the wish.
+
+        Its model, its options, its prompts, and what it would work from now. Without a brief:
+        what its outline depends on.
+        """
+        ...
+
+
+@runtime_checkable
+class Onlooker(Protocol):
+    """A generator that can look at a video where it is."""
+
+    def looks_at(self, url: str) -> bool:
+        """Whether it does: then nobody needs to fetch the video. Cheap; performs no I/O."""
         ...
 
 
@@ -214,6 +356,9 @@ class SessionRecord(BaseModel):
     text: str = ""
     character_id: str
     user_id: str | None = None
+    caller: str = ""
+    """Who pays: whoever created the session, by token or address. Not what they say of
+    themselves."""
     density: Density | None = None
     created_at: float
     """Seconds since 1970."""
@@ -287,7 +432,27 @@ class Records(Protocol):
 
 
 @runtime_checkable
-class Store(SessionLog, Records, ProgressChannel, Protocol):
+class Ledger(Protocol):
+    """What was spent, by account. An account that was never paid from is empty."""
+
+    async def reserve(self, limits: Mapping[str, float], amount: float) -> None:
+        """Take `amount` US dollars from each of the accounts, or from none.
+
+        Args:
+            limits: by account, what may be spent from it in all.
+
+        Raises:
+            BudgetReached: one of them has less left; `account` says which.
+        """
+        ...
+
+    async def settle(self, accounts: Collection[str], reserved: float, spent: float) -> None:
+        """Put back what was reserved and take what was really spent, whatever the limits."""
+        ...
+
+
+@runtime_checkable
+class Store(SessionLog, Records, ProgressChannel, Ledger, Protocol):
     """Everything that is kept of sessions, in one place."""
 
 

@@ -12,7 +12,17 @@ from litestar.testing import TestClient
 
 from watchbuddy_core.actions import Expression, Speak
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
-from watchbuddy_core.entries import Drop, Failed, Placed, Ready, Scripted, Spent, Stage, Wanted
+from watchbuddy_core.entries import (
+    Drop,
+    Failed,
+    Placed,
+    Ready,
+    Scripted,
+    Spent,
+    Stage,
+    Usage,
+    Wanted,
+)
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.local import LocalSource
@@ -74,7 +84,11 @@ def test_it_tells_what_was_made_dropped_watched_and_spent(client: Client, backst
                 end=80.0,
                 notes=("No pirates.",),
             ),
-            Spent(window=0, model="m", prompt_tokens=10, completion_tokens=5, cost=0.25),
+            Spent(
+                window=0,
+                model="m",
+                usage=Usage(calls=1, prompt_tokens=10, completion_tokens=5, cost=0.25),
+            ),
             Scripted(window=Window(index=0, start=0.0, end=45.0), drafts=(), generator="test"),
             Placed(
                 window=0,

@@ -18,12 +18,14 @@ from watchbuddy_core.entries import (
     Joined,
     Logged,
     Moved,
+    Outlined,
     Placed,
     Ready,
     Replied,
     Scripted,
     Spent,
     Stage,
+    Usage,
     Wanted,
     Withdrawn,
 )
@@ -97,8 +99,9 @@ class History:
         self.answers: dict[str, Action] = {}
         """The actions of answers: sent at most once, and no part of the script."""
         self.withdrawn: set[str] = set()
-        self.cost: float | None = 0.0
-        """Of model calls, in US dollars. None: the price of one is not known."""
+        self.spent: list[Spent] = []
+        """The model calls, in order."""
+        self.outlined: Outlined | None = None
         self.wanted: Wanted | None = None
         self.feedback: Feedback | None = None
         self.audible: Density | None = None
@@ -137,8 +140,10 @@ class History:
                 self.placed[entry.window] = entry
                 self.out_of_date.discard(entry.window)
                 self._take(entry.actions)
-            case Spent(cost=cost):
-                self.cost = None if cost is None or self.cost is None else self.cost + cost
+            case Spent():
+                self.spent.append(entry)
+            case Outlined():
+                self.outlined = entry
             case Replied():
                 self.answers.update((action.id, action) for action in entry.actions)
             case Withdrawn():
@@ -215,6 +220,11 @@ class History:
     def is_unfinished(self) -> bool:
         """Whether there is work for a producer."""
         return self.failed is None and (not self.ready or bool(self.out_of_date))
+
+    @property
+    def usage(self) -> Usage:
+        """Of all model calls."""
+        return sum((one.usage for one in self.spent), Usage())
 
     @property
     def drops(self) -> Counter[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
 from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
+from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.sources.hosts import HostRule
 
 
@@ -18,6 +19,13 @@ class Parts:
     sources: Sequence[VideoSource]
     generator: ActionGenerator
     generator_name: str = "offline"
+    stand_in: ActionGenerator | None = None
+    """Writes where the generator has failed for good. None: then nobody says anything."""
+    stand_in_name: str = "offline"
+    budget: Budget = field(default_factory=Budget)
+    """What may be spent on model calls."""
+    drafts: Cache | None = None
+    """Keeps what the generator wrote, where that is worth it. None: nothing is kept."""
     characters: Mapping[str, Character]
     """By id."""
     allowed_hosts: Sequence[HostRule] = ()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from watchbuddy_core.entries import Failed, Fence, Ready, Stage, StageName
+from watchbuddy_core.entries import Failed, Fence, Outlined, Ready, Stage, StageName
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
     InvalidTimeRange,
@@ -27,6 +27,7 @@ from watchbuddy_core.protocols import (
     Store,
     WishReader,
 )
+from watchbuddy_core.session.budget import Purse
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.listening import Listening, with_words
@@ -34,6 +35,7 @@ from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.scripting import Scripting
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.windows import Viewer, next_window
+from watchbuddy_core.session.writing import Writing, content_of
 from watchbuddy_core.sources import choose_source
 from watchbuddy_core.sources.limits import refuse_long
 from watchbuddy_core.understanding import grid, survey, understand
@@ -96,6 +98,7 @@ class Producer:
         self._turn = turn
         self._lingers = lingers
         self._viewer = Viewer()
+        self._outlining = asyncio.Lock()
         self._news = asyncio.Event()
         """Something has changed that may change what comes next."""
         self._failure: Exception | None = None
@@ -129,6 +132,12 @@ class Producer:
             self._record,
             parts=self._parts,
             history=self._history,
+            writing=Writing(
+                parts=self._parts,
+                purse=Purse(self._record, ledger=self._store, budget=self._parts.budget),
+                note=self._journal.write,
+                content=content_of(film.video, film.overview),
+            ),
             video=film.video,
             overview=film.overview,
             start=film.start,
@@ -306,12 +315,22 @@ class Producer:
                 self._understood[i] = understood
                 scripted = self._history.scripted.get(window.index)
                 if scripted is None:
+                    if self._history.scripted and not self._viewer.waits_for(i, film.windows):
+                        await self._outline(scripting)
                     scripted = await scripting.generate(window, understood)
                     await self._journal.write(scripted)
                 await self._journal.write(scripting.place(scripted))
         except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
             self._failure = exc
         self._news.set()
+
+    async def _outline(self, scripting: Scripting) -> None:
+        """Have the whole read, once. Nobody waits for it: the first window is told without,
+        and so is one that the viewer has leapt to."""
+        async with self._outlining:
+            if self._history.outlined is None:
+                outlined = await scripting.outline()
+                await self._journal.write(outlined or Outlined())
 
     async def _listen(
         self, film: _Film, window: Window, understood: Understanding

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid5
 
 from watchbuddy_core.actions import Action, Density, Draft, Speak
-from watchbuddy_core.entries import Drop, Placed, Scripted, Withdrawn
-from watchbuddy_core.errors import ActionGenerationFailed, MissingExtra
+from watchbuddy_core.entries import (
+    Drop,
+    Notice,
+    Outlined,
+    OutlinePoint,
+    Placed,
+    Scripted,
+    Withdrawn,
+)
+from watchbuddy_core.errors import ActionGenerationFailed, BudgetReached
 from watchbuddy_core.placement import Limits, Soundtrack, place
 from watchbuddy_core.protocols import Brief, SessionRecord, Spoken
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
-from watchbuddy_core.session.strangers import plugin_code
+from watchbuddy_core.session.writing import Writing
 from watchbuddy_core.understanding import known_cues
 from watchbuddy_core.video import Cue, Overview, Understanding, Video, Window
 
-_log = logging.getLogger("watchbuddy.session")
-
 _ACTION_IDS = UUID("6f2f3a1e-8f0c-4f0e-9a53-0b1f6a1c7a55")
 _LAST_LINES = 6
-_MOST_DRAFTS = 1000
-"""Of one window. A generator that goes on after them is not listened to."""
 
 
 class Scripting:
@@ -33,6 +36,7 @@ class Scripting:
     Args:
         start, end: the range that is watched, in media seconds.
         history: what stands in the log; read at every call, so it is to be kept up to date.
+        writing: how the generator is asked.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Scripting:
         *,
         parts: Parts,
         history: History,
+        writing: Writing,
         video: Video,
         overview: Overview,
         start: float,
@@ -49,7 +54,8 @@ class Scripting:
         self._record = record
         self._parts = parts
         self._history = history
-        self._video = video
+        self._writing = writing
+        self.video = video
         self._overview = overview
         self._start = start
         self._end = end
@@ -68,61 +74,43 @@ class Scripting:
             ActionGenerationFailed: it failed, and there is no other script to play.
         """
         try:
-            with plugin_code():
-                drafts = await self._drafts(self._brief(window, understanding))
+            scripted = await self._writing.drafts(self._brief(window, understanding), self.video)
         except ActionGenerationFailed as exc:
-            problem = exc.details
-        except MissingExtra as exc:
-            problem = str(exc)
-        except TimeoutError:
-            problem = "It took too long."
-        except Exception:  # noqa: BLE001 - of a plugin, which fails for its window alone
-            _log.exception("a generator failed")
-            problem = "The generator failed."
-        else:
-            if not self._overview.cues:
-                drafts = [_settled(draft, understanding.cues) for draft in drafts]
-            return self._scripted(window, drafts)
-        if not self._history.scripted:
-            raise ActionGenerationFailed(problem)
-        return self._scripted(window, (), problem=problem)
+            return self._silence(window, exc.details, problem=exc.details)
+        except BudgetReached as exc:
+            notice = Notice(code=exc.code, message=exc.message)
+            return self._silence(window, exc.message, notices=(notice,))
+        if self._overview.cues:
+            return scripted
+        drafts = tuple(_settled(draft, understanding.cues) for draft in scripted.drafts)
+        return scripted.model_copy(update={"drafts": drafts})
 
-    async def _drafts(self, brief: Brief) -> list[Draft]:
-        """
-        Raises:
-            TimeoutError: nothing came for too long, or it went on for too long.
-        """
-        now = asyncio.get_running_loop().time
-        idle, end = self._parts.generating_idle_seconds, now() + self._parts.generating_seconds
-        drafts: list[Draft] = []
-        stream = self._parts.generator.generate(brief)
-        try:
-            async with asyncio.timeout(min(idle, self._parts.generating_seconds)) as limit:
-                async for draft in stream:
-                    if not isinstance(draft, Draft):
-                        raise TypeError(f"no draft: {draft!r:.80}")
-                    drafts.append(draft)
-                    if len(drafts) == _MOST_DRAFTS:
-                        break
-                    limit.reschedule(min(now() + idle, end))
-        finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
-        return drafts
-
-    def _scripted(
+    def _silence(
         self,
         window: Window,
-        drafts: Iterable[Draft],
+        details: str,
         *,
         problem: str | None = None,
+        notices: tuple[Notice, ...] = (),
     ) -> Scripted:
+        """A window without drafts, beside others that are scripted.
+
+        Raises:
+            ActionGenerationFailed: there are no others.
+        """
+        if not self._history.scripted:
+            raise ActionGenerationFailed(details)
         return Scripted(
             window=window,
-            drafts=tuple(drafts),
+            drafts=(),
             generator=self._parts.generator_name,
+            notices=notices,
             problem=problem,
         )
+
+    async def outline(self) -> Outlined | None:
+        """What happens in the range; None, where the generator has no use for it."""
+        return await self._writing.outline(self.video.title, self._overview, self._start, self._end)
 
     def _brief(self, window: Window, understanding: Understanding) -> Brief:
         lines = [action for action in self._script() if isinstance(action, Speak)]
@@ -133,19 +121,36 @@ class Scripting:
             if not understanding.start <= line.trigger_timestamp < window.start
         )
         return Brief(
-            title=self._video.title,
+            title=self.video.title,
             window=window,
             range_start=self._start,
             range_end=self._end,
             understanding=understanding,
             character=self._character,
             wish=self._record.text,
+            outline=self._outline_until(window.end),
+            memory=self._memory_before(window),
             last_lines=tuple(
                 Spoken(trigger_timestamp=line.trigger_timestamp, text=line.text)
                 for line in before[-_LAST_LINES:]
             ),
             said=tuple(line.text for line in elsewhere),
+            video_url=self._record.video_url,
         )
+
+    def _outline_until(self, end: float) -> tuple[OutlinePoint, ...]:
+        outlined = self._history.outlined
+        return tuple(point for point in outlined.points if point.end <= end) if outlined else ()
+
+    def _memory_before(self, window: Window) -> str:
+        """Of the nearest earlier window that left something to remember."""
+        earlier = (
+            one
+            for one in self._history.scripted.values()
+            if one.memory and one.window.end <= window.start
+        )
+        nearest = max(earlier, key=lambda one: one.window.end, default=None)
+        return nearest.memory if nearest else ""
 
     # --- placing -----------------------------------------------------------------------
 
@@ -223,7 +228,7 @@ class Scripting:
 
     def _texts_that_give_nothing_away(self) -> Iterator[str]:
         """What a line may say without its having been heard in the video."""
-        yield from (self._video.title, *self._character.examples)
+        yield from (self.video.title, *self._character.examples)
         for phrases in self._character.phrases.values():
             for of_a_kind in phrases.values():
                 yield from (_SLOT.sub(" ", phrase.text) for phrase in of_a_kind)

@@ -276,6 +276,6 @@ class WatchSession:
             actions=dict(Counter(action.action_type for action in history.script.values())),
             drops=dict(history.drops),
             notes=stage.notes if stage else (),
-            cost=history.cost,
+            cost=history.usage.cost,
             error=SessionError(code=failed.code, message=failed.message) if failed else None,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
-from watchbuddy_core.errors import SessionNotFound, StaleFence
+from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
 from watchbuddy_core.protocols import ProgressReport, SessionRecord
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """A SessionLog, Records and a ProgressChannel for one event loop. Nothing is durable."""
+    """A whole Store for one event loop. Nothing is durable."""
 
     def __init__(self) -> None:
         self._records: dict[str, SessionRecord] = {}
@@ -26,6 +26,7 @@ class MemoryStore:
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._reports: dict[str, ProgressReport] = {}
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._spent: dict[str, float] = {}
 
     # --- Records -----------------------------------------------------------------------
 
@@ -97,6 +98,22 @@ class MemoryStore:
                     told = latest
                 else:
                     await published.wait()
+
+    # --- Ledger ------------------------------------------------------------------------
+
+    async def reserve(self, limits: Mapping[str, float], amount: float) -> None:
+        for account, limit in limits.items():
+            if self._spent.get(account, 0.0) + amount > limit:
+                raise BudgetReached(account)
+        self._book(limits, amount)
+
+    async def settle(self, accounts: Collection[str], reserved: float, spent: float) -> None:
+        self._book(accounts, spent - reserved)
+
+    def _book(self, accounts: Collection[str], amount: float) -> None:
+        for account in accounts:
+            # Rounded to a billionth of a dollar, so that what is put back leaves nothing behind.
+            self._spent[account] = round(self._spent.get(account, 0.0) + amount, 9)
 
 
 @contextmanager

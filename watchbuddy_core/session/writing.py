@@ -1,0 +1,266 @@
+"""Having a generator write: within its limits and the budget, and not twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from watchbuddy_core.actions import Draft
+from watchbuddy_core.entries import Notice, Outlined, Rung, Scripted, Spent
+from watchbuddy_core.errors import ActionGenerationFailed, BudgetReached, MissingExtra
+from watchbuddy_core.protocols import (
+    ActionGenerator,
+    Brief,
+    Outliner,
+    Repeatable,
+)
+from watchbuddy_core.session.budget import Purse, WorkDesk
+from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.strangers import plugin_code
+from watchbuddy_core.understanding import key_frames
+from watchbuddy_core.video import Overview, Video
+
+_log = logging.getLogger("watchbuddy.session")
+
+_MOST_DRAFTS = 1000
+"""Of one window. A generator that goes on after them is not listened to."""
+
+_NO_MORE = object()
+
+
+class _Kept(BaseModel):
+    """What the cache holds of one window."""
+
+    model_config = ConfigDict(frozen=True)
+
+    drafts: tuple[Draft, ...]
+    rung: Rung | None = None
+    memory: str = ""
+
+
+class Writing:
+    """Asks the generator of a session for drafts and an outline.
+
+    Args:
+        purse: pays for what costs something.
+        note: writes down what a call has used.
+        content: what the drafts are about, for the cache: changes with the video and its words.
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        purse: Purse,
+        note: Callable[[Spent], Awaitable[None]],
+        content: str,
+    ) -> None:
+        self._parts = parts
+        self._purse = purse
+        self._note = note
+        self._content = content
+
+    # --- drafts ------------------------------------------------------------------------
+
+    async def drafts(self, brief: Brief, video: Video) -> Scripted:
+        """One window's drafts, from the cache or from the generator.
+
+        A generator that fails has a stand-in, where one is configured. What came before it
+        failed is kept.
+
+        Raises:
+            ActionGenerationFailed: there are none, with a sentence for the viewer.
+            BudgetReached: there are none, since nothing more may be spent.
+        """
+        parts = self._parts
+        kept = await self._kept(brief)
+        if kept is not None:
+            return Scripted(
+                window=brief.window,
+                drafts=kept.drafts,
+                generator=parts.generator_name,
+                rung=kept.rung,
+                memory=kept.memory,
+                cached=True,
+            )
+        try:
+            scripted = await self._asked(parts.generator, parts.generator_name, brief, video)
+        except (ActionGenerationFailed, BudgetReached) as exc:
+            if parts.stand_in is None:
+                raise
+            _log.warning("the stand-in writes from %.0f s on: %s", brief.window.start, exc)
+            scripted = await self._asked(parts.stand_in, parts.stand_in_name, brief, video)
+            return scripted.model_copy(update={"notices": (*scripted.notices, _notice_of(exc))})
+        if not scripted.remarks:
+            await self._keep(brief, scripted)
+        return scripted
+
+    async def _asked(
+        self, generator: ActionGenerator, name: str, brief: Brief, video: Video
+    ) -> Scripted:
+        window = brief.window
+        desk = WorkDesk(
+            "window",
+            purse=self._purse,
+            note=self._note,
+            pictures=partial(key_frames, video, brief.understanding, window),
+            window=window.index,
+        )
+        drafts: list[Draft] = []
+        broken: str | None = None
+        try:
+            with plugin_code():
+                async for draft in self._within_limits(
+                    generator.generate(replace(brief, desk=desk))
+                ):
+                    drafts.append(draft)  # noqa: PERF401 - what came before a failure is kept
+        except BudgetReached:
+            if not drafts:
+                raise
+            broken = str(BudgetReached("", "this session"))
+        except Exception as exc:  # noqa: BLE001 - of a plugin, which fails for its window alone
+            broken = _sentence(exc)
+            if not drafts:
+                raise ActionGenerationFailed(broken) from None
+        told = desk.told
+        return Scripted(
+            window=window,
+            drafts=tuple(drafts),
+            generator=name,
+            rung=told.rung,
+            memory=told.memory,
+            notices=told.notices,
+            remarks=told.remarks if broken is None else (*told.remarks, broken),
+            rejected=dict(told.rejected),
+        )
+
+    async def _within_limits(self, stream: AsyncIterator[Draft]) -> AsyncIterator[Draft]:
+        """What a generator yields, as long as it keeps coming.
+
+        Raises:
+            TimeoutError: nothing came for too long, or it went on for too long.
+        """
+        now = asyncio.get_running_loop().time
+        idle = self._parts.generating_idle_seconds
+        end = now() + self._parts.generating_seconds
+        try:
+            for _ in range(_MOST_DRAFTS):
+                async with asyncio.timeout_at(min(now() + idle, end)):
+                    draft = await anext(stream, _NO_MORE)
+                if draft is _NO_MORE:
+                    return
+                if not isinstance(draft, Draft):
+                    raise TypeError(f"no draft: {draft!r:.80}")
+                yield draft
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+
+    # --- the outline -------------------------------------------------------------------
+
+    async def outline(
+        self, title: str, overview: Overview, start: float, end: float
+    ) -> Outlined | None:
+        """What happens in the range, from the cache or from the generator.
+
+        None: the generator wants none, or nobody knows what is said.
+        """
+        generator = self._parts.generator
+        if not isinstance(generator, Outliner) or not overview.cues:
+            return None
+        cache, key = self._parts.drafts, self._key("outline", generator, None, start, end)
+        if cache is not None and key is not None and (kept := await cache.get(key)):
+            try:
+                return Outlined.model_validate_json(kept)
+            except ValidationError:
+                _log.warning("an outline in the cache cannot be read")
+        desk = WorkDesk("outline", purse=self._purse, note=self._note)
+        try:
+            with plugin_code():
+                async with asyncio.timeout(self._parts.generating_seconds):
+                    points = await generator.outline(title, overview, start, end, desk)
+                outlined = Outlined(points=tuple(points))
+        except Exception as exc:  # noqa: BLE001 - of a plugin; a script needs no outline
+            return Outlined(problem=_sentence(exc))
+        if cache is not None and key is not None:
+            await cache.put(key, outlined.model_dump_json().encode())
+        return outlined
+
+    # --- the cache ---------------------------------------------------------------------
+
+    async def _kept(self, brief: Brief) -> _Kept | None:
+        cache, key = self._parts.drafts, self._key_of(brief)
+        if cache is None or key is None or (value := await cache.get(key)) is None:
+            return None
+        try:
+            return _Kept.model_validate_json(value)
+        except ValidationError:
+            _log.warning("drafts in the cache cannot be read")
+            return None
+
+    async def _keep(self, brief: Brief, scripted: Scripted) -> None:
+        """What was made in one piece. What it was made from may have changed while it was made,
+        so the key is asked for anew."""
+        cache, key = self._parts.drafts, self._key_of(brief)
+        if cache is not None and key is not None:
+            kept = _Kept(drafts=scripted.drafts, rung=scripted.rung, memory=scripted.memory)
+            await cache.put(key, kept.model_dump_json().encode())
+
+    def _key_of(self, brief: Brief) -> str | None:
+        character = brief.character
+        return self._key(
+            "window",
+            self._parts.generator,
+            brief,
+            brief.window.start,
+            brief.window.end,
+            brief.is_first,
+            brief.is_last,
+            character.id,
+            character.revision or character.model_dump_json(),
+            brief.wish,
+        )
+
+    def _key(
+        self, what: str, generator: ActionGenerator, brief: Brief | None, *facts: object
+    ) -> str | None:
+        """Neither what was said before nor how much the viewer wants to hear is in it."""
+        if not isinstance(generator, Repeatable):
+            return None
+        with plugin_code():
+            fingerprint = generator.fingerprint(brief)
+        facts = (what, self._content, self._parts.generator_name, fingerprint, *facts)
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def content_of(video: Video, overview: Overview) -> str:
+    """The video and its words, in a few letters."""
+    words = hashlib.sha256()
+    for cue in overview.cues:
+        words.update(f"{cue.start} {cue.end} {cue.text}\n".encode(errors="replace"))
+    return f"{video.content_id}/{words.hexdigest()[:16]}"
+
+
+def _notice_of(exc: ActionGenerationFailed | BudgetReached) -> Notice:
+    details = exc.details if isinstance(exc, ActionGenerationFailed) else exc.message
+    code = exc.code if isinstance(exc, BudgetReached) else "STAND_IN"
+    return Notice(code=code, message=f"{details} A stand-in talks instead.")
+
+
+def _sentence(exc: Exception) -> str:
+    """Why a plugin failed, for the viewer; what only its author understands goes to the log."""
+    if isinstance(exc, ActionGenerationFailed):
+        return exc.details
+    if isinstance(exc, MissingExtra | BudgetReached):
+        return str(exc)
+    if isinstance(exc, TimeoutError):
+        return "It took too long."
+    _log.error("a generator failed", exc_info=exc)
+    return "The generator failed."
