@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from watchbuddy_core.entries import Failed, Fence, Outlined, Ready, Stage, StageName
+from watchbuddy_core.entries import Failed, Fence, Ready, Stage, StageName
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
     InvalidTimeRange,
@@ -330,7 +330,8 @@ class Producer:
         async with self._outlining:
             if self._history.outlined is None:
                 outlined = await scripting.outline()
-                await self._journal.write(outlined or Outlined())
+                if outlined is not None:
+                    await self._journal.write(outlined)
 
     async def _listen(
         self, film: _Film, window: Window, understood: Understanding
