@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from watchbuddy_core import plugins
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
 from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
+from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.cache import VideoCache
@@ -31,17 +32,26 @@ def build_parts(settings: Settings) -> Parts:
         InvalidCharacterFile: two files in the settings' folders hold one character.
     """
     _check_options(settings)
+    generator = settings.generator or ("litellm" if settings.model else "offline")
     allowed = _rules("allow_hosts", settings.allow_hosts)
     sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
     return Parts(
         sources=_sources(settings, AddressGuard(allowed)),
-        generator=_generator(settings),
-        generator_name=settings.generator,
+        generator=_generator(settings, generator),
+        generator_name=generator,
+        stand_in=_generator(settings, settings.stand_in) if settings.stand_in else None,
+        stand_in_name=settings.stand_in or "offline",
+        budget=Budget(
+            session=settings.budget.session,
+            day=settings.budget.day,
+            user_day=settings.budget.user_day,
+        ),
         transcriber=_transcriber(settings),
         characters=plugins.characters(settings.characters),
         allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
-        cache=_cache(settings),
+        cache=_cache(settings, "understanding", settings.cache.understanding_bytes),
+        drafts=_cache(settings, "drafts", settings.cache.draft_bytes),
         video_seconds=settings.limits.video_seconds,
         script_actions=settings.limits.script_actions,
         generating_idle_seconds=settings.limits.generating_idle_seconds,
@@ -50,9 +60,8 @@ def build_parts(settings: Settings) -> Parts:
     )
 
 
-def _cache(settings: Settings) -> Cache | None:
-    most = settings.cache.understanding_bytes
-    return FileCache(settings.data_dir / "understanding", most_bytes=most) if most else None
+def _cache(settings: Settings, folder: str, most_bytes: int) -> Cache | None:
+    return FileCache(settings.data_dir / folder, most_bytes=most_bytes) if most_bytes else None
 
 
 def _check_options(settings: Settings) -> None:
@@ -102,10 +111,13 @@ def _rules(setting: str, texts: Iterable[str]) -> tuple[HostRule, ...]:
         raise InvalidSettings(f"{setting}: {exc}.") from exc
 
 
-def _generator(settings: Settings) -> ActionGenerator:
-    made = _made(settings, plugins.GENERATORS, settings.generator)
+def _generator(settings: Settings, name: str) -> ActionGenerator:
+    given: dict[str, object] = {}
+    if name == "litellm":
+        given = {"model": settings.model, "api_base": settings.api_base}
+    made = _made(settings, plugins.GENERATORS, name, given)
     if not isinstance(made, ActionGenerator):
-        raise PluginProblem(f"The plugin {settings.generator!r} makes no ActionGenerator.")
+        raise PluginProblem(f"The plugin {name!r} makes no ActionGenerator.")
     return made
 
 
@@ -118,5 +130,7 @@ def _transcriber(settings: Settings) -> Transcriber | None:
     return made
 
 
-def _made(settings: Settings, group: str, name: str) -> object:
-    return plugins.find(group, name).make(**settings.plugins.get(name, {}))
+def _made(
+    settings: Settings, group: str, name: str, given: Mapping[str, object] | None = None
+) -> object:
+    return plugins.find(group, name).make(**{**(given or {}), **settings.plugins.get(name, {})})

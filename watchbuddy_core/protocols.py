@@ -133,6 +133,8 @@ class WorkReport:
     """What stands in the session's status alone, in sentences."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """What could not be made into drafts: how often, by reason."""
+    retracted: int = 0
+    """So many of the first drafts do not count: the model was but thinking aloud."""
 
 
 @runtime_checkable

@@ -53,7 +53,7 @@ class Limits(_Group):
     """Sessions kept in all. More are refused."""
     idle_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """A session to which nobody was connected for so many seconds is forgotten."""
-    generating_idle_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    generating_idle_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     """How many seconds a generator may take to the next thing that it says."""
     generating_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """How many seconds it may take for one window."""
@@ -75,6 +75,17 @@ class Limits(_Group):
     """How many seconds an upload that arrives may stand still."""
 
 
+class Budget(_Group):
+    """What may be spent on language models, in US dollars, as far as their prices are known."""
+
+    session: float = Field(default=0.25, ge=0, allow_inf_nan=False)
+    """On each session. What is scripted by then plays on."""
+    day: float = Field(default=2.5, ge=0, allow_inf_nan=False)
+    """By one caller from one midnight to the next, in UTC."""
+    user_day: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Of that, by each `user_id` of the caller. None: they share it as it comes."""
+
+
 class Cache(_Group):
     """How much is kept of the videos that were fetched from the web, and of what is known."""
 
@@ -84,6 +95,8 @@ class Cache(_Group):
     """Of one video. A larger one is refused."""
     understanding_bytes: int = Field(default=200_000_000, ge=0)
     """Of what was found out about videos. 0: nothing of it is kept."""
+    draft_bytes: int = Field(default=200_000_000, ge=0)
+    """Of what language models wrote, so that it is not paid for twice. 0: nothing of it is kept."""
     free_bytes: int = Field(default=1_000_000_000, ge=0)
     """Of the disk, that are left to others."""
 
@@ -117,14 +130,23 @@ class Settings(_Group):
     """Who watches along where nobody is named."""
     characters: tuple[Path, ...] = ()
     """Folders of character files. One of them replaces an installed character of its id."""
-    generator: str = "offline"
-    """The name of the plugin that thinks of what to say."""
+    generator: str | None = None
+    """The name of the plugin that thinks of what to say. None: `litellm` where a model is
+    named, else `offline`."""
+    model: str | None = None
+    """The language model that `litellm` asks, such as `gemini/gemini-2.5-flash`."""
+    api_base: str | None = None
+    """The address of the model's server, where it is one's own: `http://127.0.0.1:8080/v1`."""
+    stand_in: str | None = None
+    """The name of the plugin that talks where the generator has failed. None: nobody does."""
     transcriber: str | None = None
     """The name of the plugin that writes down what is said where there are no subtitles."""
     density: Density = "normal"
     """How much is said, where neither the request nor the character says otherwise."""
     limits: Limits = Limits()
     """How much the program takes on."""
+    budget: Budget = Budget()
+    """What may be spent on language models."""
     cache: Cache = Cache()
     """How much is kept of what was fetched."""
     plugins: dict[str, dict[str, Any]] = {}

@@ -132,7 +132,7 @@ class Writing:
         told = desk.told
         return Scripted(
             window=window,
-            drafts=tuple(drafts),
+            drafts=tuple(drafts[told.retracted :]),
             generator=name,
             rung=told.rung,
             memory=told.memory,

@@ -134,7 +134,10 @@ def watch(
         )
     track = None
     if track_file is not None:
-        _refuse_beside_track("server", "text", "character", "generator", "transcriber", "density")
+        _refuse_beside_track(
+            *("server", "text", "character", "density"),
+            *("generator", "model", "api_base", "stand_in", "transcriber"),
+        )
         track = _read_track(track_file)
         start = track.start_time if start is None else start
         end = track.end_time if end is None else end

@@ -111,6 +111,21 @@ companion = _options(
     characters,
     setting("generator", "--generator", help="The plugin that thinks of what to say."),
     setting(
+        "model",
+        "--model",
+        metavar="NAME",
+        help="A language model that does: gemini/gemini-2.5-flash, openai/NAME, ollama/NAME.",
+    ),
+    setting(
+        "api_base",
+        "--api-base",
+        metavar="URL",
+        help="The address of that model's server: http://127.0.0.1:8080/v1.",
+    ),
+    setting(
+        "stand_in", "--stand-in", help="The plugin that talks where the generator has failed."
+    ),
+    setting(
         "density",
         "--density",
         type=click.Choice(get_args(Density)),
