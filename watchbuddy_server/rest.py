@@ -71,8 +71,13 @@ async def create_session(
 ) -> SessionCreated:
     """Create a session, and begin to produce its script."""
     asked = await _read_json(request, CreateSession)
-    session = await sessions.start(asked, created_at=time.time())
+    session = await sessions.start(asked, created_at=time.time(), caller=_caller(request))
     return SessionCreated(session_id=session.session_id)
+
+
+def _caller(request: Request[Any, Any, Any]) -> str:
+    """Who pays: the address that asks."""
+    return request.client.host if request.client is not None else ""
 
 
 @get(

@@ -226,6 +226,10 @@ class History:
         """Of all model calls."""
         return sum((one.usage for one in self.spent), Usage())
 
+    def usage_of(self, window: int) -> Usage:
+        """Of the calls for one window."""
+        return sum((one.usage for one in self.spent if one.window == window), Usage())
+
     @property
     def drops(self) -> Counter[str]:
         """How many drafts were not kept, by reason."""

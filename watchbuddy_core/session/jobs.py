@@ -13,8 +13,9 @@ from typing import Self
 
 from watchbuddy_core.entries import StageName
 from watchbuddy_core.errors import RateLimited, TooManySessions
-from watchbuddy_core.protocols import Store
+from watchbuddy_core.protocols import Preparer, Store
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import WatchSession
 
@@ -58,15 +59,18 @@ class LocalJobs:
         per_user: int = 8,
     ) -> None:
         self._store = store
-        self._parts = parts
         self._most = preparing + waiting
         self._per_user = per_user
         self._turns = Turns(preparing)
         self._jobs: dict[str, _Job] = {}
+        self._parts = parts
+        self._preparing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
+        if isinstance(self._parts.generator, Preparer):
+            self._preparing = self._tasks.create_task(self._prepare(self._parts.generator))
         return self
 
     async def __aexit__(
@@ -78,6 +82,8 @@ class LocalJobs:
         for job in self._jobs.values():
             if job.task is not None:
                 job.task.cancel()
+        if self._preparing is not None:
+            self._preparing.cancel()
         await self._tasks.__aexit__(None, None, None)
 
     def admit(self, user_id: str | None) -> None:
@@ -117,6 +123,15 @@ class LocalJobs:
         if job is not None and job.task is not None:
             job.task.cancel()
             await asyncio.wait([job.task])
+
+    async def _prepare(self, generator: Preparer) -> None:
+        """What takes long to load is loaded before the first viewer waits for it."""
+        try:
+            with plugin_code():
+                for complaint in await generator.prepare():
+                    _log.warning("%s", complaint)
+        except Exception:  # noqa: BLE001 - of a plugin, which fails when it is asked to work
+            _log.exception("the generator could not be prepared")
 
     async def _run(self, session: WatchSession, job: _Job) -> None:
         """One job's failure is its own: it must not end the others of the group."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from watchbuddy_core.entries import Failed, Fence, Ready, Stage, StageName
+from watchbuddy_core.entries import Failed, Fence, Ready, Scripted, Stage, StageName, Usage
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
     InvalidTimeRange,
@@ -21,6 +21,7 @@ from watchbuddy_core.errors import (
     WatchBuddyError,
 )
 from watchbuddy_core.protocols import (
+    Estimator,
     Progress,
     ProgressReport,
     SessionRecord,
@@ -170,6 +171,7 @@ class Producer:
             overview = await self._survey(video)
         refuse_long(overview.duration, self._parts.video_seconds)
         start, end = self._range(overview)
+        windows = grid(overview, start, end)
         await self._enter(
             Stage(
                 stage="generating",
@@ -178,9 +180,10 @@ class Producer:
                 start=start,
                 end=end,
                 notes=self._notes(),
+                estimate=await self._estimate(overview, windows),
             )
         )
-        return _Film(video, overview, start, end, grid(overview, start, end))
+        return _Film(video, overview, start, end, windows)
 
     async def _enter(self, stage: Stage) -> None:
         """Write it down; but a script that was ready once stays so, whatever is placed anew."""
@@ -232,6 +235,17 @@ class Producer:
         with plugin_code():
             character = self._parts.characters[self._record.character_id]
             return generator.notes(self._record.text, character)
+
+    async def _estimate(self, overview: Overview, windows: tuple[Window, ...]) -> Usage | None:
+        generator = self._parts.generator
+        if not isinstance(generator, Estimator):
+            return None
+        try:
+            with plugin_code():
+                return await generator.estimate(overview, windows)
+        except Exception:  # noqa: BLE001 - of a plugin; what it costs is told when it is spent
+            _log.exception("what a script will use could not be estimated")
+            return None
 
     def _progress(self, stage: StageName) -> Progress:
         def report(fraction: float | None, message: str) -> None:
@@ -319,10 +333,26 @@ class Producer:
                         await self._outline(scripting)
                     scripted = await scripting.generate(window, understood)
                     await self._journal.write(scripted)
+                    self._note(scripted)
                 await self._journal.write(scripting.place(scripted))
         except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
             self._failure = exc
         self._news.set()
+
+    def _note(self, scripted: Scripted) -> None:
+        used, total = self._history.usage_of(scripted.window.index), self._history.usage
+        if used.calls or scripted.cached:
+            _log.info(
+                "session %s: window %d from %s%s: %d + %d tokens, %s; %s in all",
+                self._record.session_id,
+                scripted.window.index,
+                scripted.rung or scripted.generator,
+                " (from the cache)" if scripted.cached else "",
+                used.prompt_tokens,
+                used.completion_tokens,
+                _dollars(used.cost),
+                _dollars(total.cost),
+            )
 
     async def _outline(self, scripting: Scripting) -> None:
         """Have the whole read, once. Nobody waits for it: the first window is told without,
@@ -368,3 +398,7 @@ def _share_of(done: int, windows: int) -> ProgressReport:
     return ProgressReport(
         "generating", done / windows, f"{done} of {windows} parts of the video are ready"
     )
+
+
+def _dollars(cost: float | None) -> str:
+    return "no known price" if cost is None else f"${cost:.4f}"

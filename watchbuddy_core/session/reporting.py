@@ -54,12 +54,15 @@ class Reporter:
                 for note in notes:
                     self._notices.setdefault(Noticed("WISH_NOT_FOLLOWED", note), False)
                 return bool(notes)
-            case Scripted(window=window, problem=problem) if problem is not None:
-                message = (
-                    f"The companion has nothing to say from {clock(window.start)}"
-                    f" to {clock(window.end)}: {problem}"
-                )
-                self._notices.setdefault(Noticed("WINDOW_FAILED", message), False)
+            case Scripted(window=window, problem=problem, notices=notices):
+                for notice in notices:
+                    self._notices.setdefault(Noticed(notice.code, notice.message), False)
+                if problem is not None:
+                    message = (
+                        f"The companion has nothing to say from {clock(window.start)}"
+                        f" to {clock(window.end)}: {problem}"
+                    )
+                    self._notices.setdefault(Noticed("WINDOW_FAILED", message), False)
                 return True
             case Heard(window=window, problem=problem) if problem is not None:
                 message = (

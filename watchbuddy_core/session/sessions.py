@@ -67,11 +67,14 @@ class Sessions:
         self._clock: Clock = clock or WallClock()
         self._attendance: dict[str, _Attendance] = {}
 
-    async def start(self, request: CreateSession, *, created_at: float) -> WatchSession:
+    async def start(
+        self, request: CreateSession, *, created_at: float, caller: str = ""
+    ) -> WatchSession:
         """Create a session and begin to produce its script.
 
         Args:
             created_at: seconds since 1970.
+            caller: who pays for it; see `SessionRecord.caller`.
 
         Raises:
             RequestRefused: the request cannot be served as it was made, or there is no room.
@@ -80,7 +83,7 @@ class Sessions:
         if len(await self.store.list()) >= self._most:
             raise TooManySessions
         session = await WatchSession.create(
-            request, store=self.store, parts=self.parts, created_at=created_at
+            request, store=self.store, parts=self.parts, created_at=created_at, caller=caller
         )
         self._attend(session.session_id)
         await self._jobs.submit(session.session_id)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.actions import Density
-from watchbuddy_core.entries import Cancelled, Fence, Joined, StageName
+from watchbuddy_core.entries import Cancelled, Fence, Joined, Rung, StageName, Usage
 from watchbuddy_core.errors import UnknownCharacter
 from watchbuddy_core.events import Connected
 from watchbuddy_core.protocols import SessionRecord, Store
@@ -37,6 +37,29 @@ class SessionError(BaseModel):
 
     code: str
     message: str
+
+
+class WindowStatus(BaseModel):
+    """One piece of the video that was worked on. Times are media seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: int
+    start: float
+    end: float
+    generator: str
+    rung: Rung | None
+    """What it was written from, where the generator has a choice."""
+    cached: bool
+    """Whether it was written for somebody else, or earlier."""
+    usage: Usage
+    """Of the model calls for it."""
+    rejected: dict[str, int]
+    """What the model wrote and nobody can do: how often, by reason."""
+    remarks: tuple[str, ...]
+    """What did not go as planned."""
+    problem: str | None
+    """Why there is nothing."""
 
 
 class SessionStatus(BaseModel):
@@ -68,8 +91,14 @@ class SessionStatus(BaseModel):
     """How many drafts placement did not keep, by reason."""
     notes: tuple[str, ...]
     """What cannot be done as wished, in sentences for the viewer."""
+    estimate: Usage | None
+    """What the whole script was expected to use. None: nothing, or nobody knows."""
+    usage: Usage
+    """What model calls have used so far: windows, outline and answers."""
     cost: float | None
-    """What model calls have cost, in US dollars. None: a price is not known."""
+    """What they have cost, in US dollars. None: a price is not known."""
+    windows: tuple[WindowStatus, ...]
+    """By time."""
     error: SessionError | None
     """Why it ended, where it did."""
 
@@ -92,12 +121,19 @@ class WatchSession:
 
     @classmethod
     async def create(
-        cls, request: CreateSession, *, store: Store, parts: Parts, created_at: float
+        cls,
+        request: CreateSession,
+        *,
+        store: Store,
+        parts: Parts,
+        created_at: float,
+        caller: str = "",
     ) -> WatchSession:
         """Check the request and keep it. Starts nothing.
 
         Args:
             created_at: seconds since 1970.
+            caller: who pays for it; see `SessionRecord.caller`.
 
         Raises:
             UnsupportedVideoSource, UnknownCharacter, InvalidTimeRange: it is refused.
@@ -114,6 +150,7 @@ class WatchSession:
             text=request.text or "",
             character_id=request.character_id,
             user_id=request.user_id,
+            caller=caller,
             density=request.density,
             created_at=created_at,
         )
@@ -276,6 +313,25 @@ class WatchSession:
             actions=dict(Counter(action.action_type for action in history.script.values())),
             drops=dict(history.drops),
             notes=stage.notes if stage else (),
+            estimate=stage.estimate if stage else None,
+            usage=history.usage,
             cost=history.usage.cost,
+            windows=tuple(_windows(history)),
             error=SessionError(code=failed.code, message=failed.message) if failed else None,
+        )
+
+
+def _windows(history: History) -> Iterator[WindowStatus]:
+    for index, scripted in sorted(history.scripted.items()):
+        yield WindowStatus(
+            index=index,
+            start=scripted.window.start,
+            end=scripted.window.end,
+            generator=scripted.generator,
+            rung=scripted.rung,
+            cached=scripted.cached,
+            usage=history.usage_of(index),
+            rejected=scripted.rejected,
+            remarks=scripted.remarks,
+            problem=scripted.problem,
         )

@@ -122,9 +122,7 @@ companion = _options(
         metavar="URL",
         help="The address of that model's server: http://127.0.0.1:8080/v1.",
     ),
-    setting(
-        "stand_in", "--stand-in", help="The plugin that talks where the generator has failed."
-    ),
+    setting("stand_in", "--stand-in", help="The plugin that talks where the generator has failed."),
     setting(
         "density",
         "--density",
