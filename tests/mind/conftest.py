@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from watchbuddy_core.characters import built_in
+from watchbuddy_core.generation.model.generator import LiteLLMGenerator
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.session import Parts, SessionStatus, WatchSession
+from watchbuddy_core.stores.files import FileCache
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.testing import MemorySource
+from watchbuddy_core.video import SubtitleFile, Video
 
 
 @dataclass(slots=True)
@@ -87,6 +99,13 @@ class Reply:
     reasoning: str = ""
 
 
+def thought(second: int) -> str:
+    """A line that is like no other."""
+    rnd = random.Random(second)
+    words = ["".join(rnd.choices("bdfgklmnprst", k=3)) for _ in range(5)]
+    return f"{' '.join(words)} {second}.".capitalize()
+
+
 def script(call: Call, *, memory: str = "") -> str:
     """An answer as a good model gives it: a line every ten seconds of the window."""
     first, last = call.window
@@ -96,7 +115,7 @@ def script(call: Call, *, memory: str = "") -> str:
             "trigger_timestamp": second,
             "evidence_until": second,
             "importance": 0.8,
-            "text": f"Thought number {second} crosses my mind.",
+            "text": thought(second),
             "pause_video": False,
         }
         for second in range(first + 3, last - 3, 10)
@@ -145,7 +164,7 @@ class ModelServer:
             answering = asyncio.create_task(self._answer(call, self.answer(call), writer))
             try:
                 await asyncio.wait([gone, answering], return_when=asyncio.FIRST_COMPLETED)
-                call.was_dropped = not answering.done()
+                call.was_dropped = gone.done()
                 if answering.done():
                     answering.result()
             finally:
@@ -231,3 +250,72 @@ async def running_model_server() -> AsyncIterator[ModelServer]:
 def model_server() -> Callable[[], Any]:
     """`async with model_server() as model:` runs one."""
     return running_model_server
+
+
+# --- a film to talk about --------------------------------------------------------------
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes // 60):02}:{int(minutes % 60):02}:{rest:06.3f}".replace(".", ",")
+
+
+class Cinema:
+    """Sessions of a film that is subtitles alone, with a model behind them.
+
+    Something is said every twelve seconds, for three.
+    """
+
+    def __init__(
+        self, folder: Path, server: ModelServer, *, minutes: float = 5, **options: Any
+    ) -> None:
+        path = folder / "film.srt"
+        cues = [
+            f"{i}\n{_time(at)} --> {_time(at + 3)}\nSomebody says the words of minute {at // 60}.\n"
+            for i, at in enumerate(range(2, int(minutes * 60) - 5, 12), 1)
+        ]
+        path.write_text("\n".join(cues), encoding="utf-8")
+        video = Video(
+            content_id=f"film-{minutes}",
+            title="The Lighthouse",
+            path=None,
+            subtitles=(SubtitleFile(path=path, language="en"),),
+        )
+        self.store = MemoryStore()
+        self.generator = LiteLLMGenerator(
+            **{
+                "model": "openai/test",
+                "api_base": server.api_base,
+                "idle_seconds": 0.5,
+                "total_seconds": 20.0,
+                "retry_seconds": (0.01, 0.01),
+                **options,
+            }
+        )
+        self.parts = Parts(
+            sources=[MemorySource({"memory:film": video})],
+            generator=self.generator,
+            generator_name="litellm",
+            characters={one.id: one for one in built_in()},
+            drafts=FileCache(folder / "drafts"),
+        )
+
+    async def session(self, **fields: Any) -> WatchSession:
+        record = SessionRecord(
+            session_id=f"ses_{len(await self.store.list())}",
+            created_at=0.0,
+            **{"video_url": "memory:film", "character_id": "quinn", **fields},
+        )
+        await self.store.put(record)
+        return WatchSession(record, store=self.store, parts=self.parts)
+
+    async def produced(self, **fields: Any) -> SessionStatus:
+        """How a session is when its production has ended."""
+        session = await self.session(**fields)
+        await session.produce()
+        return await session.status()
+
+
+@pytest.fixture
+def cinema(tmp_path: Path) -> Callable[..., Cinema]:
+    return partial(Cinema, tmp_path)

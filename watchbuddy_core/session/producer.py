@@ -343,15 +343,14 @@ class Producer:
         used, total = self._history.usage_of(scripted.window.index), self._history.usage
         if used.calls or scripted.cached:
             _log.info(
-                "session %s: window %d from %s%s: %d + %d tokens, %s; %s in all",
+                "session %s: window %d from %s%s: %d + %d tokens%s",
                 self._record.session_id,
                 scripted.window.index,
                 scripted.rung or scripted.generator,
                 " (from the cache)" if scripted.cached else "",
                 used.prompt_tokens,
                 used.completion_tokens,
-                _dollars(used.cost),
-                _dollars(total.cost),
+                "" if total.cost is None else f", ${used.cost:.4f} of ${total.cost:.4f} so far",
             )
 
     async def _outline(self, scripting: Scripting) -> None:
@@ -398,7 +397,3 @@ def _share_of(done: int, windows: int) -> ProgressReport:
     return ProgressReport(
         "generating", done / windows, f"{done} of {windows} parts of the video are ready"
     )
-
-
-def _dollars(cost: float | None) -> str:
-    return "no known price" if cost is None else f"${cost:.4f}"

@@ -36,7 +36,8 @@ _ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it fetches a price list, in the main thread
     "LITELLM_MODE": "PRODUCTION",  # else it reads a `.env` of the current folder
 }
-_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai")
+"""Below warnings they log whole prompts."""
 _LONGEST_WAIT = 20.0
 """Seconds that a provider may ask to wait before it is tried again."""
 _SLACK = 5.0
@@ -403,11 +404,12 @@ async def _litellm() -> Any:
 def _loaded() -> Any:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    loggers = list(map(logging.getLogger, _LOGGERS))
+    for logger in loggers:
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
     litellm: Any = importlib.import_module("litellm")
     litellm.suppress_debug_info = True
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)  # below that it logs whole prompts
+    for logger in loggers:
+        logger.handlers.clear()  # of its own: each line would come twice
     return litellm

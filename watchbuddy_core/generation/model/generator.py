@@ -33,7 +33,7 @@ _OUTLINE_POINTS = 12
 _OUTLINE_TOKENS = 1200
 _ENOUGH_LEFT = 15.0
 """Seconds of a window that was cut short for which it is worth asking once more."""
-_SMALLEST_ROOM = 1500
+_SMALLEST_ROOM = 300
 """Letters of transcript below which a model is too small."""
 _PICTURES_PER_WINDOW = 10
 _PROMPT_TOKENS = 1500
@@ -63,6 +63,8 @@ class LiteLLMGenerator:
         context_letters: of transcript in one prompt, at most.
         idle_seconds: how long is waited for the next piece of an answer.
         total_seconds: how long a whole answer may take.
+        retry_seconds: how long is waited before each further try of a call that failed before
+            its answer began.
 
     Raises:
         MissingExtra: litellm is not installed.
@@ -82,6 +84,7 @@ class LiteLLMGenerator:
         context_letters: int = 60_000,
         idle_seconds: float = 45.0,
         total_seconds: float = 150.0,
+        retry_seconds: Sequence[float] = (1.0, 4.0),
     ) -> None:
         if not model:
             raise ValueError("it needs the name of a model, such as gemini/gemini-2.5-flash")
@@ -93,7 +96,7 @@ class LiteLLMGenerator:
             format=form,
             reasoning=reasoning,
             temperature=temperature,
-            patience=Patience(idle=idle_seconds, total=total_seconds),
+            patience=Patience(idle_seconds, total_seconds, tuple(retry_seconds)),
         )
         self._vision = vision
         self._video = video
@@ -270,20 +273,25 @@ class LiteLLMGenerator:
             ActionGenerationFailed: the model did not tell.
             BudgetReached: nothing more may be spent.
         """
+        while True:
+            try:
+                text = await self._outlined(title, overview, start, end, desk)
+                break
+            except CallFailed as exc:
+                if self._step_down(exc, "transcript") is None:
+                    raise ActionGenerationFailed(str(exc)) from None
+        return read_outline(text, start=start, end=end)
+
+    async def _outlined(
+        self, title: str, overview: Overview, start: float, end: float, desk: Desk
+    ) -> str:
         messages = prompts.outline_messages(
             title, overview, start=start, end=end, letters=self._letters
         )
         schema = outline_schema(start=start, end=end, most=_OUTLINE_POINTS)
-        text = ""
-        try:
-            async with aclosing(
-                self._model.stream(Question(messages, schema, _OUTLINE_TOKENS), desk)
-            ) as texts:
-                async for piece in texts:
-                    text += piece
-        except CallFailed as exc:
-            raise ActionGenerationFailed(str(exc)) from None
-        return read_outline(text, start=start, end=end)
+        question = Question(messages, schema, _OUTLINE_TOKENS)
+        async with aclosing(self._model.stream(question, desk)) as texts:
+            return "".join([text async for text in texts])
 
     # --- what it works from ------------------------------------------------------------
 
