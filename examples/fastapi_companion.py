@@ -43,7 +43,7 @@ from watchbuddy_core.session import (
 )
 from watchbuddy_core.wire import (
     ErrorMessage,
-    FeedbackMessage,
+    PlayerMessage,
     SessionCreated,
     decode_client_message,
     encode,
@@ -130,7 +130,7 @@ async def read(socket: WebSocket, delivery: Delivery, outbox: Outbox) -> None:
         frame = await receive(socket)
         try:
             message = decode_client_message(frame)
-            if isinstance(message, FeedbackMessage):
+            if not isinstance(message, PlayerMessage):
                 raise InvalidMessage("The message has an unknown type.", counts=False)
             delivery.receive(message.event(), now=time.monotonic())
             invalid = 0

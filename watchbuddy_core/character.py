@@ -46,6 +46,21 @@ class MomentKind(StrEnum):
     """The end of the range is near."""
 
 
+class AnswerKind(StrEnum):
+    """What a viewer can say that is answered without understanding it."""
+
+    HELLO = "hello"
+    """A greeting, or thanks."""
+    SAID = "said"
+    """What was said just now?"""
+    WHERE = "where"
+    """How far are we?"""
+    UNKNOWN = "unknown"
+    """Anything else: it takes a language model to know."""
+    UNSEEN = "unseen"
+    """The answer would tell what is still to come, or nothing was seen yet."""
+
+
 class Phrase(BaseModel):
     """A line with slots, such as `“{quote}” … {quote}?`.
 
@@ -82,6 +97,9 @@ class Character(BaseModel):
     """How much it says where the viewer does not ask for anything else; None: what is usual."""
     phrases: dict[str, dict[MomentKind, tuple[Phrase, ...]]] = {}
     """By language, by moment."""
+    answers: dict[str, dict[AnswerKind, tuple[Phrase, ...]]] = {}
+    """By language, by what was asked: what it answers where no model does. What is missing
+    is said as anybody would say it."""
     revision: str = ""
 
     @property

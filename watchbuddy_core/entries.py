@@ -254,8 +254,26 @@ class Replied(_Entry):
 
     kind: Literal["replied"] = "replied"
     message_id: str
+    """Of the last message that is answered: several in a row have one answer."""
     actions: tuple[Action, ...]
     finished: bool
+    dropped: tuple[Drop, ...] = ()
+    problem: str | None = None
+    """Why it is no whole answer: a sentence for the viewer."""
+
+
+class Interrupted(_Entry):
+    """Deliverer: the viewer wants to hear no more of an answer, or none."""
+
+    kind: Literal["interrupted"] = "interrupted"
+
+
+class LeftOut(_Entry):
+    """Deliverer: actions that were due and not sent, in this pass."""
+
+    kind: Literal["left_out"] = "left_out"
+    ids: tuple[str, ...]
+    reason: str
 
 
 class Feedback(_Entry):
@@ -290,6 +308,8 @@ Entry = Annotated[
     | Acked
     | Asked
     | Replied
+    | Interrupted
+    | LeftOut
     | Feedback
     | Cancelled,
     Field(discriminator="kind"),

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -186,6 +186,16 @@ class Spoken(BaseModel):
     text: str
 
 
+class Exchange(BaseModel):
+    """Something that was said between the viewer and the companion."""
+
+    model_config = ConfigDict(frozen=True)
+
+    who: Literal["viewer", "companion"]
+    text: str
+    """Of the companion: as far as the viewer has heard it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """All that a generator is told about one window; nothing later than its end."""
@@ -209,6 +219,12 @@ class Brief:
     said: tuple[str, ...] = ()
     """Lines that stand elsewhere, outside of what `understanding` covers: not to be said
     again, and nothing to draw on, since they may be about what is still to come."""
+    position: float | None = None
+    """Where the viewer is, when they say something. In media seconds, as all that follows."""
+    watched: tuple[tuple[float, float], ...] = ()
+    """What they have seen by then, ascending and apart. `understanding` holds no more."""
+    talk: tuple[Exchange, ...] = ()
+    """What was said before, the oldest first."""
     video_url: str = ""
     """What was asked for, such as the address of a page."""
     desk: Desk = field(default_factory=EmptyDesk, compare=False)
@@ -240,7 +256,17 @@ class Conversation(Protocol):
     """A generator that can be talked to."""
 
     def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
-        """Yield the answer, from nothing but what the viewer has seen."""
+        """Yield the answer, from nothing but what the viewer has seen.
+
+        Its actions are carried out at once, one after another, whatever their times.
+
+        Args:
+            brief: with `position`, `watched` and `talk`.
+            message: what the viewer says; several lines, where they said several things.
+
+        Raises:
+            ActionGenerationFailed: there is no answer.
+        """
         ...
 
 
@@ -454,7 +480,18 @@ class Ledger(Protocol):
 
 
 @runtime_checkable
-class Store(SessionLog, Records, ProgressChannel, Ledger, Protocol):
+class Preferences(Protocol):
+    """What is kept of users, whichever session they said it in."""
+
+    async def preference(self, caller: str, user_id: str) -> Density | None:
+        """How much a user wanted to hear last. None: they never said."""
+        ...
+
+    async def prefer(self, caller: str, user_id: str, density: Density) -> None: ...
+
+
+@runtime_checkable
+class Store(SessionLog, Records, ProgressChannel, Ledger, Preferences, Protocol):
     """Everything that is kept of sessions, in one place."""
 
 

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
 )
@@ -32,7 +33,7 @@ from watchbuddy_core.events import (
 
 PROTOCOL_VERSION = "1.1"
 
-Feature = Literal["early_ready", "progress", "hold", "feedback"]
+Feature = Literal["early_ready", "progress", "hold", "chat", "feedback"]
 """What a client can ask for in the address of its connection; see the protocol's page."""
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 HOLD_SECONDS = 2.0
@@ -153,9 +154,26 @@ class FeedbackMessage(_FromClient):
     kind: FeedbackWish
 
 
+class UserMessage(_FromClient):
+    """The viewer says something to the companion. Needs the feature `chat`."""
+
+    type: Literal["user_message"] = "user_message"
+    text: Annotated[
+        str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=2000)
+    ]
+
+
+class InterruptMessage(_FromClient):
+    """The viewer wants to hear no more of what is being said. Needs the feature `chat`."""
+
+    type: Literal["interrupt"] = "interrupt"
+
+
 PlayerMessage = TimestampUpdateMessage | SeekUpdateMessage | ActionCompletedMessage
 """What the player says, rather than the viewer."""
-ClientMessage = Annotated[PlayerMessage | FeedbackMessage, Field(discriminator="type")]
+ClientMessage = Annotated[
+    PlayerMessage | FeedbackMessage | UserMessage | InterruptMessage, Field(discriminator="type")
+]
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
@@ -260,6 +278,26 @@ class DensityMessage(_FromServer):
     value: Density
 
 
+class ReplyStartedMessage(_FromServer):
+    """What follows answers what the viewer said. Feature `chat`."""
+
+    type: Literal["reply_started"] = "reply_started"
+    message_id: str
+
+
+class ReplyFinishedMessage(_FromServer):
+    """The answer is over. Feature `chat`."""
+
+    type: Literal["reply_finished"] = "reply_finished"
+    message_id: str
+
+
+class StopSpeakingMessage(_FromServer):
+    """What is being said ends now: the viewer has interrupted. Feature `chat`."""
+
+    type: Literal["stop_speaking"] = "stop_speaking"
+
+
 ControlMessage = (
     SessionReadyMessage
     | ProcessingErrorMessage
@@ -269,6 +307,9 @@ ControlMessage = (
     | CoverageMessage
     | NoticeMessage
     | DensityMessage
+    | ReplyStartedMessage
+    | ReplyFinishedMessage
+    | StopSpeakingMessage
 )
 
 

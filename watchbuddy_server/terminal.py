@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf, isinf
 
@@ -49,6 +52,7 @@ _LINGER_SECONDS = 0.3
 """Real seconds to wait, after the video has ended, for what is still on its way."""
 _VIEWER_WAITS = 2.0
 """Seconds after which the viewer resumes a video that the companion has left paused."""
+_LONGEST_MESSAGE = 2000
 _AFTERWARDS = 3.0
 """Media seconds to watch on after the goodbye, where the video's end is not known."""
 _STYLES = {
@@ -103,7 +107,7 @@ async def watch_in_terminal(
     clock = WallClock(speed=speed)
     player = ClockPlayer(end, clock=clock, position=start)
     viewer = _Viewer(server, session_id, player, clock, console)
-    features: tuple[Feature, ...] = ("hold", "progress")
+    features: tuple[Feature, ...] = ("hold", "progress", "chat")
     viewer.client = WatchClient(
         server,
         session_id,
@@ -143,7 +147,8 @@ class _Viewer:
         pressing = asyncio.create_task(self._press_play())
         drawing = asyncio.create_task(self._draw() if self._console.is_terminal else self._log())
         try:
-            await self.client.run()
+            with lines_typed(self._say):
+                await self.client.run()
         finally:
             pressing.cancel()
             drawing.cancel()
@@ -170,6 +175,13 @@ class _Viewer:
                     self._left_paused.set()
             case Disconnected():
                 self._console.print("The connection was lost; trying again.", style="yellow")
+
+    def _say(self, line: str) -> None:
+        """What the viewer types is for the companion; an empty line interrupts it."""
+        if line.strip():
+            self.client.say(line.strip()[:_LONGEST_MESSAGE])
+        else:
+            self.client.interrupt()
 
     async def _press_play(self) -> None:
         await self._ready.wait()
@@ -280,6 +292,32 @@ def _detail(action: Action) -> str:
             return emotion.value
         case EndReaction():
             return "has said goodbye; the video goes on"
+
+
+@contextmanager
+def lines_typed(say: Callable[[str], None]) -> Iterator[None]:
+    """Within, each line that somebody types is said. Where nobody can type, nothing is."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        line = sys.stdin.readline()
+        if line:
+            say(line)
+        else:
+            loop.remove_reader(sys.stdin)
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        yield
+        return
+    try:
+        loop.add_reader(sys.stdin, read)
+    except (NotImplementedError, OSError):  # Windows cannot wait for a keyboard
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_reader(sys.stdin)
 
 
 def printable(text: str) -> str:

@@ -25,7 +25,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, FromQuery
 
 from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence
-from watchbuddy_core.session import Delivery, DensityChanged, Sessions
+from watchbuddy_core.session import Delivery, JobWanted, Sessions
 from watchbuddy_core.session.outgoing import (
     INTERNAL_ERROR,
     NOT_FOUND,
@@ -40,6 +40,8 @@ from watchbuddy_core.wire import (
     ErrorMessage,
     Feature,
     FeedbackMessage,
+    InterruptMessage,
+    UserMessage,
     decode_client_message,
     encode,
     read_features,
@@ -139,12 +141,17 @@ class _Connection:
             await _receive(self._socket)
 
     def _take_in(self, message: ClientMessage) -> None:
-        if not isinstance(message, FeedbackMessage):
-            self._delivery.receive(message.event(), now=time.monotonic())
-        elif "feedback" in self._features:
-            self._delivery.feed_back(message.kind)
-        else:
-            raise InvalidMessage("The message has an unknown type.", counts=False)
+        match message:
+            case FeedbackMessage(kind=kind) if "feedback" in self._features:
+                self._delivery.feed_back(kind)
+            case UserMessage(text=text) if "chat" in self._features:
+                self._delivery.ask(text)
+            case InterruptMessage() if "chat" in self._features:
+                self._delivery.interrupt()
+            case FeedbackMessage() | UserMessage() | InterruptMessage():
+                raise InvalidMessage("The message has an unknown type.", counts=False)
+            case _:
+                self._delivery.receive(message.event(), now=time.monotonic())
 
     async def _complain(self, exc: InvalidMessage) -> None:
         if self._outbox.qsize() < _MOST_WAITING:
@@ -155,10 +162,10 @@ class _Connection:
 
     async def _deliver(self) -> None:
         async for outgoing in self._delivery:
+            if isinstance(outgoing, JobWanted):
+                await self._sessions.go_on(self._session_id)
             for item in frames(outgoing):
                 self._outbox.put_nowait(item)
-            if isinstance(outgoing, DensityChanged):
-                await self._sessions.go_on(self._session_id)
             # Until it is really sent, the Delivery coalesces what the player reports.
             await self._outbox.join()
 

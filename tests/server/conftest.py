@@ -91,8 +91,10 @@ class Backstage:
         return await self.session(Failed(code="VIDEO_UNREADABLE", message="It is no video."))
 
     def connections(self) -> int:
-        """How many connections follow a log of the store right now."""
-        return sum(len(followers) for followers in self.store._followers.values())
+        """How many connections follow a log of the store right now; a session's job does too."""
+        following = sum(len(followers) for followers in self.store._followers.values())
+        jobs = sum(task.get_name().startswith("produce ") for task in asyncio.all_tasks())
+        return following - jobs
 
 
 class Viewer:

@@ -57,7 +57,7 @@ async def written(backstage: Any, session_id: str, kind: type) -> list[Any]:
         ("nothing,that,is,known", []),
         ("hold", ["hold"]),
         ("progress,%20early_ready", ["early_ready", "progress"]),
-        ("hold,chat,hold,feedback", ["hold", "feedback"]),
+        ("hold,chat,hold,feedback", ["hold", "chat", "feedback"]),
     ],
 )
 def test_who_asks_for_features_is_told_first_what_is_granted(

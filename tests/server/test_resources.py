@@ -67,7 +67,10 @@ def test_a_session_tells_how_far_it_is(client: Client, source: Any) -> None:
         "actions": {},
         "drops": {},
         "notes": [],
+        "estimate": None,
+        "usage": {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0},
         "cost": 0.0,
+        "windows": [],
         "error": None,
     }
 

@@ -387,7 +387,8 @@ def test_a_client_that_vanishes_leaves_nothing_behind(
 ) -> None:
     def tasks() -> int:
         """Those of connections. A session's job goes on, whoever has gone."""
-        return sum(not task.get_name().startswith("produce ") for task in asyncio.all_tasks())
+        of_jobs = ("produce ", "follow ", "answer ")
+        return sum(not task.get_name().startswith(of_jobs) for task in asyncio.all_tasks())
 
     async def test(viewer: Any) -> None:
         tasks_before = tasks()

@@ -231,7 +231,8 @@ def test_answers_are_sent_once_whatever_is_sought() -> None:
             answer = line(1.0, "an answer")
             await written.produce(Replied(message_id="m1", actions=(answer,), finished=True))
             await settled()
-            delivery.receive(TimestampUpdate(2.0), now=2.0)
+            delivery.receive(TimestampUpdate(1.0), now=2.0)
+            delivery.receive(TimestampUpdate(2.0), now=4.0)  # the answer has been spoken
             delivery.receive(SeekUpdate(0.5), now=10.0)
             delivery.receive(TimestampUpdate(2.0), now=12.0)
             await settled()

@@ -82,7 +82,8 @@ def _character(name: str, content: str) -> Character:
 
 def _phrases(character: Character) -> Iterator[tuple[str, str]]:
     """Every phrase, with the name of its field."""
-    for language, by_moment in character.phrases.items():
-        for kind, phrases in by_moment.items():
-            for i, phrase in enumerate(phrases):
-                yield f"phrases.{language}.{kind}.{i}", phrase.text
+    for field, by_language in (("phrases", character.phrases), ("answers", character.answers)):
+        for language, by_kind in by_language.items():
+            for kind, phrases in by_kind.items():
+                for i, phrase in enumerate(phrases):
+                    yield f"{field}.{language}.{kind}.{i}", phrase.text

@@ -38,6 +38,9 @@ from watchbuddy_core.client.happenings import (
     Progressed,
     Reached,
     Ready,
+    ReplyFinished,
+    ReplyStarted,
+    Silenced,
     Welcomed,
 )
 from watchbuddy_core.client.rest import create_session, session_status, upload
@@ -57,6 +60,9 @@ __all__ = [
     "Progressed",
     "Reached",
     "Ready",
+    "ReplyFinished",
+    "ReplyStarted",
+    "Silenced",
     "WatchClient",
     "Welcomed",
     "create_session",

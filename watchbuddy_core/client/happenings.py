@@ -63,6 +63,25 @@ class DensityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """What arrives, up to ReplyFinished, answers what was said. With the feature `chat`."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFinished:
+    """All of the answer has arrived; it may still be spoken. With the feature `chat`."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """What was being carried out has ended: the viewer has interrupted. With `chat`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The script is there, or with `early_ready` the part of it around the playhead.
 
@@ -122,6 +141,9 @@ Happening = (
     | Covered
     | Noticed
     | DensityChanged
+    | ReplyStarted
+    | ReplyFinished
+    | Silenced
     | Ready
     | Arrived
     | Reached

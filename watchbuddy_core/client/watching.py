@@ -23,6 +23,9 @@ from watchbuddy_core.client.happenings import (
     Progressed,
     Reached,
     Ready,
+    ReplyFinished,
+    ReplyStarted,
+    Silenced,
     Welcomed,
 )
 from watchbuddy_core.client.hold import Alarm, Hold
@@ -40,13 +43,18 @@ from watchbuddy_core.wire import (
     ErrorMessage,
     Feature,
     FeedbackMessage,
+    InterruptMessage,
     NoticeMessage,
     ProcessingErrorMessage,
     ProgressMessage,
+    ReplyFinishedMessage,
+    ReplyStartedMessage,
     SeekUpdateMessage,
     SessionReadyMessage,
+    StopSpeakingMessage,
     TimestampUpdateMessage,
     UnknownMessage,
+    UserMessage,
     WelcomeMessage,
     decode_server_message,
 )
@@ -188,9 +196,34 @@ class WatchClient:
         Raises:
             ValueError: the client was made without the feature `feedback`.
         """
-        if "feedback" not in self._features:
-            raise ValueError("feedback needs WatchClient(…, features=(…, 'feedback'))")
+        self._need("feedback", "feedback")
         self._connection.send(FeedbackMessage(kind=kind))
+
+    def say(self, text: str) -> None:
+        """Say something to the companion. Its answer comes between `ReplyStarted` and
+        `ReplyFinished`, as actions like any others.
+
+        Args:
+            text: up to 2,000 characters, and at least one that can be seen.
+
+        Raises:
+            ValueError: the client was made without the feature `chat`, or `text` is no message.
+        """
+        self._need("chat", "say")
+        self._connection.send(UserMessage(text=text))
+
+    def interrupt(self) -> None:
+        """Have the companion stop talking; `Silenced` tells that it has.
+
+        Raises:
+            ValueError: the client was made without the feature `chat`.
+        """
+        self._need("chat", "interrupt")
+        self._connection.send(InterruptMessage())
+
+    def _need(self, feature: Feature, what: str) -> None:
+        if feature not in self._features:
+            raise ValueError(f"{what} needs WatchClient(…, features=(…, {feature!r}))")
 
     # --- what the server says ----------------------------------------------------------
 
@@ -219,6 +252,13 @@ class WatchClient:
                 self._tell_once(Noticed(code, words))
             case DensityMessage(value=density):
                 self._tell(DensityChanged(density))
+            case ReplyStartedMessage(message_id=message_id):
+                self._tell(ReplyStarted(message_id))
+            case ReplyFinishedMessage(message_id=message_id):
+                self._tell(ReplyFinished(message_id))
+            case StopSpeakingMessage():
+                self._performer.interrupt()
+                self._tell(Silenced())
             case SessionReadyMessage():
                 if not self._ready:
                     self._ready = True

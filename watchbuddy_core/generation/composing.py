@@ -74,7 +74,7 @@ class Composer:
         """Words for the moment, and none of `but_not`; None, where nothing fits."""
         fillings = self._fillings(moment)
         for phrase in sorted(self._fitting(moment, fillings), key=self._order(moment, fillings)):
-            text = self._wish.applied(_filled(phrase, fillings))
+            text = self._wish.applied(filled(phrase, fillings))
             if text not in self._said and text not in but_not:
                 self._note(moment, phrase, fillings, text)
                 return Line(text, phrase)
@@ -112,7 +112,7 @@ class Composer:
 
         def order(phrase: Phrase) -> tuple[int, int, bool, float]:
             times = self._used[moment.kind, phrase.text]
-            text = _filled(phrase, fillings)
+            text = filled(phrase, fillings)
             return (
                 times,
                 int(spoken_seconds(text) / _BRIEFER) if is_light else 0,
@@ -126,7 +126,7 @@ class Composer:
         slots = slots_of(phrase)
         self._used[moment.kind, phrase.text] += 1
         self._said.add(text)
-        self._openers.append(_opener(_filled(phrase, fillings)))
+        self._openers.append(_opener(filled(phrase, fillings)))
         self._lines += 1
         self._slotless += not slots
         if "quote" in slots and is_long(fillings["quote"]):
@@ -146,7 +146,7 @@ class Composer:
             "sound": moment.sound,
             "chapter": _tidy(moment.chapter or ""),
             "title": self._title,
-            "time": _POSITIONS.get(self._language, clock)(told),
+            "time": position_in_words(told, self._language),
             "minutes": self._number(watched) if watched >= 2 else None,
             "seconds": self._number(seconds) if 2 <= seconds <= _MOST_SECONDS else None,
         }
@@ -166,7 +166,9 @@ def slots_of(phrase: Phrase) -> frozenset[str]:
     return frozenset(_SLOT.findall(phrase.text))
 
 
-def _filled(phrase: Phrase, fillings: Mapping[str, str]) -> str:
+def filled(phrase: Phrase, fillings: Mapping[str, str]) -> str:
+    """The phrase with its slots filled."""
+
     def fill(slot: re.Match[str]) -> str:
         filling = fillings[slot.group(1)]
         begins_sentence = _SENTENCE_ENDS.search(phrase.text[: slot.start()])
@@ -227,6 +229,11 @@ def _chinese_position(seconds: float) -> str:
     if minutes or hours:
         said += f"{_chinese(minutes)}分"
     return said + (f"{_chinese_numeral(rest)}秒" if rest or not said else "钟" if minutes else "")
+
+
+def position_in_words(seconds: float, language: str) -> str:
+    """A position as it is said."""
+    return _POSITIONS.get(language, clock)(seconds)
 
 
 _NUMBERS: Mapping[str, Callable[[int], str]] = {"zh": _chinese, "en": _english}

@@ -17,6 +17,7 @@ from watchbuddy_core.actions import (
     Speak,
 )
 from watchbuddy_core.character import Character, MomentKind
+from watchbuddy_core.generation.answering import answer
 from watchbuddy_core.generation.chance import share
 from watchbuddy_core.generation.composing import Composer, Line
 from watchbuddy_core.generation.moments import Moment, moments
@@ -84,6 +85,11 @@ class OfflineGenerator:
         end, so it is done in a thread: a long film would hold up everybody else.
         """
         for draft in await asyncio.to_thread(lambda: tuple(_drafts(brief))):
+            yield draft
+
+    async def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
+        """Yield an answer that is simple and honest: it does not pretend to understand."""
+        for draft in answer(brief, message):
             yield draft
 
     def notes(self, wish: str, character: Character) -> tuple[str, ...]:

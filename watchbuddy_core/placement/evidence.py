@@ -32,6 +32,10 @@ class Evidence:
         said = [time for draft in drafts for time in self._words_said(draft.action)]
         return max([*(claimed or [self._end_of_cue_at(trigger)]), *said])
 
+    def is_foreign(self, text: str) -> bool:
+        """Whether it has a rare word of the cues that is in nothing known."""
+        return any(word in self._first_said for word in rare_words(text))
+
     def _words_said(self, action: Action) -> Iterator[int]:
         if isinstance(action, Speak):
             for word in rare_words(action.text):

@@ -11,10 +11,14 @@ and either may die and go on from what the log says.
 from watchbuddy_core.session.delivery import (
     Delivery,
     DensityChanged,
+    JobWanted,
     Outgoing,
     Replaced,
+    ReplyFinished,
+    ReplyStarted,
     ScriptFailed,
     ScriptReady,
+    StopSpeaking,
 )
 from watchbuddy_core.session.jobs import LocalJobs
 from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
@@ -40,6 +44,7 @@ __all__ = [
     "Covered",
     "Delivery",
     "DensityChanged",
+    "JobWanted",
     "Library",
     "LibraryPage",
     "LibraryVideo",
@@ -48,10 +53,13 @@ __all__ = [
     "Outgoing",
     "Parts",
     "Replaced",
+    "ReplyFinished",
+    "ReplyStarted",
     "ScriptFailed",
     "ScriptReady",
     "SessionStatus",
     "Sessions",
+    "StopSpeaking",
     "Turns",
     "WatchSession",
     "entries_of",

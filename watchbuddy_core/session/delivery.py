@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
+from secrets import token_hex
 
-from watchbuddy_core.actions import Action, Density, EndReaction, Expression
+from watchbuddy_core.actions import Action, Density, EndReaction, Expression, Speak
 from watchbuddy_core.entries import (
     Acked,
+    Asked,
     Cancelled,
     Delivered,
     Entry,
@@ -17,7 +19,9 @@ from watchbuddy_core.entries import (
     Feedback,
     FeedbackWish,
     Fence,
+    Interrupted,
     Joined,
+    LeftOut,
     Logged,
     Moved,
     Placed,
@@ -38,6 +42,7 @@ from watchbuddy_core.protocols import ProgressReport, SessionLog
 from watchbuddy_core.session.history import WATCHED_STEP, History, announcements
 from watchbuddy_core.session.reporting import News, Reporter
 from watchbuddy_core.session.windows import AHEAD
+from watchbuddy_core.speech import spoken_seconds
 from watchbuddy_core.timeline import Timeline
 
 _WANTED_SECONDS = 1.0
@@ -85,7 +90,76 @@ class DensityChanged:
     density: Density
 
 
-Outgoing = Due | ScriptReady | ScriptFailed | Replaced | DensityChanged | ProgressReport | News
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """What follows, up to ReplyFinished, answers what the viewer said."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFinished:
+    """The answer is over."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobWanted:
+    """Something stands in the log that the session's job is to do: see that it runs.
+
+    Nothing is sent for it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpeaking:
+    """The viewer has interrupted: what is being said ends."""
+
+
+Outgoing = (
+    Due
+    | ScriptReady
+    | ScriptFailed
+    | Replaced
+    | DensityChanged
+    | ReplyStarted
+    | ReplyFinished
+    | StopSpeaking
+    | JobWanted
+    | ProgressReport
+    | News
+)
+
+
+class _Answering:
+    """Knows whether an answer is being spoken."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, float] = {}
+        """By id of a line that was sent: how long it takes, in seconds."""
+        self._until: float | None = None
+        """Monotonic seconds. None: nobody has said what time it is since the last line."""
+
+    def begin(self, line: Speak) -> None:
+        self._lines[line.id] = spoken_seconds(line.text)
+        self._until = None
+
+    def complete(self, id: str) -> None:
+        self._lines.pop(id, None)
+
+    def stop(self) -> None:
+        self._lines.clear()
+
+    def pass_to(self, now: float) -> None:
+        """Lines whose end nobody reports are over when they should be."""
+        if self._until is None:
+            self._until = now + sum(self._lines.values())
+        elif now >= self._until:
+            self._lines.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
 
 @dataclass(slots=True)
@@ -163,6 +237,18 @@ class Delivery:
         self._loudest: Density = "normal" if loudest == "muted" else loudest
         self._announced = False
         self._withheld: dict[str, Action] = {} if is_ready else dict(history.script)
+        self._known_answers = set(history.answers)
+        self._waiting_answers: list[Action] = [
+            action
+            for action in history.answers.values()
+            if not history.was_sent(action.id) and action.id not in history.withdrawn
+        ]
+        """Those that nobody was sent yet: they belong where the viewer is, wherever that is."""
+        self._has_started = False
+        """Whether this connection knows of the answer that has begun."""
+        self._finishing: list[str] = []
+        """The messages whose answers are whole, and may not have been sent to the end."""
+        self._answering = _Answering()
         self._is_new = True
         """Nothing has been heard of the player yet: the position is that of an older connection."""
         self._end: ScriptFailed | Replaced | Exception | None = None
@@ -174,7 +260,11 @@ class Delivery:
         self._wake = asyncio.Event()
         self._wake.set()
         self._due: list[Due] = []
-        self._answers: list[DensityChanged | ProgressReport] = []
+        self._answers: list[
+            DensityChanged | ProgressReport | ReplyStarted | StopSpeaking | JobWanted
+        ] = []
+        self._answers_behind: list[ReplyFinished] = []
+        """What is told behind the actions that are due."""
         self._to_log: list[Entry] = []
         self._to_log_behind: list[Entry] = []
         """What belongs behind the entry that tells of what is due."""
@@ -203,6 +293,7 @@ class Delivery:
         timeline = self._timeline
         moves = timeline.moves
         timeline.receive(event, now=now)
+        self._answering.pass_to(now)
         if self._is_new and isinstance(event, TimestampUpdate | SeekUpdate):
             self._is_new = False
             self._release()
@@ -220,17 +311,108 @@ class Delivery:
     def _take_due(self) -> bool:
         """Whether anything is due. While it is muted, the companion makes faces and no more:
         at once, whatever was placed before."""
-        due = self._timeline.actions_due()
-        if self._density == "muted":
-            due = [item for item in due if isinstance(item.action, Expression | EndReaction)]
-        self._due += due
+        due = [item for item in self._timeline.actions_due() if not self._is_unwanted(item.action)]
+        talked_over: list[str] = []
+        for item in due:
+            action = item.action
+            if isinstance(action, Speak) and action.id in self._known_answers:
+                self._answering.begin(action)
+            elif isinstance(action, Speak) and self._answering:
+                talked_over.append(action.id)
+                continue
+            self._due.append(item)
+        if talked_over:
+            self._to_log.append(LeftOut(ids=tuple(talked_over), reason="answering"))
+        self._finish_replies()
         return bool(due)
+
+    def _is_unwanted(self, action: Action) -> bool:
+        """While it is muted, the companion makes faces, and answers who talks to it."""
+        is_loud = not isinstance(action, Expression | EndReaction)
+        return self._density == "muted" and is_loud and action.id not in self._known_answers
+
+    # --- the conversation --------------------------------------------------------------
+
+    def ask(self, text: str) -> None:
+        """Take in what the viewer says to the companion.
+
+        The session's job answers: JobWanted says when to see to it that it runs. Of what
+        nobody answers, no more than so much is taken.
+        """
+        if len(self._answers) >= _MOST_ANSWERS_WAITING:
+            return
+        position = self._timeline.position
+        if position is not None:
+            # What they have seen by now is what the answer may rest on.
+            self._want(position, self._wanted_paused)
+        asked = Asked(message_id=f"msg_{token_hex(6)}", text=text, position=position or 0.0)
+        self._to_log.append(asked)
+        self._answers.append(JobWanted())
+        self._wake.set()
+
+    def interrupt(self) -> None:
+        """Take in that the viewer wants to hear no more of an answer, or of what is due.
+
+        The answer is StopSpeaking, at once.
+        """
+        self._due = [
+            item
+            for item in self._due
+            if not isinstance(item.action, Speak) and item.action.id not in self._known_answers
+        ]
+        self._timeline.withdraw(self._known_answers)
+        self._waiting_answers.clear()
+        self._answering.stop()
+        self._finish_replies()
+        self._to_log.append(Interrupted())
+        if len(self._answers) < _MOST_ANSWERS_WAITING:
+            self._answers.append(StopSpeaking())
+        self._wake.set()
+
+    def _take_answer(self, replied: Replied) -> None:
+        """A part of an answer: it belongs where the viewer is now."""
+        self._start_reply(replied.message_id)
+        self._known_answers.update(action.id for action in replied.actions)
+        if self._is_new and self._timeline.position is not None:
+            self._waiting_answers += replied.actions
+        else:
+            self._add_answers(replied.actions)
+        if replied.finished:
+            self._finishing.append(replied.message_id)
+            self._has_started = False
+        self._take_due()
+
+    def _start_reply(self, message_id: str) -> None:
+        if not self._has_started:
+            self._has_started = True
+            self._answers.append(ReplyStarted(message_id))
+
+    def _add_answers(self, actions: Iterable[Action]) -> None:
+        position = self._timeline.position
+        here = [
+            action
+            if position is None
+            else action.model_copy(update={"trigger_timestamp": round(position, 3)})
+            for action in actions
+        ]
+        self._timeline.add(here, once=True)
+
+    def _finish_replies(self) -> None:
+        """An answer is over when all of it has been sent. A jump, or a player that has not
+        said where it is, may keep it waiting."""
+        playhead = self._timeline.playhead
+        is_held = bool(self._waiting_answers) or playhead.jump is not None or playhead.head is None
+        if not is_held or all(map(self._timeline.was_sent, self._known_answers)):
+            self._answers_behind += map(ReplyFinished, self._finishing)
+            self._finishing.clear()
+
+    # --- what the viewer wants ---------------------------------------------------------
 
     def feed_back(self, wish: FeedbackWish) -> None:
         """Take in that the viewer wants more of the companion, or less.
 
         The answer is DensityChanged. Muting is at once; for anything else the session's job
-        places anew what was not sent, so see to it that it runs.
+        places anew what was not sent: JobWanted says when to see to it that it runs.
         """
         if len(self._answers) >= _MOST_ANSWERS_WAITING:
             return  # nobody reads them
@@ -238,6 +420,7 @@ class Delivery:
         if density != self._density:
             self._density = density
             self._to_log.append(Feedback(wish=wish, density=density))
+            self._answers.append(JobWanted())
         self._answers.append(DensityChanged(density))
         self._wake.set()
 
@@ -257,6 +440,7 @@ class Delivery:
     def _note_completed(self, event: ActionCompleted) -> None:
         if self._timeline.was_sent(event.action_id) and event.action_id not in self._completed:
             self._completed.add(event.action_id)
+            self._answering.complete(event.action_id)
             is_due = any(item.action.id == event.action_id for item in self._due)
             (self._to_log_behind if is_due else self._to_log).append(
                 Acked(action_id=event.action_id, outcome=event.outcome, heard_text=event.heard_text)
@@ -275,9 +459,13 @@ class Delivery:
             or paused != self._wanted_paused
         )
         if moved or (waited and news):
-            self._wanted_position, self._wanted_paused, self._wanted_at = position, paused, now
-            ahead = AHEAD if self._early_ready else None
-            self._to_log.append(Wanted(position=position, moved=moved, paused=paused, ahead=ahead))
+            self._wanted_at = now
+            self._want(position, paused, moved=moved)
+
+    def _want(self, position: float, paused: bool | None, *, moved: bool = False) -> None:
+        self._wanted_position, self._wanted_paused = position, paused
+        ahead = AHEAD if self._early_ready else None
+        self._to_log.append(Wanted(position=position, moved=moved, paused=paused, ahead=ahead))
 
     # --- out ---------------------------------------------------------------------------
 
@@ -310,6 +498,9 @@ class Delivery:
                 yield ScriptReady()
             for item in due:
                 yield item
+            behind, self._answers_behind = self._answers_behind, []
+            for finished in behind:
+                yield finished
             if isinstance(self._end, Exception):
                 raise self._end
             if self._end is not None:
@@ -378,9 +569,8 @@ class Delivery:
                 self._withheld.update((action.id, action) for action in actions)
                 if self._announced:
                     self._release()
-            case Replied(actions=actions):
-                self._timeline.add(actions, once=True)
-                self._take_due()
+            case Replied():
+                self._take_answer(entry)
             case Withdrawn(ids=ids):
                 self._timeline.withdraw(ids)
                 for id in ids:
@@ -406,6 +596,8 @@ class Delivery:
         """
         if not self._announced or (self._is_new and self._timeline.position is not None):
             return
+        self._add_answers(self._waiting_answers)
+        self._waiting_answers.clear()
         once = announcements(self._withheld.values())
         for is_once, some in groupby(self._withheld.values(), lambda action: action.id in once):
             self._timeline.add(some, once=is_once)

@@ -9,13 +9,16 @@ from math import inf
 from watchbuddy_core.actions import Action, Density, Jump, Speak
 from watchbuddy_core.entries import (
     Acked,
+    Asked,
     Cancelled,
     Delivered,
     Entry,
     Failed,
     Feedback,
     Heard,
+    Interrupted,
     Joined,
+    LeftOut,
     Logged,
     Moved,
     Outlined,
@@ -31,6 +34,7 @@ from watchbuddy_core.entries import (
 )
 from watchbuddy_core.errors import SessionCancelled
 from watchbuddy_core.events import Playhead, TimelineState
+from watchbuddy_core.protocols import Exchange, Spoken
 from watchbuddy_core.video import Window
 
 WATCHED_STEP = 5.0
@@ -98,6 +102,13 @@ class History:
         """The actions that may be sent, by id, in order of placement."""
         self.answers: dict[str, Action] = {}
         """The actions of answers: sent at most once, and no part of the script."""
+        self.asked: dict[str, Asked] = {}
+        """What the viewer said and has no whole answer to yet, by id of the message."""
+        self.replying: str | None = None
+        """The message whose answer has begun and not ended."""
+        self._talk: list[tuple[Asked | None, tuple[str, ...]]] = []
+        """What was said between them: the viewer's words, or the ids of an answer."""
+        self.dropped_answers: Counter[str] = Counter()
         self.withdrawn: set[str] = set()
         self.spent: list[Spent] = []
         """The model calls, in order."""
@@ -111,6 +122,10 @@ class History:
         self._playhead = Playhead()
         self._fired: dict[str, int] = {}
         self._acked: dict[str, int] = {}
+        self._completions: dict[str, Acked] = {}
+        """What the client told of each action last."""
+        self.left_out: Counter[str] = Counter()
+        """How many actions were due and not sent, by reason."""
         self._acks = False
         """Whether the client reports completions at all."""
         self._watched_to: float | None = None
@@ -144,8 +159,16 @@ class History:
                 self.spent.append(entry)
             case Outlined():
                 self.outlined = entry
+            case Asked():
+                self.asked[entry.message_id] = entry
+                self._talk.append((entry, ()))
             case Replied():
-                self.answers.update((action.id, action) for action in entry.actions)
+                self._take_answer(entry)
+            case Interrupted():
+                self.asked.clear()
+                self.withdrawn.update(id for id in self.answers if id not in self._fired)
+            case LeftOut():
+                self.left_out[entry.reason] += len(entry.ids)
             case Withdrawn():
                 self._withdraw(entry.ids)
             case Joined():
@@ -162,6 +185,7 @@ class History:
                 self._move(entry.playhead)
             case Acked():
                 self._acked[entry.action_id] = self._playhead.epoch
+                self._completions[entry.action_id] = entry
                 self._acks = True
             case Feedback():
                 self.feedback = entry
@@ -177,6 +201,18 @@ class History:
             if action.id not in self._fired or action.id not in self.script:
                 self.script[action.id] = action
                 self.withdrawn.discard(action.id)
+
+    def _take_answer(self, entry: Replied) -> None:
+        """An answer is to all that was said before it, too."""
+        self.answers.update((action.id, action) for action in entry.actions)
+        self._talk.append((None, tuple(action.id for action in entry.actions)))
+        self.dropped_answers.update(drop.reason for drop in entry.dropped)
+        self.replying = None if entry.finished else entry.message_id
+        if entry.finished:
+            for id in list(self.asked):
+                del self.asked[id]
+                if id == entry.message_id:
+                    break
 
     def _withdraw(self, ids: Iterable[str]) -> None:
         for id in ids:
@@ -219,7 +255,9 @@ class History:
     @property
     def is_unfinished(self) -> bool:
         """Whether there is work for a producer."""
-        return self.failed is None and (not self.ready or bool(self.out_of_date))
+        return self.failed is None and (
+            not self.ready or bool(self.out_of_date) or bool(self.asked)
+        )
 
     @property
     def usage(self) -> Usage:
@@ -233,7 +271,50 @@ class History:
     @property
     def drops(self) -> Counter[str]:
         """How many drafts were not kept, by reason."""
-        return Counter(drop.reason for one in self.placed.values() for drop in one.dropped)
+        placed = Counter(drop.reason for one in self.placed.values() for drop in one.dropped)
+        return placed + self.dropped_answers + self.left_out
+
+    # --- the conversation --------------------------------------------------------------
+
+    def heard_of(self, id: str) -> str | None:
+        """What the viewer has heard of a line. None: nothing, or nobody knows.
+
+        A client that tells of no line how it ended is believed to say all that it is sent.
+        """
+        line = self.script.get(id) or self.answers.get(id)
+        if not isinstance(line, Speak) or id not in self._fired:
+            return None
+        told = self._completions.get(id)
+        if told is None:
+            return None if self._acks else line.text
+        match told.outcome:
+            case "skipped":
+                return None
+            case "interrupted":
+                return told.heard_text or None
+            case _:
+                return line.text
+
+    @property
+    def lines_heard(self) -> list[Spoken]:
+        """The lines of the script that the viewer has heard, in the order of sending."""
+        heard = ((id, self.heard_of(id)) for id in self._fired if id in self.script)
+        return [
+            Spoken(trigger_timestamp=self.script[id].trigger_timestamp, text=text)
+            for id, text in heard
+            if text is not None
+        ]
+
+    @property
+    def talk(self) -> list[Exchange]:
+        """What viewer and companion have said to each other, the oldest first."""
+        talk: list[Exchange] = []
+        for asked, answer in self._talk:
+            if asked is not None:
+                talk.append(Exchange(who="viewer", text=asked.text))
+            lines = filter(None, map(self.heard_of, answer))
+            talk += (Exchange(who="companion", text=line) for line in lines)
+        return talk
 
     def _is_jump(self, id: str) -> bool:
         return isinstance(self.script.get(id) or self.answers.get(id), Jump)

@@ -10,10 +10,14 @@ from watchbuddy_core.events import Due
 from watchbuddy_core.protocols import ProgressReport
 from watchbuddy_core.session.delivery import (
     DensityChanged,
+    JobWanted,
     Outgoing,
     Replaced,
+    ReplyFinished,
+    ReplyStarted,
     ScriptFailed,
     ScriptReady,
+    StopSpeaking,
 )
 from watchbuddy_core.session.reporting import Covered, Noticed
 from watchbuddy_core.wire import (
@@ -22,7 +26,10 @@ from watchbuddy_core.wire import (
     NoticeMessage,
     ProcessingErrorMessage,
     ProgressMessage,
+    ReplyFinishedMessage,
+    ReplyStartedMessage,
     SessionReadyMessage,
+    StopSpeakingMessage,
     encode,
 )
 
@@ -64,5 +71,13 @@ def frames(outgoing: Outgoing) -> tuple[str | Close, ...]:
             return (encode(NoticeMessage(code=code, message=message)),)
         case DensityChanged(density=density):
             return (encode(DensityMessage(value=density)),)
+        case ReplyStarted(message_id=message_id):
+            return (encode(ReplyStartedMessage(message_id=message_id)),)
+        case ReplyFinished(message_id=message_id):
+            return (encode(ReplyFinishedMessage(message_id=message_id)),)
+        case JobWanted():
+            return ()
+        case StopSpeaking():
+            return (encode(StopSpeakingMessage()),)
         case _:
             assert_never(outgoing)

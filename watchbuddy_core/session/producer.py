@@ -8,6 +8,7 @@ from collections.abc import Callable, Container
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
+from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Failed, Fence, Ready, Scripted, Stage, StageName, Usage
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
@@ -29,6 +30,7 @@ from watchbuddy_core.protocols import (
     WishReader,
 )
 from watchbuddy_core.session.budget import Purse
+from watchbuddy_core.session.conversation import Answering, Footage
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.listening import Listening, with_words
@@ -96,6 +98,8 @@ class Producer:
         self._parts = parts
         self._history = history
         self._journal = Journal(record.session_id, log=store, fence=fence, history=history)
+        self._purse = Purse(record, ledger=store, budget=parts.budget)
+        self._answering = Answering(record, parts=parts, journal=self._journal, purse=self._purse)
         self._turn = turn
         self._lingers = lingers
         self._viewer = Viewer()
@@ -103,6 +107,7 @@ class Producer:
         self._news = asyncio.Event()
         """Something has changed that may change what comes next."""
         self._failure: Exception | None = None
+        self._remembered: Density | None = None
         self._understood: dict[int, Understanding] = {}
         """By place of the window, as long as the one behind it may build on it."""
 
@@ -128,14 +133,32 @@ class Producer:
             raise ActionGenerationFailed(
                 f"The character {self._record.character_id!r} is not installed any more."
             )
+        session_id = self._record.session_id
+        self._viewer = Viewer.of(self._history, now=asyncio.get_running_loop().time())
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(self._follow(), name=f"follow {session_id}"),
+                tasks.create_task(self._converse(tasks), name=f"answer {session_id}"),
+            ]
+            try:
+                await self._make(tasks)
+            except Exception as exc:  # noqa: BLE001 - raised again when the others have ended
+                self._failure = self._failure or exc
+            for task in beside:
+                task.cancel()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _make(self, tasks: asyncio.TaskGroup) -> None:
         film = await self._prepare()
+        self._answering.look_at(Footage(film.video, film.overview, film.start, film.end))
         scripting = Scripting(
             self._record,
             parts=self._parts,
             history=self._history,
             writing=Writing(
                 parts=self._parts,
-                purse=Purse(self._record, ledger=self._store, budget=self._parts.budget),
+                purse=self._purse,
                 note=self._journal.write,
                 content=content_of(film.video, film.overview),
             ),
@@ -144,17 +167,12 @@ class Producer:
             start=film.start,
             end=film.end,
         )
-        self._viewer = Viewer.of(self._history, now=asyncio.get_running_loop().time())
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._follow())
-            await self._script_all(film, scripting, tasks)
-            following.cancel()
-        if self._failure is not None:
-            raise self._failure
+        await self._script_all(film, scripting, tasks)
 
     async def _fail(self, error: WatchBuddyError) -> None:
         """Write down why there will be no script; one that is ready plays on as it is."""
         _log.info("session %s: %s: %s", self._record.session_id, error.code, error)
+        await self._answering.give_up(error.message)
         if not self._history.ready:
             await self._journal.write(
                 Failed(code=error.code, message=error.message, retryable=error.retryable)
@@ -277,7 +295,7 @@ class Producer:
                 if len(done) == len(windows):
                     if not history.ready:
                         await self._journal.write(Ready())
-                    if not (self._lingers and await self._hears_news()):
+                    if await self._is_over():
                         return
                     continue
                 while (i := self._next(windows, done, in_work)) is not None:
@@ -288,6 +306,13 @@ class Producer:
         finally:
             for task in in_work.values():
                 task.cancel()
+
+    async def _is_over(self) -> bool:
+        """Whether there is nothing more to do when all is scripted; waits for what comes."""
+        if self._answering.is_busy:
+            await self._news.wait()
+            return False
+        return not (self._lingers and await self._hears_news())
 
     async def _hears_news(self) -> bool:
         """Wait for news; False, when none comes for so long that the viewer has gone."""
@@ -381,13 +406,31 @@ class Producer:
             windows = [self._history.scripted[index] for index in out_of_date]
             await self._journal.write(*await scripting.place_anew(windows))
 
+    async def _converse(self, tasks: asyncio.TaskGroup) -> None:
+        """Answer what the viewer says."""
+        try:
+            await self._answering.run(tasks)
+        except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
+            self._failure = exc
+            self._news.set()
+
+    async def _remember_wish(self) -> None:
+        """Keep how much a user wants to hear, for their next session."""
+        record, wanted = self._record, self._history.audible
+        if record.user_id is not None and wanted is not None and wanted != self._remembered:
+            self._remembered = wanted
+            await self._store.prefer(record.caller, record.user_id, wanted)
+
     async def _follow(self) -> None:
         """Hear what the viewer does."""
         loop = asyncio.get_running_loop()
         try:
+            await self._remember_wish()
             async for entry in self._journal.others():
                 self._viewer.hear(entry, now=loop.time())
+                self._answering.hear(entry)
                 self._news.set()
+                await self._remember_wish()
         except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
             self._failure = exc
             self._news.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watchbuddy_core.entries import Entry, Heard, Placed, Scripted, Stage
+from watchbuddy_core.entries import Entry, Heard, Placed, Replied, Scripted, Stage
 from watchbuddy_core.session.history import Coverage, History
 from watchbuddy_core.video import clock
 
@@ -63,6 +63,9 @@ class Reporter:
                         f" to {clock(window.end)}: {problem}"
                     )
                     self._notices.setdefault(Noticed("WINDOW_FAILED", message), False)
+                return True
+            case Replied(problem=problem) if problem is not None:
+                self._notices.setdefault(Noticed("REPLY_FAILED", problem), False)
                 return True
             case Heard(window=window, problem=problem) if problem is not None:
                 message = (

@@ -91,13 +91,13 @@ class SessionStatus(BaseModel):
     """How many drafts placement did not keep, by reason."""
     notes: tuple[str, ...]
     """What cannot be done as wished, in sentences for the viewer."""
-    estimate: Usage | None
+    estimate: Usage | None = None
     """What the whole script was expected to use. None: nothing, or nobody knows."""
-    usage: Usage
+    usage: Usage = Usage()
     """What model calls have used so far: windows, outline and answers."""
     cost: float | None
     """What they have cost, in US dollars. None: a price is not known."""
-    windows: tuple[WindowStatus, ...]
+    windows: tuple[WindowStatus, ...] = ()
     """By time."""
     error: SessionError | None
     """Why it ended, where it did."""
@@ -142,6 +142,9 @@ class WatchSession:
         check_url(request.video_url, parts.allowed_hosts, parts.sources)
         if request.character_id not in parts.characters:
             raise UnknownCharacter(tuple(sorted(parts.characters)))
+        density = request.density
+        if density is None and request.user_id is not None:
+            density = await store.preference(caller, request.user_id)
         record = SessionRecord(
             session_id=f"ses_{secrets.token_hex(8)}",
             video_url=request.video_url,
@@ -151,7 +154,7 @@ class WatchSession:
             character_id=request.character_id,
             user_id=request.user_id,
             caller=caller,
-            density=request.density,
+            density=density,
             created_at=created_at,
         )
         await store.put(record)

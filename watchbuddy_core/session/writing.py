@@ -117,16 +117,15 @@ class Writing:
         broken: str | None = None
         try:
             with plugin_code():
-                async for draft in self._within_limits(
-                    generator.generate(replace(brief, desk=desk))
-                ):
+                stream = generator.generate(replace(brief, desk=desk))
+                async for draft in within_limits(stream, self._parts):
                     drafts.append(draft)  # noqa: PERF401 - what came before a failure is kept
         except BudgetReached:
             if not drafts:
                 raise
             broken = str(BudgetReached("", "this session"))
         except Exception as exc:  # noqa: BLE001 - of a plugin, which fails for its window alone
-            broken = _sentence(exc)
+            broken = sentence_of(exc)
             if not drafts:
                 raise ActionGenerationFailed(broken) from None
         told = desk.told
@@ -140,28 +139,6 @@ class Writing:
             remarks=told.remarks if broken is None else (*told.remarks, broken),
             rejected=dict(told.rejected),
         )
-
-    async def _within_limits(self, stream: AsyncIterator[Draft]) -> AsyncIterator[Draft]:
-        """What a generator yields, as long as it keeps coming.
-
-        Raises:
-            TimeoutError: nothing came for too long, or it went on for too long.
-        """
-        now = asyncio.get_running_loop().time
-        idle = self._parts.generating_idle_seconds
-        end = now() + self._parts.generating_seconds
-        try:
-            for _ in range(_MOST_DRAFTS):
-                async with asyncio.timeout_at(min(now() + idle, end)):
-                    draft = await anext(stream, _NO_MORE)
-                if draft is _NO_MORE:
-                    return
-                if not isinstance(draft, Draft):
-                    raise TypeError(f"no draft: {draft!r:.80}")
-                yield draft
-        finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
 
     # --- the outline -------------------------------------------------------------------
 
@@ -188,7 +165,7 @@ class Writing:
                     points = await generator.outline(title, overview, start, end, desk)
                 outlined = Outlined(points=tuple(points))
         except Exception as exc:  # noqa: BLE001 - of a plugin; a script needs no outline
-            return Outlined(problem=_sentence(exc))
+            return Outlined(problem=sentence_of(exc))
         if cache is not None and key is not None:
             await cache.put(key, outlined.model_dump_json().encode())
         return outlined
@@ -240,6 +217,28 @@ class Writing:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
+async def within_limits(stream: AsyncIterator[Draft], parts: Parts) -> AsyncGenerator[Draft]:
+    """What a generator yields, as long as it keeps coming.
+
+    Raises:
+        TimeoutError: nothing came for too long, or it went on for too long.
+    """
+    now = asyncio.get_running_loop().time
+    end = now() + parts.generating_seconds
+    try:
+        for _ in range(_MOST_DRAFTS):
+            async with asyncio.timeout_at(min(now() + parts.generating_idle_seconds, end)):
+                draft = await anext(stream, _NO_MORE)
+            if draft is _NO_MORE:
+                return
+            if not isinstance(draft, Draft):
+                raise TypeError(f"no draft: {draft!r:.80}")
+            yield draft
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
 def content_of(video: Video, overview: Overview) -> str:
     """The video and its words, in a few letters."""
     words = hashlib.sha256()
@@ -254,7 +253,7 @@ def _notice_of(exc: ActionGenerationFailed | BudgetReached) -> Notice:
     return Notice(code=code, message=f"{details} A stand-in talks instead.")
 
 
-def _sentence(exc: Exception) -> str:
+def sentence_of(exc: Exception) -> str:
     """Why a plugin failed, for the viewer; what only its author understands goes to the log."""
     if isinstance(exc, ActionGenerationFailed):
         return exc.details

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
 from watchbuddy_core.protocols import ProgressReport, SessionRecord
@@ -27,6 +28,7 @@ class MemoryStore:
         self._reports: dict[str, ProgressReport] = {}
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._spent: dict[str, float] = {}
+        self._preferences: dict[tuple[str, str], Density] = {}
 
     # --- Records -----------------------------------------------------------------------
 
@@ -114,6 +116,14 @@ class MemoryStore:
         for account in accounts:
             # Rounded to a billionth of a dollar, so that what is put back leaves nothing behind.
             self._spent[account] = round(self._spent.get(account, 0.0) + amount, 9)
+
+    # --- Preferences -------------------------------------------------------------------
+
+    async def preference(self, caller: str, user_id: str) -> Density | None:
+        return self._preferences.get((caller, user_id))
+
+    async def prefer(self, caller: str, user_id: str, density: Density) -> None:
+        self._preferences[caller, user_id] = density
 
 
 @contextmanager
