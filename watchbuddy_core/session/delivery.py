@@ -388,20 +388,18 @@ class Delivery:
             self._answers.append(ReplyStarted(message_id))
 
     def _add_answers(self, actions: Iterable[Action]) -> None:
+        """Where the viewer is now; before they have begun to play, at once as well."""
         position = self._timeline.position
-        here = [
-            action
-            if position is None
-            else action.model_copy(update={"trigger_timestamp": round(position, 3)})
-            for action in actions
-        ]
-        self._timeline.add(here, once=True)
+        if position is None:
+            self._due += map(Due, actions)
+            return
+        at = {"trigger_timestamp": round(position, 3)}
+        self._timeline.add((action.model_copy(update=at) for action in actions), once=True)
 
     def _finish_replies(self) -> None:
-        """An answer is over when all of it has been sent. A jump, or a player that has not
-        said where it is, may keep it waiting."""
-        playhead = self._timeline.playhead
-        is_held = bool(self._waiting_answers) or playhead.jump is not None or playhead.head is None
+        """An answer is over when all of it has been sent. A jump, or a player of which nothing
+        was heard since it is connected, may keep it waiting."""
+        is_held = bool(self._waiting_answers) or self._timeline.playhead.jump is not None
         if not is_held or all(map(self._timeline.was_sent, self._known_answers)):
             self._answers_behind += map(ReplyFinished, self._finishing)
             self._finishing.clear()
@@ -438,7 +436,9 @@ class Delivery:
                 return _MORE[self._density]
 
     def _note_completed(self, event: ActionCompleted) -> None:
-        if self._timeline.was_sent(event.action_id) and event.action_id not in self._completed:
+        id = event.action_id
+        was_sent = self._timeline.was_sent(id) or id in self._known_answers
+        if was_sent and id not in self._completed:
             self._completed.add(event.action_id)
             self._answering.complete(event.action_id)
             is_due = any(item.action.id == event.action_id for item in self._due)

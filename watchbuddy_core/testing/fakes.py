@@ -12,7 +12,7 @@ from watchbuddy_core.video import Video, VideoRequest
 
 
 class ScriptedGenerator:
-    """An `ActionGenerator` that yields drafts it was given.
+    """An `ActionGenerator` that yields drafts it was given, and gives answers it was given.
 
     Each window gets the drafts whose triggers lie in it: from its start up to, but not at,
     its end; the last window has its end as well.
@@ -21,6 +21,8 @@ class ScriptedGenerator:
         drafts: what to yield, in this order.
         failures: by index of the window, what to raise for it instead of yielding anything.
         waits: by index of the window, what to wait for before anything is yielded or raised.
+        answer: what to yield when the viewer says something; an exception among it is raised
+            when it is its turn, and an event is waited for.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class ScriptedGenerator:
         *,
         failures: Mapping[int, Exception] | None = None,
         waits: Mapping[int, asyncio.Event] | None = None,
+        answer: Iterable[Draft | Exception | asyncio.Event] = (),
     ) -> None:
         self.drafts = tuple(drafts)
         self.failures = dict(failures or {})
@@ -36,6 +39,26 @@ class ScriptedGenerator:
         self.waits = dict(waits or {})
         self.briefs: list[Brief] = []
         """What it was asked, in order; added before it waits."""
+        self.answer = tuple(answer)
+        """May be changed at any time, too."""
+        self.messages: list[tuple[Brief, str]] = []
+        """What was said to it, in order."""
+        self.abandoned = 0
+        """How many answers were closed before their end."""
+
+    async def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
+        self.messages.append((brief, message))
+        try:
+            for part in self.answer:
+                if isinstance(part, asyncio.Event):
+                    await part.wait()
+                elif isinstance(part, Exception):
+                    raise part
+                else:
+                    yield part
+        except (GeneratorExit, asyncio.CancelledError):
+            self.abandoned += 1
+            raise
 
     async def generate(self, brief: Brief) -> AsyncIterator[Draft]:
         self.briefs.append(brief)

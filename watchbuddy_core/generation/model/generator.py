@@ -29,6 +29,7 @@ from watchbuddy_core.video import KeyFrame, Overview, Window, clock
 
 _TOKENS_PER_ACTION = 90
 _MEMORY_TOKENS = 350
+_ANSWER_ACTIONS = 6
 _OUTLINE_POINTS = 12
 _OUTLINE_TOKENS = 1200
 _ENOUGH_LEFT = 15.0
@@ -214,6 +215,41 @@ class LiteLLMGenerator:
                 retracted=retracted,
             )
         )
+
+    # --- a conversation ----------------------------------------------------------------
+
+    async def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
+        """Yield the answer as the model writes it.
+
+        What it rests on is what the brief holds, and that is what the viewer has seen: native
+        video is not used, since it would show the rest as well.
+
+        Raises:
+            ActionGenerationFailed: the model gave no answer, or broke off.
+            BudgetReached: nothing more may be spent.
+        """
+        position = brief.position or 0.0
+        has_begun = False
+        while True:
+            pictures = await brief.desk.pictures() if await self._sees() else ()
+            reader = DraftReader()
+            question = Question(
+                prompts.reply_messages(brief, message, pictures=pictures, letters=self._letters),
+                actions_schema(
+                    start=position, end=position, most=_ANSWER_ACTIONS, farewell=False, memory=False
+                ),
+                _ANSWER_ACTIONS * _TOKENS_PER_ACTION,
+            )
+            try:
+                async with aclosing(self._read(question, reader, brief.desk)) as drafts:
+                    async for draft in drafts:
+                        has_begun = True
+                        yield draft
+                return
+            except CallFailed as exc:
+                rung: Rung = "frames" if pictures else "transcript"
+                if has_begun or self._step_down(exc, rung) is None:
+                    raise ActionGenerationFailed(str(exc)) from None
 
     async def _read(
         self, question: Question, reader: DraftReader, desk: Desk

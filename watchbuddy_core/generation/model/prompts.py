@@ -138,6 +138,34 @@ def window_messages(
     return [_companion(brief), _user(text, pictures, looking)]
 
 
+def reply_messages(
+    brief: Brief,
+    message: str,
+    *,
+    pictures: Sequence[KeyFrame] = (),
+    letters: int = MOST_LETTERS,
+) -> list[Message]:
+    """What is asked when the viewer has said something."""
+    position = brief.position or 0.0
+    text = _filled(
+        "reply.md",
+        **_circumstances(brief, until=position, letters=letters),
+        pictures=_about_pictures(pictures, None),
+        talk=_section(
+            "What you have said to each other",
+            "\n".join(
+                f"- {'They' if one.who == 'viewer' else 'You'}: {quoted_piece(one.text)}"
+                for one in brief.talk
+            ),
+        ),
+        position=clock(position),
+        second=f"{position:.0f}",
+        message="\n".join(f"> {quoted_piece(line)}" for line in message.splitlines() if line),
+        name=next(iter(brief.character.name.values())),
+    )
+    return [_companion(brief), _user(text, pictures, None)]
+
+
 def outline_messages(
     title: str,
     overview: Overview,
