@@ -248,10 +248,11 @@ class WatchSession:
         record, head = self.record, history.timeline.playhead.head or 0
         is_ready = history.ready or (early_ready and history.coverage.includes(head / SECOND))
         script = history.script if is_ready else {}
+        answers = {id: one for id, one in history.answers.items() if history.was_sent(id)}
         timeline = Timeline.restore(
             history.timeline,
-            [*script.values(), *history.answers.values()],
-            once=announcements(script.values()).union(history.answers),
+            [*script.values(), *answers.values()],
+            once=announcements(script.values()).union(answers),
             start=record.start_time,
             end=record.end_time,
         )
