@@ -584,6 +584,7 @@ def test_how_much_a_user_wants_to_hear_is_kept_for_their_next_session(film: Vide
             async with asyncio.timeout(5):
                 while await it.store.preference("10.0.0.1", "ann") is None:
                     await asyncio.sleep(0.001)
+
         async def density(user: str | None, caller: str, **fields: Any) -> str:
             request = CreateSession(
                 video_url="memory:film", character_id="quinn", user_id=user, **fields
