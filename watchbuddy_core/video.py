@@ -25,6 +25,8 @@ class VideoRequest(_Fact):
     start_time: float = 0.0
     end_time: float | None = None
     """None: to the end of the video."""
+    words_only: bool = False
+    """Nobody here needs to see it: what is said is enough. A source may fetch all the same."""
 
 
 class SubtitleFile(_Fact):
@@ -54,6 +56,8 @@ class Video(_Fact):
     """In order of preference."""
     chapters: tuple[Chapter, ...] = ()
     """By its site, where the file names none."""
+    duration: float | None = None
+    """Seconds, by its site, where there is no file to tell."""
 
 
 class Stream(_Fact):

@@ -23,6 +23,7 @@ from watchbuddy_core.sources.ytdlp import YtDlpSource
 from watchbuddy_core.sources.ytdlp.choosing import choose_formats, choose_subtitles, language_of
 from watchbuddy_core.sources.ytdlp.troubles import Trouble, error_of, trouble_in
 from watchbuddy_core.sources.ytdlp.worker import _without_secrets
+from watchbuddy_core.video import VideoRequest
 
 WORKER = "watchbuddy_core.sources.ytdlp.worker"
 
@@ -183,6 +184,32 @@ def test_a_page_with_a_video_and_a_track_is_a_video_with_subtitles(
     assert video.subtitles[0].path.read_text().startswith("WEBVTT")
     assert video.title.startswith("A walk")
     assert "\u202e" not in video.title
+
+
+def test_where_nobody_needs_to_see_it_only_the_words_are_fetched(
+    site: Any, shop: Any, run: Any, clip: Path
+) -> None:
+    asked: list[str] = []
+
+    def film(visit: Any) -> None:
+        asked.append(visit.path)
+        visit.begin(**{"Content-Type": "video/mp4"})
+        visit.send(clip.read_bytes())
+
+    site.answers("/clip.mp4", film)
+    site.serves("/en.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n", kind="text/vtt")
+    page = (
+        "<html><head><title>A walk</title></head><body><video src='/clip.mp4'>"
+        "<track kind='subtitles' src='/en.vtt' srclang='en'></video></body></html>"
+    )
+    made = shop()
+    request = VideoRequest(url=site.serves("/page", page, kind="text/html"), words_only=True)
+    video = run(made.ytdlp.open(request, lambda fraction, message: None))
+    assert video.path is None
+    assert video.subtitles[0].path.read_text().startswith("WEBVTT")
+    assert video.content_id.startswith("site-")
+    assert asked == []
+    assert made.open(request.url, made.ytdlp).path is not None
 
 
 def test_subtitles_that_cannot_be_had_do_not_cost_the_video(

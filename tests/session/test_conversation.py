@@ -43,7 +43,7 @@ from watchbuddy_core.testing import MemorySource, ScriptedGenerator
 from watchbuddy_core.video import SubtitleFile, Video
 from watchbuddy_core.wire import CreateSession
 
-TRACES = int(os.environ.get("WATCHBUDDY_TRACES", "60"))
+TRACES = int(os.environ.get("TEST_TRACES", "60"))
 """Set it for a longer run of the property of spoilers."""
 
 CANARIES = [f"{a}{b}{c}x" for a in ("zor", "vel", "kru", "dap") for b in "aeiou" for c in "bdlm"]

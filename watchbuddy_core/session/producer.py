@@ -23,6 +23,7 @@ from watchbuddy_core.errors import (
 )
 from watchbuddy_core.protocols import (
     Estimator,
+    Onlooker,
     Progress,
     ProgressReport,
     SessionRecord,
@@ -58,7 +59,7 @@ _SHORTEST_RANGE = 1.0
 """A range shorter than this, in seconds, has no room for an action."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Film:
     """The video, looked through and cut into windows."""
 
@@ -68,6 +69,8 @@ class _Film:
     end: float
     """The range that is watched, in media seconds."""
     windows: tuple[Window, ...]
+    is_elsewhere: bool = False
+    """Nobody here holds the video: the generator looks at it where it is."""
 
 
 class Producer:
@@ -104,6 +107,7 @@ class Producer:
         self._lingers = lingers
         self._viewer = Viewer()
         self._outlining = asyncio.Lock()
+        self._fetching = asyncio.Lock()
         self._news = asyncio.Event()
         """Something has changed that may change what comes next."""
         self._failure: Exception | None = None
@@ -201,7 +205,8 @@ class Producer:
                 estimate=await self._estimate(overview, windows),
             )
         )
-        return _Film(video, overview, start, end, windows)
+        is_elsewhere = video.path is None and self._is_looked_at()
+        return _Film(video, overview, start, end, windows, is_elsewhere)
 
     async def _enter(self, stage: Stage) -> None:
         """Write it down; but a script that was ready once stays so, whatever is placed anew."""
@@ -212,7 +217,10 @@ class Producer:
     async def _fetch(self) -> Video:
         record = self._record
         request = VideoRequest(
-            url=record.video_url, start_time=record.start_time, end_time=record.end_time
+            url=record.video_url,
+            start_time=record.start_time,
+            end_time=record.end_time,
+            words_only=self._is_looked_at(),
         )
         try:
             with plugin_code():
@@ -223,6 +231,12 @@ class Producer:
             raise VideoUnavailable(str(exc)) from exc
         except TimeoutError:
             raise VideoDownloadFailed("Fetching the video took too long.") from None
+
+    def _is_looked_at(self) -> bool:
+        """Whether the generator looks at the video where it is."""
+        generator = self._parts.generator
+        with plugin_code():
+            return isinstance(generator, Onlooker) and generator.looks_at(self._record.video_url)
 
     async def _survey(self, video: Video) -> Overview:
         try:
@@ -339,6 +353,8 @@ class Producer:
         """One window, from the video to its actions in the log."""
         window = film.windows[i]
         try:
+            if film.is_elsewhere and not self._is_looked_at():
+                await self._bring_here(film)
             async with self._turn("generating"):
                 understood = await understand(
                     film.video,
@@ -356,6 +372,7 @@ class Producer:
                 if scripted is None:
                     if self._history.scripted and not self._viewer.waits_for(i, film.windows):
                         await self._outline(scripting)
+                    scripting.video = film.video
                     scripted = await scripting.generate(window, understood)
                     await self._journal.write(scripted)
                     self._note(scripted)
@@ -377,6 +394,23 @@ class Producer:
                 used.completion_tokens,
                 "" if total.cost is None else f", ${used.cost:.4f} of ${total.cost:.4f} so far",
             )
+
+    async def _bring_here(self, film: _Film) -> None:
+        """Fetch the video after all: the generator could not look at it where it is.
+
+        The windows stay as they are. Where it cannot be fetched, its words have to do.
+        """
+        async with self._fetching:
+            if not film.is_elsewhere:
+                return
+            film.is_elsewhere = False
+            try:
+                film.video = await self._fetch()
+                film.overview = film.overview.model_copy(
+                    update={"streams": (await self._survey(film.video)).streams}
+                )
+            except ProcessingFailed as exc:
+                _log.info("session %s: %s", self._record.session_id, exc)
 
     async def _outline(self, scripting: Scripting) -> None:
         """Have the whole read, once. Nobody waits for it: the first window is told without,

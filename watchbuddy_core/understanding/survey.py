@@ -33,7 +33,7 @@ _AFTER_THE_LAST_CUE = 10.0
 def survey_file(video: Video, report: Callable[[float], None], stop: Stop) -> Overview:
     """Read the whole file once. Blocks, and calls `report` now and then with the share done.
 
-    Where there is no file, but subtitles, they tell what there is to be known.
+    Where there is no file, its site and its subtitles tell what there is to be known.
 
     Raises:
         VideoUnreadable: there is neither picture nor sound in it, or no subtitle in those.
@@ -106,14 +106,17 @@ def _decoded(packet: Packet[Any], at: float, length: float) -> list[Raw]:
 
 def _survey_subtitles(video: Video) -> Overview:
     found, language = _sidecar(video, None)
-    if not found:
+    if video.duration is not None:
+        duration = video.duration
+    elif found:
+        duration = min(max(cue.end for cue in found) + _AFTER_THE_LAST_CUE, MAX_SECONDS)
+    else:
         raise VideoUnreadable("The file holds no subtitles that can be read.")
-    duration = min(max(cue.end for cue in found) + _AFTER_THE_LAST_CUE, MAX_SECONDS)
     return Overview(
         duration=round(duration, 3),
         streams=(),
         chapters=_within(video.chapters, duration),
-        cues=found,
+        cues=tuple(cue for cue in found if cue.start < duration),
         language=guess_language(found) or iso_639_1(language),
     )
 

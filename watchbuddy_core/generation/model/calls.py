@@ -63,6 +63,8 @@ class Question:
     """Of the answer."""
     video_tokens: int = 0
     """Of a video that the model opens by itself."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What of the request is said in the provider's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,8 @@ class Model:
         elif format == "object":
             # The schema beside it is what llama.cpp's own server reads; others pass it over.
             options["response_format"] = {"type": "json_object", "schema": question.schema}
+        if question.extra:
+            options["extra_body"] = dict(question.extra)
         if thinks:
             options["reasoning_effort"] = self.reasoning
         if self.temperature is not None:

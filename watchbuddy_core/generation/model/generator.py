@@ -284,18 +284,20 @@ class LiteLLMGenerator:
     ) -> Question:
         end = brief.window.end
         most = prompts.actions_wanted(since, end)
+        messages = prompts.window_messages(
+            brief,
+            since=since,
+            done=done,
+            pictures=pictures,
+            video=rung == "video",
+            letters=self._letters,
+        )
         return Question(
-            prompts.window_messages(
-                brief,
-                since=since,
-                done=done,
-                pictures=pictures,
-                video=rung == "video",
-                letters=self._letters,
-            ),
+            messages,
             actions_schema(start=since, end=end, most=most, farewell=brief.is_last),
             most * _TOKENS_PER_ACTION + _MEMORY_TOKENS,
             video_tokens=prompts.video_tokens(brief.window.start, end) if rung == "video" else 0,
+            extra=prompts.with_video(messages, brief) if rung == "video" else {},
         )
 
     # --- the outline -------------------------------------------------------------------

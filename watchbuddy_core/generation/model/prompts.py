@@ -120,12 +120,11 @@ def window_messages(
         video: whether the model is to open the video by itself.
         letters: of transcript, at most.
     """
-    looking = _video_itself(brief) if video else None
     first, last = ceil(since), max(floor(brief.window.end), ceil(since))
     text = _filled(
         "window.md",
         **_circumstances(brief, until=brief.window.end, letters=letters),
-        pictures=_about_pictures(pictures, looking),
+        pictures=_about_pictures(pictures, video=video),
         done=_done(done),
         start=clock(since),
         end=clock(brief.window.end),
@@ -135,7 +134,7 @@ def window_messages(
         most=str(actions_wanted(since, brief.window.end)),
         occasion=_occasion(brief),
     )
-    return [_companion(brief), _user(text, pictures, looking)]
+    return [_companion(brief), _user(text, pictures)]
 
 
 def reply_messages(
@@ -150,7 +149,7 @@ def reply_messages(
     text = _filled(
         "reply.md",
         **_circumstances(brief, until=position, letters=letters),
-        pictures=_about_pictures(pictures, None),
+        pictures=_about_pictures(pictures, video=False),
         talk=_section(
             "What you have said to each other",
             "\n".join(
@@ -163,7 +162,7 @@ def reply_messages(
         message="\n".join(f"> {quoted_piece(line)}" for line in message.splitlines() if line),
         name=next(iter(brief.character.name.values())),
     )
-    return [_companion(brief), _user(text, pictures, None)]
+    return [_companion(brief), _user(text, pictures)]
 
 
 def outline_messages(
@@ -211,10 +210,10 @@ _FAREWELL = (
 )
 
 
-def _user(text: str, pictures: Sequence[KeyFrame], looking: Mapping[str, Any] | None) -> Message:
-    if not pictures and looking is None:
+def _user(text: str, pictures: Sequence[KeyFrame]) -> Message:
+    if not pictures:
         return {"role": "user", "content": text}  # not every server takes a list of parts
-    parts: list[Mapping[str, Any]] = [looking] if looking is not None else []
+    parts: list[Mapping[str, Any]] = []
     for picture in pictures:
         parts.append({"type": "text", "text": f"Picture at {_at(picture.at)}:"})
         url = f"data:image/jpeg;base64,{b64encode(picture.jpeg).decode()}"
@@ -222,21 +221,28 @@ def _user(text: str, pictures: Sequence[KeyFrame], looking: Mapping[str, Any] | 
     return {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
 
 
-def _video_itself(brief: Brief) -> Mapping[str, Any]:
-    """The window of a video that Gemini opens by itself, as litellm passes it on."""
+def with_video(messages: Sequence[Message], brief: Brief) -> Mapping[str, Any]:
+    """What goes to Gemini in place of the last message: the window of a video of YouTube that
+    it opens by itself, at low resolution, and the text.
+
+    In the words of its own API, `generateContent`: litellm's way to say it has it fetch the
+    page from here, and send that.
+    """
     start, end = floor(max(brief.window.start - _BEFORE, 0.0)), ceil(brief.window.end)
-    return {
-        "type": "file",
-        "file": {
-            "file_id": youtube_link(brief.video_url) or brief.video_url,
-            "format": "video/mp4",
-            "detail": "low",
-            "video_metadata": {
+    parts = [
+        {
+            "fileData": {"fileUri": youtube_link(brief.video_url), "mimeType": "video/mp4"},
+            "videoMetadata": {
                 "fps": _FRAMES_PER_SECOND,
-                "start_offset": f"{start}s",
-                "end_offset": f"{end}s",
+                "startOffset": f"{start}s",
+                "endOffset": f"{end}s",
             },
         },
+        {"text": messages[-1]["content"]},
+    ]
+    return {
+        "contents": [{"role": "user", "parts": parts}],
+        "generationConfig": {"mediaResolution": "MEDIA_RESOLUTION_LOW"},
     }
 
 
@@ -315,8 +321,8 @@ def _sights(
     return (f"- {_at(at)}: {what}" for at, what in sorted(told) if since <= at < until)
 
 
-def _about_pictures(pictures: Sequence[KeyFrame], looking: object) -> str:
-    if looking is not None:
+def _about_pictures(pictures: Sequence[KeyFrame], *, video: bool) -> str:
+    if video:
         return "You see this part of the video itself."
     if pictures:
         return "You see some pictures of this part, each with its second."

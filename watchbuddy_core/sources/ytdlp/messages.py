@@ -52,6 +52,8 @@ class Go(_Message):
     folder: str
     room: int
     """Bytes that all files together may have."""
+    words_only: bool = False
+    """Nothing but the subtitles is wanted."""
 
 
 class Arriving(_Message):
@@ -69,8 +71,8 @@ class FetchedSubtitles(_Message):
 
 class Fetched(_Message):
     type: Literal["fetched"] = "fetched"
-    picture: str
-    """The name of a file in the folder; it may have sound as well."""
+    picture: str | None = None
+    """The name of a file in the folder; it may have sound as well. None: it was not wanted."""
     sound: str | None = None
     subtitles: tuple[FetchedSubtitles, ...] = ()
 

@@ -114,9 +114,11 @@ class YtDlpSource:
 
             async def fetch(folder: Path, room: int, progress: Progress) -> Video:
                 async with held.pop_all():  # from here on the worker is the fetch's own
-                    return await _fetched(worker, found, link, folder, room, progress)
+                    go = Go(folder=str(folder), room=room, words_only=request.words_only)
+                    return await _fetched(worker, found, link, folder, go, progress)
 
             key = found.key or f"page-{hashlib.sha256(link.url.encode()).hexdigest()[:32]}"
+            key = f"{key} (words)" if request.words_only else key
             if self._cache.is_arriving(key):  # by another's worker: ours has done its work
                 await held.aclose()
                 await turn.aclose()
@@ -149,26 +151,27 @@ def _place_of(proxy: str) -> HostRule:
 
 
 async def _fetched(
-    worker: _Worker, found: Found, link: Link, folder: Path, room: int, progress: Progress
+    worker: _Worker, found: Found, link: Link, folder: Path, go: Go, progress: Progress
 ) -> Video:
-    await worker.say(Go(folder=str(folder), room=room))
+    await worker.say(go)
     received = telling(progress)
     while not isinstance(told := await worker.hear(), Fetched):
         if isinstance(told, Arriving):
             received(told.received, told.whole)
-    return await _judged(told, found, link, folder, room)
+    return await _judged(told, found, link, folder, go.room)
 
 
 async def _judged(told: Fetched, found: Found, link: Link, folder: Path, room: int) -> Video:
     """What a worker says it has fetched, after a look at it."""
     video = await asyncio.to_thread(_looked_at, told, found, link, folder, room)
-    picture = folder / told.picture
-    zero = await beginning_of(picture)
+    if video.path is None:
+        return video
+    zero = await beginning_of(video.path)
     for file in video.subtitles:
         await asyncio.to_thread(_bring_into_media_time, file.path, zero)
     if told.sound is None:
         return video
-    whole = await joined(picture, folder / told.sound, folder / "joined.mkv")
+    whole = await joined(video.path, folder / told.sound, folder / "joined.mkv")
     return video.model_copy(update={"path": whole})
 
 
@@ -179,8 +182,7 @@ def _bring_into_media_time(subtitles: Path, zero: float) -> None:
 
 
 def _looked_at(told: Fetched, found: Found, link: Link, folder: Path, room: int) -> Video:
-    picture = _file_in(folder, told.picture)
-    files = [picture, *([_file_in(folder, told.sound)] if told.sound else [])]
+    files = [_file_in(folder, name) for name in (told.picture, told.sound) if name is not None]
     subtitles = [
         SubtitleFile(
             path=_file_in(folder, one.file), language=one.language, automatic=one.automatic
@@ -191,9 +193,12 @@ def _looked_at(told: Fetched, found: Found, link: Link, folder: Path, room: int)
     if any(kind_of(file) != "media" for file in files):
         raise error_of(Trouble.NOT_A_VIDEO)
     return Video(
-        content_id=content_id([*files, *(one.path for one in subtitles)]),
+        content_id=content_id([*files, *(one.path for one in subtitles)])
+        if files
+        else f"site-{hashlib.sha256((found.key or link.url).encode()).hexdigest()[:32]}",
         title=title_from(found.title) or link.host,
-        path=picture,
+        path=files[0] if files else None,
+        duration=None if files else found.duration,
         subtitles=tuple(subtitles),
         chapters=tuple(
             Chapter(start=chapter.start, end=chapter.end, title=title_from(chapter.title))

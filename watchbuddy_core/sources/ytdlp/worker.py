@@ -72,7 +72,8 @@ def main() -> None:
         with _Site(order, said, confinement) as site:
             said(site.find())
             go = Go.model_validate_json(next(lines))
-            said(site.fetch(Path(go.folder), go.room))
+            folder = Path(go.folder)
+            said(site.fetch_words(folder) if go.words_only else site.fetch(folder, go.room))
     except Exception as exc:  # noqa: BLE001 - where the process ends: its parent is told
         trouble = Trouble.INNER_NETWORK if confinement.refused else _trouble(exc)
         said(Failed(trouble=trouble, detail=_without_secrets(f"{type(exc).__name__}: {exc}")))
@@ -268,6 +269,10 @@ class _Site:
         return Fetched(
             picture=names[0], sound=names[1] if len(names) > 1 else None, subtitles=subtitles
         )
+
+    def fetch_words(self, folder: Path) -> Fetched:
+        """The subtitles alone."""
+        return Fetched(subtitles=tuple(self._fetch_subtitles(folder)))
 
     def _fetch_subtitles(self, folder: Path) -> Iterator[FetchedSubtitles]:
         """Those that can be had. A video without is better than none."""
