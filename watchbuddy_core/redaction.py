@@ -18,7 +18,7 @@ _LOOK_ALIKE = re.compile(
     | \bAIza[\w-]{20,}
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
     | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+                         # a JSON web token
-    | (?<=bearer\ )\S+ | (?<=basic\ )[\w+/=]{8,}
+    | (?<=bearer\ )\S+ | (?<=basic\ )[\w+/]{16,}=*
     | (?<=://)[^/\s@]+(?=@)                                       # a user and a password in a URL
     | (?<=[?&;]key=)[^&\s"']+ | (?<=api_key=)[^&\s"']+ | (?<=access_token=)[^&\s"']+
     | (?<=api-key:\ )\S+ | (?<=apikey:\ )\S+

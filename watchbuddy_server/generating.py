@@ -21,6 +21,7 @@ from watchbuddy_core.session.reporting import Reporter
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.tracks import Track
 from watchbuddy_core.wire import CreateSession
+from watchbuddy_server.terminal import in_words
 
 Tell = Callable[[str], None]
 
@@ -54,6 +55,8 @@ async def generate_track(
     for news in Reporter(history).take_news():
         if isinstance(news, Noticed):
             tell_notice(news.message)
+    if history.usage.calls:
+        tell_notice(f"The model has used {in_words(history.usage)}.")
     return track_of(session.record, history)
 
 

@@ -37,6 +37,7 @@ from watchbuddy_core.client import (
     WatchClient,
     session_status,
 )
+from watchbuddy_core.entries import Usage
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.player import ClockPlayer, WallClock
 from watchbuddy_core.video import clock
@@ -204,6 +205,9 @@ class _Viewer:
             return  # an older server does not tell; one that is lost, the client notices
         if status.end_time is not None:
             self._player.end = status.end_time
+        if status.estimate is not None:
+            words = f"The model will use about {in_words(status.estimate)}."
+            self._console.print(words, style="dim")
 
     # --- the screen --------------------------------------------------------------------
 
@@ -264,6 +268,14 @@ def _leaves_paused(action: Action) -> bool:
             return True
         case _:
             return False
+
+
+def in_words(usage: Usage) -> str:
+    """What model calls use: `3 calls, 4,100 + 900 tokens, $0.0008`."""
+    calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
+    tokens = f"{usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens"
+    cost = "no known price" if usage.cost is None else f"${usage.cost:.4f}"
+    return f"{calls}, {tokens}, {cost}"
 
 
 def describe(action: Action) -> Text:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
+from watchbuddy_core.redaction import Redaction
 from watchbuddy_server.terminal import printable
 
 _USAGE = 2
@@ -53,7 +54,7 @@ class OneLine(logging.Formatter):
 
 def log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.WARNING) -> None:
     stderr = logging.StreamHandler()
-    stderr.setFormatter(formatter("watchbuddy: %(message)s"))
+    stderr.setFormatter(Redaction(formatter("watchbuddy: %(message)s")))
     logging.basicConfig(level=level, handlers=[stderr])
 
 
