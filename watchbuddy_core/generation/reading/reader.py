@@ -30,7 +30,7 @@ from watchbuddy_core.generation.reading.lenient import Unreadable, Value, read_o
 from watchbuddy_core.generation.reading.scanner import Close, Found, Retracted, Scanner
 
 MOST_LETTERS = 200_000
-"""Of one answer. What comes behind is not read."""
+"""Of one answer: many times what is asked for."""
 MOST_MEMORY = 1500
 """Letters of what is to be remembered."""
 _MOST_REJECTIONS = 20
@@ -72,9 +72,13 @@ class DraftReader:
 
     Call `feed` with each piece of text and `close` when there are no more. The times of
     drafts are as the model gave them: placement judges them.
+
+    Args:
+        most_letters: of the answer. What comes behind is not read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_letters: int = MOST_LETTERS) -> None:
+        self._most_letters = most_letters
         self._scanner = Scanner()
         self._letters = 0
         self._is_closed = False
@@ -90,7 +94,7 @@ class DraftReader:
 
     def feed(self, text: str) -> list[Draft]:
         """The drafts whose objects have closed with this piece."""
-        room = MOST_LETTERS - self._letters
+        room = self._most_letters - self._letters
         self._letters += len(text)
         if len(text) > room >= 0:
             self._reject("too_long", text[:_LONGEST_EXCERPT])
@@ -107,7 +111,7 @@ class DraftReader:
 
         That a provider says so means nothing: it also does when the connection broke.
         """
-        if self._letters > MOST_LETTERS or self._scanner.is_within:
+        if self._letters > self._most_letters or self._scanner.is_within:
             return False
         if self._has_ended:
             return True
