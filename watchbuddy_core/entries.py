@@ -238,6 +238,8 @@ class Acked(_Entry):
     action_id: str
     outcome: Outcome | None = None
     heard_text: str | None = None
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """How long the line took to say. None: it is no line, or was disturbed."""
 
 
 class Asked(_Entry):

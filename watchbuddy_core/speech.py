@@ -59,6 +59,18 @@ def spoken_seconds(text: str) -> float:
     )
 
 
+def is_reading(estimated: float, measured: float) -> bool:
+    """Whether a line of `estimated` seconds can have been read aloud in `measured` seconds.
+
+    A client whose voice is muted is through with a line at once, or as soon as the network
+    lets it; one that was put to sleep in the middle is, hours later. Neither says anything
+    about a voice. What lies within half of `FASTEST` and twice `SLOWEST` does, and no voice
+    is through before it has begun.
+    """
+    shortest = max(FASTEST / 2 * estimated, FASTEST * _ONSET)
+    return shortest <= measured <= 2 * SLOWEST * estimated
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How a voice compares with the estimate: 2 would be one that takes twice as long."""

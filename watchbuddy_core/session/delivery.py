@@ -40,6 +40,7 @@ from watchbuddy_core.events import (
 )
 from watchbuddy_core.protocols import ProgressReport, SessionLog
 from watchbuddy_core.session.history import WATCHED_STEP, History, announcements
+from watchbuddy_core.session.line_clock import LineClock
 from watchbuddy_core.session.reporting import News, Reporter
 from watchbuddy_core.session.windows import AHEAD
 from watchbuddy_core.speech import spoken_seconds
@@ -249,6 +250,7 @@ class Delivery:
         self._finishing: list[str] = []
         """The messages whose answers are whole, and may not have been sent to the end."""
         self._answering = _Answering()
+        self._line_clock = LineClock()
         self._is_new = True
         """Nothing has been heard of the player yet: the position is that of an older connection."""
         self._end: ScriptFailed | Replaced | Exception | None = None
@@ -294,21 +296,25 @@ class Delivery:
         moves = timeline.moves
         timeline.receive(event, now=now)
         self._answering.pass_to(now)
+        if isinstance(event, TimestampUpdate):
+            self._line_clock.report(event, now=now, position=timeline.position)
+        if timeline.moves != moves:
+            self._line_clock.disturb()
         if self._is_new and isinstance(event, TimestampUpdate | SeekUpdate):
             self._is_new = False
             self._release()
-        due = self._take_due()
+        due = self._take_due(now)
         moved = timeline.moves != moves
         if moved:
             self._completed.clear()
         if isinstance(event, ActionCompleted):
-            self._note_completed(event)
+            self._note_completed(event, now)
         elif isinstance(event, TimestampUpdate | SeekUpdate):
             self._note_wanted(event, moved, now)
         if due or moved or self._to_log or (self._early_ready and not self._announced):
             self._wake.set()
 
-    def _take_due(self) -> bool:
+    def _take_due(self, now: float | None = None) -> bool:
         """Whether anything is due. While it is muted, the companion makes faces and no more:
         at once, whatever was placed before."""
         due = [item for item in self._timeline.actions_due() if not self._is_unwanted(item.action)]
@@ -321,6 +327,7 @@ class Delivery:
                 talked_over.append(action.id)
                 continue
             self._due.append(item)
+            self._line_clock.send(item, now=now, position=self._timeline.position)
         if talked_over:
             self._to_log.append(LeftOut(ids=tuple(talked_over), reason="answering"))
         self._finish_replies()
@@ -363,6 +370,7 @@ class Delivery:
         self._timeline.withdraw(self._known_answers)
         self._waiting_answers.clear()
         self._answering.stop()
+        self._line_clock.disturb()
         self._finish_replies()
         self._to_log.append(Interrupted())
         if len(self._answers) < _MOST_ANSWERS_WAITING:
@@ -435,15 +443,21 @@ class Delivery:
             case "more":
                 return _MORE[self._density]
 
-    def _note_completed(self, event: ActionCompleted) -> None:
+    def _note_completed(self, event: ActionCompleted, now: float) -> None:
         id = event.action_id
+        seconds = self._line_clock.complete(event, now=now)
         was_sent = self._timeline.was_sent(id) or id in self._known_answers
         if was_sent and id not in self._completed:
             self._completed.add(event.action_id)
             self._answering.complete(event.action_id)
             is_due = any(item.action.id == event.action_id for item in self._due)
             (self._to_log_behind if is_due else self._to_log).append(
-                Acked(action_id=event.action_id, outcome=event.outcome, heard_text=event.heard_text)
+                Acked(
+                    action_id=event.action_id,
+                    outcome=event.outcome,
+                    heard_text=event.heard_text,
+                    seconds=seconds,
+                )
             )
 
     def _note_wanted(self, event: TimestampUpdate | SeekUpdate, moved: bool, now: float) -> None:
@@ -507,8 +521,13 @@ class Delivery:
                 yield self._end
                 return
             self._sending = False
-            for event, now in self._inbox.take():
+            late = self._inbox.take()
+            if late:  # what was outstanding may have reached the client late
+                self._line_clock.disturb()
+            for event, now in late:
                 self._take_in(event, now)
+            if late:  # what they made due is sent later than they came
+                self._line_clock.disturb()
 
     def _is_ready(self) -> bool:
         if self._is_complete or not self._early_ready:

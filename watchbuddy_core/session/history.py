@@ -35,6 +35,7 @@ from watchbuddy_core.entries import (
 from watchbuddy_core.errors import SessionCancelled
 from watchbuddy_core.events import Playhead, TimelineState
 from watchbuddy_core.protocols import Exchange, Spoken
+from watchbuddy_core.speech import Pace, spoken_seconds
 from watchbuddy_core.video import Window
 
 WATCHED_STEP = 5.0
@@ -126,6 +127,8 @@ class History:
         """What the client told of each action last."""
         self.left_out: Counter[str] = Counter()
         """How many actions were due and not sent, by reason."""
+        self.pace = Pace()
+        """Of the voice that says the lines, as far as it was timed."""
         self._acks = False
         """Whether the client reports completions at all."""
         self._watched_to: float | None = None
@@ -186,6 +189,7 @@ class History:
             case Acked():
                 self._acked[entry.action_id] = self._playhead.epoch
                 self._completions[entry.action_id] = entry
+                self._time(entry)
                 self._acks = True
             case Feedback():
                 self.feedback = entry
@@ -213,6 +217,11 @@ class History:
                 del self.asked[id]
                 if id == entry.message_id:
                     break
+
+    def _time(self, entry: Acked) -> None:
+        line = self.script.get(entry.action_id) or self.answers.get(entry.action_id)
+        if isinstance(line, Speak) and entry.seconds is not None:
+            self.pace = self.pace.corrected_by(spoken_seconds(line.text), entry.seconds)
 
     def _withdraw(self, ids: Iterable[str]) -> None:
         for id in ids:

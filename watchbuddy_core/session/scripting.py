@@ -209,6 +209,7 @@ class Scripting:
             earlier=earlier,
             name=lambda draft: self._action_id(window, draft),
             wish=self._record.text,
+            pace=self._history.pace,
         )
         room = max(self._parts.script_actions - len(earlier), 0)
         actions, too_many = placement.actions[:room], placement.actions[room:]
