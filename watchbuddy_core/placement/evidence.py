@@ -7,44 +7,89 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from watchbuddy_core.actions import Action, Draft, Speak
+from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.placement.restraint import ms
+from watchbuddy_core.placement.words import names, rare_words, split_words, traces
 from watchbuddy_core.video import Cue
 
 
 class Evidence:
-    """Tells until when a draft's content lies in the future."""
+    """Tells until when a draft's content lies in the future.
 
-    def __init__(self, cues: Sequence[Cue], known: Iterable[str]) -> None:
+    Args:
+        cues: what is said in the video.
+        known: texts whose words give nothing away.
+        phrases: lines with slots, such as `{word}, again?`. What a line has of one of them
+            gives nothing away either; what fills its slots, and any other line, does.
+    """
+
+    def __init__(
+        self, cues: Sequence[Cue], known: Iterable[str], phrases: Iterable[str] = ()
+    ) -> None:
         self._spans = sorted((ms(cue.start), ms(cue.end)) for cue in cues if cue.text.strip())
         self._longest = max((end - start for start, end in self._spans), default=0)
+        # The one that says most by itself first: a line may look like several.
+        by_weight = sorted(phrases, key=lambda phrase: -len(_SLOT.sub("", phrase)))
+        self._phrases = [_pattern(phrase) for phrase in by_weight]
         self._first_said: dict[str, int] = {}
+        short_names = names(cue.text for cue in cues)
         for cue in sorted(cues, key=lambda cue: cue.end, reverse=True):
-            self._first_said.update(dict.fromkeys(rare_words(cue.text), ms(cue.end)))
+            words = rare_words(cue.text, short_names)
+            self._first_said.update(dict.fromkeys(words, ms(cue.end)))
+        self._cut: dict[str, int] = {}
+        """What is a word only if the break between two cues goes through it."""
+        for cue, following in pairwise(sorted(cues, key=lambda cue: cue.start)):
+            for word in split_words(cue.text, following.text):
+                self._cut.setdefault(word, ms(max(cue.end, following.end)))
         for text in known:
-            for word in rare_words(text):
+            for word in rare_words(text, short_names):
                 self._first_said.pop(word, None)
+                self._cut.pop(word, None)
+        self._longest_word = max(map(len, self._first_said), default=0)
 
     def of(self, drafts: Sequence[Draft], referred: Sequence[Cue]) -> int:
         """The evidence of all that is drafted for one instant; 0, where it needs none."""
         trigger = ms(drafts[0].action.trigger_timestamp)
         claimed = [time for draft in drafts for time in _claims(draft, referred)]
-        said = [time for draft in drafts for time in self._words_said(draft.action)]
-        return max([*(claimed or [self._end_of_cue_at(trigger)]), *said])
+        lines = (draft.action.text for draft in drafts if isinstance(draft.action, Speak))
+        return max([*(claimed or [self._end_of_cue_at(trigger)]), *map(self.of_text, lines)])
+
+    def of_text(self, text: str) -> int:
+        """When the last of its words that are rare has been said; 0, where it has none."""
+        own = self._but_for_phrases(text)
+        said = [self._first_said.get(word, 0) for word in traces(own, longest=self._longest_word)]
+        cut = [
+            self._cut[word]
+            for word in rare_words(own)
+            if word in self._cut and word not in self._first_said
+        ]
+        return max([*said, *cut], default=0)
 
     def is_foreign(self, text: str) -> bool:
         """Whether it has a rare word of the cues that is in nothing known."""
-        return any(word in self._first_said for word in rare_words(text))
+        return self.of_text(text) > 0
 
-    def _words_said(self, action: Action) -> Iterator[int]:
-        if isinstance(action, Speak):
-            for word in rare_words(action.text):
-                yield self._first_said.get(word, 0)
+    def _but_for_phrases(self, text: str) -> str:
+        """What is left of a line without the phrase that it was made of, if it was."""
+        for phrase in self._phrases:
+            if (line := phrase.fullmatch(text)) is not None:
+                return " \N{EM DASH} ".join(line.groups())
+        return text
 
     def _end_of_cue_at(self, time: int) -> int:
         first = bisect_left(self._spans, (time - self._longest, 0))
         after = bisect_left(self._spans, (time + 1, 0))
         return max((end for _, end in self._spans[first:after]), default=0)
+
+
+_SLOT = re.compile(r"\{\w+\}")
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    """What lines that are made of the phrase look like, with what a wish may have put around it."""
+    pieces = _SLOT.split(phrase.rstrip(".。!！?？…~～ "))
+    inside = "(.+?)".join(map(re.escape, pieces))
+    return re.compile(f"(.{{0,40}}?){inside}(.{{0,40}})", re.IGNORECASE | re.DOTALL)
 
 
 def _claims(draft: Draft, referred: Sequence[Cue]) -> Iterator[int]:
@@ -53,53 +98,3 @@ def _claims(draft: Draft, referred: Sequence[Cue]) -> Iterator[int]:
     for i in draft.cues:
         if 0 <= i < len(referred):
             yield ms(referred[i].end)
-
-
-_FUNCTION_CHARACTERS = frozenset(
-    "的了是我你他她它们这那有在不就都也和与吗呢吧啊呀哦喵嗯哈很太真好还又再才最更要会能可"
-    "去来到说看想知道个一两几什么怎谁哪里上下中大小多少得着过给把被对从向为因所以但如果没别"
-)
-"""Characters that carry grammar: a pair with one of them is no rare word of Chinese."""
-
-_COMMON_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    about after again almost already also always another anything around away back because been
-    before behind being better between both bring called came cannot come comes coming could didn
-    does doesn doing done down each else even ever every everybody everyone everything feel find
-    first five four from gave gets getting give goes going gone gonna good great guess half happen
-    happened happening happens hard have having hear heard hello help here herself himself hold
-    hope into itself just keep kind knew know known knows last later least leave left less like
-    little long look looked looking looks made make makes making many maybe mean mind minute
-    moment more most much must myself need needs never next nice nobody nothing once only other
-    ours over people perhaps please pretty quite rather really right said same says second see
-    seems seen shall should show since some somebody someone something soon still stop such sure
-    take talk tell than thank thanks that their them themselves then there these they thing things
-    think this those though thought three through time today together told tomorrow tonight took
-    toward tried turn under until upon very wait want wants watch well went were what whatever when
-    where which while will with without word words would wrong yeah years yesterday your yours
-        """,
-    )
-)
-"""English words that anybody says; those of three letters are passed over anyway."""
-
-_HIRAGANA = "\u3040-\u309f"
-UNSPACED = f"{_HIRAGANA}\u30a0-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(rf"[^\W\d_{UNSPACED}]{{4,}}")
-_RUN = re.compile(rf"(?:(?![{_HIRAGANA}])[{UNSPACED}]){{2,}}")
-
-
-def rare_words(text: str) -> Iterator[str]:
-    """The words by which a line can be traced to what it is about.
-
-    Scripts without spaces give pairs of neighbouring characters; hiragana, which is
-    grammar for the most part, gives none.
-    """
-    for word in _WORD.findall(text.casefold()):
-        if word not in _COMMON_WORDS:
-            yield word.removesuffix("s")
-    for run in _RUN.findall(text):
-        for pair in pairwise(run):
-            if _FUNCTION_CHARACTERS.isdisjoint(pair):
-                yield "".join(pair)

@@ -84,16 +84,22 @@ class Soundtrack:
     Args:
         cues: those of the whole video: a line near a window's end does not run into what is
             said in the next.
-        known: texts that give nothing away, such as the video's title, the character's
-            phrases or the viewer's wish: their words are never evidence.
+        known: texts that give nothing away, such as the video's title or the viewer's wish:
+            their words are never evidence.
+        phrases: lines with slots that a character may say at any time. Where a line is made
+            of one, its words are no evidence, but for those in the slots.
         speech: when somebody speaks, as far as no cues tell.
     """
 
     def __init__(
-        self, cues: Sequence[Cue], known: Iterable[str] = (), speech: Iterable[Speech] = ()
+        self,
+        cues: Sequence[Cue],
+        known: Iterable[str] = (),
+        speech: Iterable[Speech] = (),
+        phrases: Iterable[str] = (),
     ) -> None:
         self.dialogue = Dialogue([*(cue for cue in cues if cue.text.strip()), *speech])
-        self.evidence = Evidence(cues, known)
+        self.evidence = Evidence(cues, known, phrases)
 
 
 def place(
@@ -249,12 +255,20 @@ class _Plan:
             key=lambda i: (_start(self._placed[i]), _turn(self._placed[i]), i),
         )
         return Placement(
-            actions=tuple(self._placed[i].model_copy(update={"id": name(i)}) for i in order),
+            actions=tuple(
+                self._placed[i].model_copy(update={"id": name(i), "comment": self._comment(i)})
+                for i in order
+            ),
             dropped=tuple(
                 _drop(self._drafted(i), self._dropped[i])
                 for i in sorted(self._dropped, key=lambda i: (_start(self._drafted(i)), i))
             ),
         )
+
+    def _comment(self, i: int) -> str:
+        """What is sent with an action is bound by the rule of spoilers as well."""
+        comment, start = self._placed[i].comment, _start(self._placed[i])
+        return comment if self._evidence.of_text(comment) <= start else ""
 
     # --- what belongs together ---------------------------------------------------------
 

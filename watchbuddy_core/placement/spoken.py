@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from watchbuddy_core.placement.evidence import UNSPACED
 from watchbuddy_core.placement.restraint import ms
+from watchbuddy_core.placement.words import UNSPACED
 from watchbuddy_core.video import Cue, Speech
 
 _MINUTE = 60_000
