@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Sequence
 from uuid import UUID, uuid5
 
 from watchbuddy_core.actions import Action, Density, Draft, Speak
+from watchbuddy_core.character import Character
 from watchbuddy_core.entries import (
     Drop,
     Notice,
@@ -60,8 +60,9 @@ class Scripting:
         self._start = start
         self._end = end
         self._character = parts.characters[record.character_id]
-        self._known = (record.text, *self._texts_that_give_nothing_away())
-        self._soundtrack = Soundtrack(overview.cues, self._known)
+        self._known = (record.text, video.title, *self._character.examples)
+        self._phrases = tuple(_phrases(self._character))
+        self._soundtrack = Soundtrack(overview.cues, self._known, phrases=self._phrases)
 
     # --- generating --------------------------------------------------------------------
 
@@ -188,7 +189,7 @@ class Scripting:
         heard = self._history.heard.values()
         cues = [cue for window in heard for cue in window.cues]
         speech = [passage for window in heard for passage in window.speech]
-        return Soundtrack(cues, self._known, speech)
+        return Soundtrack(cues, self._known, speech, self._phrases)
 
     @property
     def density(self) -> Density:
@@ -227,13 +228,6 @@ class Scripting:
         """The same draft of the same session has the same id, however often it is placed."""
         return str(uuid5(_ACTION_IDS, f"{self._record.session_id}/{window.index}/{draft}"))
 
-    def _texts_that_give_nothing_away(self) -> Iterator[str]:
-        """What a line may say without its having been heard in the video."""
-        yield from (self.video.title, *self._character.examples)
-        for phrases in self._character.phrases.values():
-            for of_a_kind in phrases.values():
-                yield from (_SLOT.sub(" ", phrase.text) for phrase in of_a_kind)
-
 
 def density_in_force(record: SessionRecord, parts: Parts, history: History) -> Density:
     """What the viewer asked for last, else what the session began with."""
@@ -246,7 +240,11 @@ def density_at_first(record: SessionRecord, parts: Parts) -> Density:
     return record.density or (character.density if character else None) or parts.density
 
 
-_SLOT = re.compile(r"\{\w+\}")
+def _phrases(character: Character) -> Iterator[str]:
+    """What the character may say without its having been heard in the video."""
+    for by_kind in character.phrases.values():
+        for phrases in by_kind.values():
+            yield from (phrase.text for phrase in phrases)
 
 
 def _when(action: Action) -> float:
