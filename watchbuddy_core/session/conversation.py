@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -150,7 +150,11 @@ class Answering:
         message_id = asked[-1].message_id
         message = "\n".join(one.text for one in asked)
         brief = self._brief(footage, asked)
-        rules = _Rules(brief, self._cues(footage), message, self._known())
+        heard = (cue.text for cue in brief.understanding.cues)
+        talked = (exchange.text for exchange in brief.talk)
+        known = (brief.title, message, *heard, *talked, *self._known())
+        evidence = Evidence(self._cues(footage), known, self._phrases())
+        rules = _Rules(brief, evidence)
         said: list[Action] = []
         dropped: list[Drop] = []
         problem = None
@@ -193,10 +197,14 @@ class Answering:
         talker: Conversation = generator if isinstance(generator, Conversation) else _OFFLINE
         return within_limits(talker.reply(brief, message), self._parts)
 
-    def _known(self) -> Iterable[str]:
+    def _known(self) -> tuple[str, ...]:
         """What may be said, whether or not it was heard in the video."""
         character = self._parts.characters[self._record.character_id]
-        yield from (self._record.text, *character.examples, *character.name.values())
+        return (self._record.text, *character.examples, *character.name.values())
+
+    def _phrases(self) -> Iterator[str]:
+        """What the character answers where no model does."""
+        character = self._parts.characters[self._record.character_id]
         for by_kind in character.answers.values():
             for phrases in by_kind.values():
                 yield from (phrase.text for phrase in phrases)
@@ -309,14 +317,10 @@ async def _view(footage: Footage, seen: Seen, position: float) -> Sequence[KeyFr
 class _Rules:
     """What an action of an answer has to keep to."""
 
-    def __init__(
-        self, brief: Brief, cues: Sequence[Cue], message: str, known: Iterable[str]
-    ) -> None:
+    def __init__(self, brief: Brief, evidence: Evidence) -> None:
         self._position = brief.position or 0.0
         self._seen = Seen(brief.watched)
-        heard = (cue.text for cue in brief.understanding.cues)
-        said = (exchange.text for exchange in brief.talk)
-        self._evidence = Evidence(cues, (brief.title, message, *heard, *said, *known))
+        self._evidence = evidence
 
     def checked(self, draft: Draft) -> Action | Drop:
         """The action at the playhead, or why it is none."""
