@@ -133,6 +133,8 @@ class WorkReport:
     """What stands in the session's status alone, in sentences."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """What could not be made into drafts: how often, by reason."""
+    is_whole: bool = True
+    """Whether it came to its end: what did not is made anew when it is wanted again."""
     retracted: int = 0
     """So many of the first drafts do not count: the model was but thinking aloud."""
 
@@ -289,8 +291,12 @@ class Outliner(Protocol):
 class Estimator(Protocol):
     """A generator that costs something."""
 
-    async def estimate(self, overview: Overview, windows: Sequence[Window]) -> Usage:
-        """What the script of these windows will use, more or less."""
+    async def estimate(self, url: str, overview: Overview, windows: Sequence[Window]) -> Usage:
+        """What the script of these windows will use, more or less.
+
+        Args:
+            url: what was asked for.
+        """
         ...
 
 

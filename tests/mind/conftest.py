@@ -94,7 +94,7 @@ class Reply:
     usage: tuple[int, int] | None = (1000, 100)
     garbage_after: int | None = None
     """So many letters are sent, and then a line that is no JSON."""
-    piece: int = 12
+    piece: int = 48
     """Letters in one chunk."""
     reasoning: str = ""
 

@@ -55,7 +55,7 @@ class Viewer:
             producing = tasks.create_task(session.produce(lingers=True))
             async with session.connect(progress=True) as delivery, asyncio.TaskGroup() as inner:
                 taking = inner.create_task(self._take(delivery))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not await self.entries(Ready):
                         await asyncio.sleep(0.002)
                 for i in range(int(seconds * 2) + 1):
@@ -81,7 +81,7 @@ class Viewer:
         return [one.action.text for one in self.told(Due) if isinstance(one.action, Speak)]
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.001)
 

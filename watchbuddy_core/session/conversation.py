@@ -37,6 +37,8 @@ MOST_ACTIONS = 6
 """Of one answer."""
 LONGEST_PAUSE = 10.0
 LONGEST_REPLAY = 30.0
+_CALM = 0.4
+"""Seconds without a further message before an answer is begun anew: each beginning costs."""
 _LONG_AGO = 180.0
 """Seconds before the playhead that an answer looks back in detail."""
 _IN_VIEW = 12.0
@@ -122,23 +124,26 @@ class Answering:
     async def _look_after_turn(self, tasks: asyncio.TaskGroup) -> None:
         """End the turn at work if it is not what is wanted, and begin the next one."""
         asked = tuple(self._history.asked.values())
+        wait = 0.0
         if self._turn is not None and not self._turn.done():
             is_wanted = asked == self._answered or (asked and self._has_begun)
             if is_wanted:
                 return
             self._turn.cancel()
             await asyncio.wait([self._turn])
+            wait = _CALM
             if not asked and self._has_begun:
                 last = self._answered[-1].message_id
                 await self._journal.write(Replied(message_id=last, actions=(), finished=True))
         if asked:
             self._answered, self._has_begun = asked, False
-            self._turn = tasks.create_task(self._answer(asked))
+            self._turn = tasks.create_task(self._answer(asked, wait))
 
     # --- one turn ----------------------------------------------------------------------
 
-    async def _answer(self, asked: tuple[Asked, ...]) -> None:
+    async def _answer(self, asked: tuple[Asked, ...], wait: float) -> None:
         try:
+            await asyncio.sleep(wait)
             footage = await self._footage if self._history.watched else None
             await self._reply(footage, asked)
         except Exception as exc:  # noqa: BLE001 - raised again by `run`

@@ -261,12 +261,9 @@ class Delivery:
         self._sending = False
         self._wake = asyncio.Event()
         self._wake.set()
-        self._due: list[Due] = []
-        self._answers: list[
-            DensityChanged | ProgressReport | ReplyStarted | StopSpeaking | JobWanted
-        ] = []
-        self._answers_behind: list[ReplyFinished] = []
-        """What is told behind the actions that are due."""
+        self._due: list[Due | ReplyStarted | ReplyFinished] = []
+        """What is to be sent now, in order, with what frames an answer."""
+        self._answers: list[DensityChanged | ProgressReport | StopSpeaking | JobWanted] = []
         self._to_log: list[Entry] = []
         self._to_log_behind: list[Entry] = []
         """What belongs behind the entry that tells of what is due."""
@@ -365,7 +362,8 @@ class Delivery:
         self._due = [
             item
             for item in self._due
-            if not isinstance(item.action, Speak) and item.action.id not in self._known_answers
+            if not isinstance(item, Due)
+            or not (isinstance(item.action, Speak) or item.action.id in self._known_answers)
         ]
         self._timeline.withdraw(self._known_answers)
         self._waiting_answers.clear()
@@ -393,7 +391,7 @@ class Delivery:
     def _start_reply(self, message_id: str) -> None:
         if not self._has_started:
             self._has_started = True
-            self._answers.append(ReplyStarted(message_id))
+            self._due.append(ReplyStarted(message_id))
 
     def _add_answers(self, actions: Iterable[Action]) -> None:
         """Where the viewer is now; before they have begun to play, at once as well."""
@@ -409,7 +407,7 @@ class Delivery:
         was heard since it is connected, may keep it waiting."""
         is_held = bool(self._waiting_answers) or self._timeline.playhead.jump is not None
         if not is_held or all(map(self._timeline.was_sent, self._known_answers)):
-            self._answers_behind += map(ReplyFinished, self._finishing)
+            self._due += map(ReplyFinished, self._finishing)
             self._finishing.clear()
 
     # --- what the viewer wants ---------------------------------------------------------
@@ -450,7 +448,7 @@ class Delivery:
         if was_sent and id not in self._completed:
             self._completed.add(event.action_id)
             self._answering.complete(event.action_id)
-            is_due = any(item.action.id == event.action_id for item in self._due)
+            is_due = any(isinstance(item, Due) and item.action.id == id for item in self._due)
             (self._to_log_behind if is_due else self._to_log).append(
                 Acked(
                     action_id=event.action_id,
@@ -499,7 +497,7 @@ class Delivery:
             due, self._due = self._due, []
             answers, self._answers = self._answers, []
             try:
-                await self._write(due)
+                await self._write([item for item in due if isinstance(item, Due)])
             except StaleFence:
                 yield Replaced()
                 return
@@ -512,9 +510,6 @@ class Delivery:
                 yield ScriptReady()
             for item in due:
                 yield item
-            behind, self._answers_behind = self._answers_behind, []
-            for finished in behind:
-                yield finished
             if isinstance(self._end, Exception):
                 raise self._end
             if self._end is not None:

@@ -274,7 +274,7 @@ class Producer:
             return None
         try:
             with plugin_code():
-                return await generator.estimate(overview, windows)
+                return await generator.estimate(self._record.video_url, overview, windows)
         except Exception:  # noqa: BLE001 - of a plugin; what it costs is told when it is spent
             _log.exception("what a script will use could not be estimated")
             return None

@@ -91,20 +91,23 @@ class Writing:
                 cached=True,
             )
         try:
-            scripted = await self._asked(parts.generator, parts.generator_name, brief, video)
+            scripted, is_whole = await self._asked(
+                parts.generator, parts.generator_name, brief, video
+            )
         except (ActionGenerationFailed, BudgetReached) as exc:
             if parts.stand_in is None:
                 raise
             _log.warning("the stand-in writes from %.0f s on: %s", brief.window.start, exc)
-            scripted = await self._asked(parts.stand_in, parts.stand_in_name, brief, video)
+            scripted, _ = await self._asked(parts.stand_in, parts.stand_in_name, brief, video)
             return scripted.model_copy(update={"notices": (*scripted.notices, _notice_of(exc))})
-        if not scripted.remarks:
+        if is_whole:
             await self._keep(brief, scripted)
         return scripted
 
     async def _asked(
         self, generator: ActionGenerator, name: str, brief: Brief, video: Video
-    ) -> Scripted:
+    ) -> tuple[Scripted, bool]:
+        """What it wrote, and whether it came to its end."""
         window = brief.window
         desk = WorkDesk(
             "window",
@@ -129,7 +132,7 @@ class Writing:
             if not drafts:
                 raise ActionGenerationFailed(broken) from None
         told = desk.told
-        return Scripted(
+        scripted = Scripted(
             window=window,
             drafts=tuple(drafts[told.retracted :]),
             generator=name,
@@ -139,6 +142,7 @@ class Writing:
             remarks=told.remarks if broken is None else (*told.remarks, broken),
             rejected=dict(told.rejected),
         )
+        return scripted, told.is_whole and broken is None
 
     # --- the outline -------------------------------------------------------------------
 

@@ -112,17 +112,21 @@ class LiteLLMGenerator:
         """Load litellm, and tell whether the key is missing or the name makes no sense."""
         return await self._model.prepare()
 
-    async def estimate(self, overview: Overview, windows: Sequence[Window]) -> Usage:
+    async def estimate(self, url: str, overview: Overview, windows: Sequence[Window]) -> Usage:
         """What the script of these windows will use, and the outline with it."""
         prices = await self._model.prices()
         has_picture = any(stream.kind == "video" for stream in overview.streams)
         pictures = _PICTURES_PER_WINDOW if has_picture and await self._sees() else 0
+        is_shown_all = self.looks_at(url)
         said = [prompts.letters_of(overview.cues, window.start, window.end) for window in windows]
         total = Usage()
         for window, letters in zip(windows, said, strict=True):
             most = prompts.actions_wanted(window.start, window.end)
+            shown = pictures * PICTURE_TOKENS
+            if is_shown_all:
+                shown = prompts.video_tokens(window.start, window.end)
             total += prices.usage(
-                _PROMPT_TOKENS + letters // 3 + pictures * PICTURE_TOKENS,
+                _PROMPT_TOKENS + letters // 3 + shown,
                 most * _TOKENS_PER_ACTION // 2 + 120,
             )
         if len(windows) > 1 and overview.cues:
@@ -212,6 +216,7 @@ class LiteLLMGenerator:
                 notices=tuple(notices),
                 remarks=tuple(remarks),
                 rejected=rejected,
+                is_whole=failure is None,
                 retracted=retracted,
             )
         )
