@@ -286,8 +286,8 @@ class Cinema:
             **{
                 "model": "openai/test",
                 "api_base": server.api_base,
-                "idle_seconds": 0.5,
-                "total_seconds": 20.0,
+                "idle_seconds": 20.0,
+                "total_seconds": 60.0,
                 "retry_seconds": (0.01, 0.01),
                 **options,
             }

@@ -46,6 +46,11 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
+def patience(fault: str) -> dict[str, float]:
+    """Short where something stalls for ever; on a busy machine everything stalls for a while."""
+    return {"idle_seconds": 0.5} if "stall_after" in FAULTS[fault] else {}
+
+
 def faulty(reply: Any, fault: dict[str, Any], good: Any) -> Any:
     """A good reply with a fault."""
     kind = type(reply)
@@ -78,7 +83,7 @@ def test_one_fault_leaves_a_session_that_can_be_played_or_says_why_not(
                 return faulty(reply, FAULTS[fault], good) if call.index == index else reply
 
             model.answer = answer
-            room = cinema(model)
+            room = cinema(model, **patience(fault))
             status = await room.produced()
             told = status.model_dump_json() + caplog.text
             stored = [one.entry.model_dump_json() for one in await room.store.read("ses_0")]
@@ -110,7 +115,7 @@ def test_a_fault_that_stays_ends_the_session_with_the_documented_error(
         async with model_server() as model:
             good = model.answer
             model.answer = lambda call: faulty(good(call), FAULTS[fault], good)
-            status = await cinema(model).produced()
+            status = await cinema(model, **patience(fault)).produced()
             has_words = "250" in str(FAULTS[fault]) or fault == "stops for length"
             if has_words or fault == "is stopped by a filter":
                 # Each window has what came before its answer broke, and what came when it

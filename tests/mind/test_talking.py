@@ -104,7 +104,7 @@ def test_an_answer_is_asked_for_with_what_was_seen_and_comes_while_it_is_written
                 return good(call)
 
             model.answer = answer
-            viewer = Viewer(cinema(model, idle_seconds=5.0))
+            viewer = Viewer(cinema(model))
             async with viewer.watching() as delivery:
                 delivery.ask("What did they say?")
                 await viewer.until(lambda: viewer.lines() == ["First of it."])
@@ -179,7 +179,8 @@ def test_an_answer_that_fails_is_finished_and_says_why(
             model.answer = lambda call: (
                 replace(good(model.calls[0]), **fault) if is_question(call) else good(call)
             )
-            viewer = Viewer(cinema(model))
+            hurry = {"idle_seconds": 1.0} if "stall_after" in fault else {}
+            viewer = Viewer(cinema(model, **hurry))
             async with viewer.watching() as delivery:
                 delivery.ask("Well?")
                 await viewer.answered()
