@@ -309,6 +309,68 @@ def test_placing_what_was_not_sent_anew_keeps_the_rules(show, evening, density, 
 
 
 @thorough
+@given(
+    evenings(),
+    st.tuples(densities, paces, st.floats(0.0, RANGE_END)),
+    st.tuples(densities, paces, st.floats(0.0, RANGE_END)),
+    st.tuples(densities, paces),
+)
+def test_every_window_placed_anew_keeps_the_rules_of_the_new_density_and_pace(
+    show, evening, first, second, last
+):
+    """Twice, at any time: what begins before has been sent and stands as it is."""
+    cues, all_drafts = evening
+    show = show.but(cues=cues)
+    in_force, sent, script = first, [], []
+    for after in (second, (*last, RANGE_END)):
+        density, pace, now = in_force
+        script = placed_anew(show.but(density=density, pace=pace), all_drafts, sent)
+        in_force, sent = after, [a for a in script if a.trigger_timestamp <= now]
+    density, pace = last
+    script = placed_anew(show.but(density=density, pace=pace), all_drafts, sent)
+
+    before = {action.id for action in sent}
+    fresh = [action for action in script if action.id not in before]
+    assert len({action.id for action in script}) == len(script)
+    assert len(of(script, Seek, ReplaySegment)) <= 3
+
+    for kind, (count, span) in ((Speak, LINES[density]), (Expression, FACES[density])):
+        times = [ms(action.trigger_timestamp) for action in of(script, kind)]
+        for action in of(fresh, kind):
+            assert most_around(ms(action.trigger_timestamp), times, span) <= count
+    count, span = PAUSES[density]
+    times = [time for time, _ in pauses(script, pace)]
+    for time, length in pauses(fresh, pace):
+        assert most_around(time, times, span) <= count
+        assert length <= PAUSED_SECONDS[density]
+
+    lines = spoken(script, pace)
+    said = [(ms(cue.start), ms(cue.end)) for cue in cues if cue.text]
+    for start, end in spoken(fresh, pace):
+        others = list(lines)
+        others.remove((start, end))
+        for a, b in others:
+            assert start - b >= ms(GAP[density]) - 1 or a - end >= ms(GAP[density]) - 1
+        assert not any(max(start, a) < min(end, b) for a, b in said)
+
+
+def placed_anew(show, all_drafts: list[Draft], sent: list[Action]) -> list[Action]:
+    """All windows, in order, beside what was sent."""
+    script = list(sent)
+    for window in show.windows:
+        own = [d for d in all_drafts if window.start <= d.action.trigger_timestamp < window.end]
+        script += show.place(*own, window=window.index, earlier=tuple(script)).actions
+        script.sort(key=lambda action: action.trigger_timestamp)
+    return script
+
+
+def most_around(time: int, times: list[int], span_seconds: float) -> int:
+    """How many there are in the fullest span of time that `time` is in."""
+    near = [t for t in times if abs(t - time) < ms(span_seconds)]
+    return max(sum(t <= u < t + ms(span_seconds) for u in near) if t <= time else 0 for t in near)
+
+
+@thorough
 @given(evenings())
 def test_a_more_important_line_is_not_dropped_for_a_less_important_one(show, evening):
     """Without the others, the most important line would not fare better."""
