@@ -287,6 +287,7 @@ thorough = settings(
 )
 
 
+@pytest.mark.timeout(120 + TRACES)
 @thorough
 @given(drafts=leaks(), trace=moves, how=habits, lookahead=st.sampled_from([0.0, HOLD]))
 def test_no_word_is_sent_before_its_cue_has_ended_nor_anything_before_its_evidence(

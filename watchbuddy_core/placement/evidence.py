@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from watchbuddy_core.actions import Draft, Speak
@@ -30,7 +31,7 @@ class Evidence:
         self._longest = max((end - start for start, end in self._spans), default=0)
         # The one that says most by itself first: a line may look like several.
         by_weight = sorted(phrases, key=lambda phrase: -len(_SLOT.sub("", phrase)))
-        self._phrases = [_pattern(phrase) for phrase in by_weight]
+        self._phrases = [(_longest_piece(phrase), phrase) for phrase in by_weight]
         self._first_said: dict[str, int] = {}
         short_names = names(cue.text for cue in cues)
         for cue in sorted(cues, key=lambda cue: cue.end, reverse=True):
@@ -71,8 +72,9 @@ class Evidence:
 
     def _but_for_phrases(self, text: str) -> str:
         """What is left of a line without the phrase that it was made of, if it was."""
-        for phrase in self._phrases:
-            if (line := phrase.fullmatch(text)) is not None:
+        folded = text.casefold()
+        for piece, phrase in self._phrases:
+            if piece in folded and (line := _pattern(phrase).fullmatch(text)) is not None:
                 return " \N{EM DASH} ".join(line.groups())
         return text
 
@@ -83,11 +85,19 @@ class Evidence:
 
 
 _SLOT = re.compile(r"\{\w+\}")
+_CLOSING = ".。!！?？…~～ "
+"""What a wish for an ending takes off a phrase."""
 
 
+def _longest_piece(phrase: str) -> str:
+    """What a line has to have in it to be made of the phrase; quicker to find than a pattern."""
+    return max(_SLOT.split(phrase.rstrip(_CLOSING)), key=len).casefold()
+
+
+@lru_cache(maxsize=4096)
 def _pattern(phrase: str) -> re.Pattern[str]:
     """What lines that are made of the phrase look like, with what a wish may have put around it."""
-    pieces = _SLOT.split(phrase.rstrip(".。!！?？…~～ "))
+    pieces = _SLOT.split(phrase.rstrip(_CLOSING))
     inside = "(.+?)".join(map(re.escape, pieces))
     return re.compile(f"(.{{0,40}}?){inside}(.{{0,40}})", re.IGNORECASE | re.DOTALL)
 
