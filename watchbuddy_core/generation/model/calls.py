@@ -174,7 +174,9 @@ class Model:
                         yield text
                 return
             except CallFailed as exc:
+                _log.info("%s: %s: %s", self._who, exc.reason, exc.detail)
                 if has_begun:
+                    _log.warning("%s (%s)", exc, exc.detail)
                     raise
                 failed_alike += 1
                 if _may_be_the_format(exc, failed_alike) and len(formats) > 1:
@@ -182,6 +184,7 @@ class Model:
                 elif exc.reason in MAY_PASS and waits and (exc.wait or 0.0) <= _LONGEST_WAIT:
                     await asyncio.sleep(max(waits.pop(0), exc.wait or 0.0))
                 else:
+                    _log.warning("%s (%s)", exc, exc.detail)
                     raise
 
     async def _call(
@@ -304,9 +307,9 @@ class Model:
         reason = _reason(litellm, exc)
         if has_begun and reason != "timeout":
             reason = "cut_short"
-        _log.warning("%s: %s: %s", self._who, reason, _told(exc))
         wait = _retry_after(exc) if reason == "rate_limited" else None
-        return CallFailed(reason, _SENTENCES[reason].format(who=self._who), wait=wait)
+        sentence = _SENTENCES[reason].format(who=self._who)
+        return CallFailed(reason, sentence, wait=wait, detail=_told(exc))
 
 
 _SENTENCES: dict[Reason, str] = {

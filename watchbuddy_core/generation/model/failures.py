@@ -43,9 +43,11 @@ class CallFailed(Exception):
     """
 
     def __init__(
-        self, reason: Reason, message: str, *, wait: float | None = None, text: str = ""
+        self, reason: Reason, message: str, *, wait: float | None = None, detail: str = ""
     ) -> None:
         self.reason: Reason = reason
+        self.detail = detail
+        """What the provider said, without keys: for the log, and for nobody else."""
         self.wait = wait
         """Seconds after which to try again, where the provider says so."""
         super().__init__(message)

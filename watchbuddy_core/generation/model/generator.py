@@ -11,7 +11,7 @@ from typing import Literal
 
 from watchbuddy_core.actions import Draft
 from watchbuddy_core.entries import Notice, OutlinePoint, Rung, Usage
-from watchbuddy_core.errors import ActionGenerationFailed
+from watchbuddy_core.errors import ActionGenerationFailed, InvalidSettings
 from watchbuddy_core.generation.model import prompts
 from watchbuddy_core.generation.model.calls import (
     PICTURE_TOKENS,
@@ -69,6 +69,7 @@ class LiteLLMGenerator:
 
     Raises:
         MissingExtra: litellm is not installed.
+        InvalidSettings: no model is named.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class LiteLLMGenerator:
         retry_seconds: Sequence[float] = (1.0, 4.0),
     ) -> None:
         if not model:
-            raise ValueError("it needs the name of a model, such as gemini/gemini-2.5-flash")
+            raise InvalidSettings(
+                "The generator litellm needs a model: --model gemini/gemini-2.5-flash."
+            )
         form: Format | None = None if json == "auto" else json
         self._model = Model(
             model,
