@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watchbuddy_core.actions import Draft, Expression, PauseVideo, ReplaySegment, Seek, Speak
@@ -80,6 +80,11 @@ CORPUS: dict[str, tuple[str, list[str], dict[str, int]]] = {
     "what is asked for": (f'{{"actions":[{HI},{YO}],"memory":"m"}}', ["1 hi", "2 yo"], {}),
     "a bare list": (f"[{HI}, {YO}]", ["1 hi", "2 yo"], {}),
     "another wrapper": (f'{{"result":{{"script":[{HI}]}}}}', ["1 hi"], {}),
+    "a wrapper with a type": (
+        f'{{"type":"script","actions":[{HI},{YO}]}}',
+        ["1 hi", "2 yo"],
+        {"broken": 1},
+    ),
     "each in a wrapper of its own": (
         f'[{{"action": {HI}}}, {{"action": {YO}}}]',
         ["1 hi", "2 yo"],
@@ -459,6 +464,8 @@ def test_a_text_that_breaks_off_gives_what_was_closed_and_nothing_half(
     cut=st.integers(0, 12),
     new=st.text(_SIGNS + "xyz", max_size=4),
 )
+@example(place=0, at=0.5625, cut=0, new="`'`")
+@example(place=2, at=0.55, cut=0, new=",[{x")
 def test_damage_to_one_object_costs_its_neighbours_at_most(
     place: int, at: float, cut: int, new: str
 ) -> None:

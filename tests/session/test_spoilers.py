@@ -34,7 +34,7 @@ from watchbuddy_core.testing import FakePlayer, MemorySource, ScriptedGenerator
 from watchbuddy_core.testing.player import Habits
 from watchbuddy_core.video import SubtitleFile, Video
 
-TRACES = int(os.environ.get("WATCHBUDDY_TRACES", "200"))
+TRACES = int(os.environ.get("TEST_TRACES", "200"))
 """Set it for a longer run."""
 
 APART = 8.0
@@ -282,7 +282,7 @@ def tells(action: Action, number: int) -> bool:
 thorough = settings(
     max_examples=TRACES,
     deadline=None,
-    derandomize="WATCHBUDDY_TRACES" not in os.environ,
+    derandomize="TEST_TRACES" not in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 

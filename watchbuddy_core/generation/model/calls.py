@@ -16,6 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
+from math import ceil
 from typing import Any, Literal
 
 from watchbuddy_core.entries import Usage
@@ -44,6 +45,8 @@ _SLACK = 5.0
 """Seconds by which litellm's own limit lies behind ours, so that it never decides."""
 _THINKING_TOKENS = 4096
 """Of an answer's limit, on top of what is to be said, for models that think first."""
+_FAR_TOO_MUCH = 4
+"""So many times as many tokens as were allowed, a server does not keep to what it is asked."""
 PICTURE_TOKENS = 300
 """Providers count from 258 to some thousands for a picture of ours."""
 _NO_KEY = "none"
@@ -174,80 +177,101 @@ class Model:
                         yield text
                 return
             except CallFailed as exc:
-                _log.info("%s: %s: %s", self._who, exc.reason, exc.detail)
-                if has_begun:
-                    _log.warning("%s (%s)", exc, exc.detail)
-                    raise
                 failed_alike += 1
-                if _may_be_the_format(exc, failed_alike) and len(formats) > 1:
+                if has_begun:
+                    waits.clear()
+                elif _may_be_the_format(exc, failed_alike) and len(formats) > 1:
                     formats, failed_alike = formats[1:], 0
-                elif exc.reason in MAY_PASS and waits and (exc.wait or 0.0) <= _LONGEST_WAIT:
-                    await asyncio.sleep(max(waits.pop(0), exc.wait or 0.0))
-                else:
+                    continue
+                if not waits or exc.reason not in MAY_PASS or (exc.wait or 0.0) > _LONGEST_WAIT:
                     _log.warning("%s (%s)", exc, exc.detail)
                     raise
+                _log.info("%s It is tried again. (%s)", exc, exc.detail)
+                await asyncio.sleep(max(waits.pop(0), exc.wait or 0.0))
 
     async def _call(
         self, litellm: Any, question: Question, format: Format, desk: Desk
     ) -> AsyncGenerator[str]:
-        clock = asyncio.get_running_loop().time
-        end = clock() + self.patience.total
+        """One request, and its answer to the end. What it uses is booked, however it ends."""
         thinks = self.reasoning != "none" and litellm.supports_reasoning(model=self.name)
-        most_tokens = question.max_tokens + (_THINKING_TOKENS if thinks else 0)
-        asked = tokens_of(question.messages) + question.video_tokens
-
-        used = (await self.prices()).usage
-        async with desk.paying(self.name, used(asked, most_tokens)) as payment:
-            told = None
-            said = 0
-            finish = None
+        most = question.max_tokens + (_THINKING_TOKENS if thinks else 0)
+        asked = ceil(tokens_of(question.messages)) + question.video_tokens
+        usage = (await self.prices()).usage
+        async with desk.paying(self.name, usage(asked, most)) as payment:
+            payment.used = usage(asked, 0)
             try:
-                async with asyncio.timeout_at(min(clock() + self.patience.idle, end)):
-                    stream = await litellm.acompletion(
-                        model=self.name,
-                        messages=list(question.messages),
-                        api_base=self.api_base,
-                        api_key=self._key(),
-                        stream=True,
-                        stream_options={"include_usage": True},
-                        max_tokens=most_tokens,
-                        timeout=self.patience.idle + _SLACK,
-                        num_retries=0,
-                        max_retries=0,
-                        drop_params=True,
-                        **self._options(question, format, thinks=thinks),
-                    )
-            except Exception as exc:  # noqa: BLE001 - whatever it is, the call has failed
-                raise self._failure(litellm, exc) from None
+                stream, end = await self._opened(litellm, question, format, most, thinks=thinks)
+            except CallFailed as exc:
+                if exc.reason != "timeout":  # then somebody may be at work for us
+                    payment.used = Usage()
+                raise
+            finish, said = None, 0.0
             try:
-                while True:
-                    async with asyncio.timeout_at(min(clock() + self.patience.idle, end)):
-                        chunk = await anext(stream, None)
-                    if chunk is None:
-                        break
-                    told = getattr(chunk, "usage", None) or told
+                while (chunk := await self._next(litellm, stream, end)) is not None:
+                    if told := getattr(chunk, "usage", None):
+                        payment.used = usage(told.prompt_tokens, told.completion_tokens)
                     if not chunk.choices:
                         continue
                     finish = chunk.choices[0].finish_reason or finish
                     delta = chunk.choices[0].delta
-                    said += _tokens(getattr(delta, "reasoning_content", None) or "")
-                    if text := delta.content:
-                        said += _tokens(text)
-                        # Kept up to date: the iterator may be closed at any time.
-                        payment.used = used(asked, said)
+                    text = delta.content or ""
+                    said += _tokens(text) + _tokens(getattr(delta, "reasoning_content", "") or "")
+                    if said > _FAR_TOO_MUCH * most:
+                        finish = "length"
+                        break
+                    if text:
+                        # At once: the iterator may be closed before another chunk comes.
+                        payment.used = usage(asked, ceil(said))
                         yield text
-            except Exception as exc:  # noqa: BLE001 - whatever it is, the call has failed
-                raise self._failure(litellm, exc, has_begun=said > 0) from None
             finally:
                 await stream.aclose()
-                if told is not None:
-                    payment.used = used(told.prompt_tokens, told.completion_tokens)
-                else:
-                    payment.used = used(asked, said)
         if finish == "content_filter":
-            raise CallFailed("refused", f"{self._who} refused to answer.")
+            raise CallFailed("refused", _SENTENCES["refused"].format(who=self._who))
         if finish == "length":
             raise CallFailed("cut_short", f"The answer of {self._who} became too long.")
+
+    async def _opened(
+        self, litellm: Any, question: Question, format: Format, most: int, *, thinks: bool
+    ) -> tuple[Any, float]:
+        """The stream of chunks, and the time at which it has to have ended.
+
+        Raises:
+            CallFailed
+        """
+        now = asyncio.get_running_loop().time()
+        end = now + self.patience.total
+        try:
+            async with asyncio.timeout_at(min(now + self.patience.idle, end)):
+                stream = await litellm.acompletion(
+                    model=self.name,
+                    messages=list(question.messages),
+                    api_base=self.api_base,
+                    api_key=self._key(),
+                    stream=True,
+                    stream_options={"include_usage": True},
+                    max_tokens=most,
+                    timeout=self.patience.idle + _SLACK,
+                    num_retries=0,
+                    max_retries=0,
+                    drop_params=True,
+                    **self._options(question, format, thinks=thinks),
+                )
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the call has failed
+            raise self._failure(litellm, exc) from None
+        return stream, end
+
+    async def _next(self, litellm: Any, stream: Any, end: float) -> Any:
+        """The next chunk; None, where there are no more.
+
+        Raises:
+            CallFailed
+        """
+        idle = asyncio.get_running_loop().time() + self.patience.idle
+        try:
+            async with asyncio.timeout_at(min(idle, end)):
+                return await anext(stream, None)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the call has failed
+            raise self._failure(litellm, exc, has_begun=True) from None
 
     def _options(self, question: Question, format: Format, *, thinks: bool) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -380,9 +404,9 @@ def _told(exc: Exception) -> str:
 # --- tokens ----------------------------------------------------------------------------
 
 
-def tokens_of(messages: Sequence[Message]) -> int:
+def tokens_of(messages: Sequence[Message]) -> float:
     """How many tokens messages take, more or less, whatever the model."""
-    count = 0
+    count = 0.0
     for message in messages:
         content = message["content"]
         if isinstance(content, str):
@@ -393,10 +417,10 @@ def tokens_of(messages: Sequence[Message]) -> int:
     return count
 
 
-def _tokens(text: str) -> int:
+def _tokens(text: str) -> float:
     """Four letters are about a token, and so is a character of an unspaced script."""
     unspaced = len(_UNSPACED.findall(text))
-    return unspaced + -(-(len(text) - unspaced) // 4)
+    return unspaced + (len(text) - unspaced) / 4
 
 
 # --- litellm ---------------------------------------------------------------------------

@@ -14,7 +14,8 @@ JSON that is always so, and hardly ever behind a quote in the middle of a senten
 
 Any two ways of cutting a text into pieces find the same objects. What looks ahead waits
 until `_AHEAD` letters are there, and looks no further. Only what is JSON to the letter is
-handed out at once: for that the rules above say the same, whatever follows.
+handed out at once: for that the rules above say the same, whatever follows. (Not where it
+has a bracket: then it may be a wrapper of the real ones.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from watchbuddy_core.generation.reading.words import BEGINNING, KEY
+from watchbuddy_core.generation.reading.words import BEGINNING, KEY, SURE_BEGINNING
 
 MOST_LETTERS = 16_000
 """Of one object. A longer one is no action."""
@@ -42,6 +43,7 @@ _ANCHOR = re.compile(rf"\{{{GAP}{KEY}", re.IGNORECASE)
 _NO_ANCHOR = re.compile(r"\{\s*(?:\"\w+\"\s*:|[^\s\"'“”‘’`\w/#-])")
 """What tells at once that a brace is none. Anything else needs a look ahead."""
 _BEGINNING = re.compile(rf"\{{{GAP}{BEGINNING}", re.IGNORECASE)
+_SURE_BEGINNING = re.compile(rf"\{{{GAP}{SURE_BEGINNING}", re.IGNORECASE)
 _QUOTED_BEGINNING = re.compile(rf"\{{{GAP}(?=\"){BEGINNING}", re.IGNORECASE)
 _CLOSERS = {'"': '"', "'": "'", "“": '”"', "‘": "’'", "`": "`", "「": "」", "『": "』"}
 """By the quote that begins a string: those that may end it."""
@@ -222,7 +224,7 @@ class _Object:
                 return end
 
     def _as_json(self, text: str) -> Found | None:
-        """At once, where it is JSON to the letter."""
+        """At once, where it is JSON to the letter, and no wrapper of others."""
         last = text.rfind("}")
         if last < self._tried_to or self._tries >= _MOST_TRIES:
             return None
@@ -232,7 +234,7 @@ class _Object:
             _, end = _JSON.raw_decode(text, self.start)
         except (ValueError, RecursionError):
             return None
-        if end - self.start > MOST_LETTERS:
+        if end - self.start > MOST_LETTERS or "[" in text[self.start : end]:
             return None
         self.at = end
         return Found(text[self.start : end], Close.WHOLE)
@@ -242,7 +244,9 @@ class _Object:
         if sign == "\\":
             self.at = here + 2
         elif sign == "{":
-            if self._quote == '"' and _QUOTED_BEGINNING.match(text, here, here + _AHEAD):
+            # In JSON all strings have this quote, and none begins an object within.
+            begins = _QUOTED_BEGINNING if self._quote == '"' else _BEGINNING
+            if begins.match(text, here, here + _AHEAD):
                 return self._broken_off(text, here)
         elif _AFTER_STRING.match(text, here + 1, here + _AHEAD):
             self._quote = ""
@@ -254,8 +258,8 @@ class _Object:
             case "{":
                 before = text[max(self.start, here - _AHEAD) : here].rstrip()
                 is_value = before[-1:] in (":", "：", "")
-                within_object = self._brackets[-1:] == "{"
-                if within_object and not is_value and _BEGINNING.match(text, here, here + _AHEAD):
+                begins = _BEGINNING if self._brackets[-1:] == "{" else _SURE_BEGINNING
+                if self._brackets and not is_value and begins.match(text, here, here + _AHEAD):
                     return self._broken_off(text, here)
                 self._brackets += sign
             case "[":

@@ -70,5 +70,7 @@ def _pattern(keys: Iterable[str]) -> str:
 
 KEY = _pattern({*KEYS, *ALIASES})
 """A pattern: one of the keys with its colon. Case is to be ignored."""
+SURE_BEGINNING = _pattern(("action_type", "trigger_timestamp"))
+"""A pattern: a key that nothing but an action has, likewise."""
 BEGINNING = _pattern(_BEGIN)
 """A pattern: a key that the first one of an action would be, likewise."""
