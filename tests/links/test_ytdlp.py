@@ -193,8 +193,9 @@ def test_where_nobody_needs_to_see_it_only_the_words_are_fetched(
 
     def film(visit: Any) -> None:
         asked.append(visit.path)
-        visit.begin(**{"Content-Type": "video/mp4"})
-        visit.send(clip.read_bytes())
+        body = clip.read_bytes()
+        visit.begin(**{"Content-Type": "video/mp4", "Content-Length": str(len(body))})
+        visit.send(body)
 
     site.answers("/clip.mp4", film)
     site.serves("/en.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n", kind="text/vtt")

@@ -157,7 +157,11 @@ _SAID: tuple[tuple[str, Trouble], ...] = (
         Trouble.REMOVED,
     ),
     (r"log ?in|sign in|registered users|account", Trouble.FORBIDDEN),
-    (r"unsupported url|no video|no suitable|unable to extract", Trouble.NOT_A_VIDEO),
+    (
+        r"unsupported url|no video|no suitable|unable to extract"
+        r"|no connection adapters",  # of `requests`, by which yt-dlp goes where that is installed
+        Trouble.NOT_A_VIDEO,
+    ),
     (r"no (video )?formats|format is not available", Trouble.NO_FORMAT),
 )
 """What sites and yt-dlp say of it. The first that fits counts: a page that asks for an age
