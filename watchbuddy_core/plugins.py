@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
 from watchbuddy_core.character import Character
@@ -104,7 +106,7 @@ def listing(group: str, *, load: bool = False) -> tuple[Plugin, ...]:
         load: import each, so that the broken ones are known. Else nothing is imported,
             and only names that are offered twice are known as problems.
     """
-    found = [_plugin(entry_point) for entry_point in entry_points(group=group)]
+    found = list(_offered(group))
     owners = defaultdict(list)
     for plugin in found:
         owners[plugin.name].append(plugin.owner)
@@ -240,16 +242,41 @@ def _characters_of(plugin: Plugin) -> list[Character]:
     raise plugin._broken(f"{plugin.target} is no character, no list of them and no folder")
 
 
-def _plugin(entry_point: EntryPoint) -> Plugin:
-    package = entry_point.dist
-    return Plugin(
-        group=entry_point.group,
-        name=entry_point.name,
-        package=package.name if package else "an unknown package",
-        version=package.version if package else "",
-        target=entry_point.value,
-        _entry_point=entry_point,
-    )
+def _offered(group: str) -> Iterator[Plugin]:
+    """What the installed packages declare, whether or not it makes sense.
+
+    `importlib.metadata.entry_points` would do, if it were not that another package may have
+    put a reader of its own in its place, which fails for all where one declares nonsense.
+    """
+    seen: set[str] = set()
+    for package in distributions():
+        declared = _declared(package, group)
+        if declared and (name := package.metadata["Name"] or "an unknown package") not in seen:
+            seen.add(name)  # the first one on the path is the one that is imported
+            for plugin, target in declared.items():
+                yield Plugin(
+                    group=group,
+                    name=plugin,
+                    package=name,
+                    version=package.version,
+                    target=target,
+                    _entry_point=EntryPoint(plugin, target, group),
+                )
+
+
+def _declared(package: Distribution, group: str) -> Mapping[str, str]:
+    """By name; see "Entry points specification", Python Packaging User Guide."""
+    text = package.read_text("entry_points.txt") or ""
+    if f"[{group}]" not in text:
+        return {}
+    parser = ConfigParser(delimiters="=", strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text)
+    except ConfigParserError as exc:
+        _log.warning("The entry points of a package cannot be read: %s", exc)
+        return {}
+    return dict(parser[group])
 
 
 def _examined(plugin: Plugin) -> Plugin:
