@@ -53,7 +53,10 @@ class Viewer:
         session = await self.room.session()
         async with asyncio.TaskGroup() as tasks:
             producing = tasks.create_task(session.produce(lingers=True))
-            async with session.connect(progress=True) as delivery, asyncio.TaskGroup() as inner:
+            async with (
+                session.connect(progress=True, chat=True) as delivery,
+                asyncio.TaskGroup() as inner,
+            ):
                 taking = inner.create_task(self._take(delivery))
                 async with asyncio.timeout(60):
                     while not await self.entries(Ready):

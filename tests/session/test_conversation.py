@@ -113,7 +113,10 @@ class Talk:
     @asynccontextmanager
     async def connected(self, **asks: Any) -> AsyncIterator[Delivery]:
         self.sent = []
-        async with self.session.connect(**asks) as delivery, asyncio.TaskGroup() as tasks:
+        async with (
+            self.session.connect(**{"chat": True, **asks}) as delivery,
+            asyncio.TaskGroup() as tasks,
+        ):
             taking = tasks.create_task(self._take(delivery))
             yield delivery
             taking.cancel()
@@ -465,6 +468,60 @@ def test_interrupting_before_the_answer_begins_leaves_no_answer(talk: Callable[.
             assert not it.told(ReplyStarted)
             assert it.told(StopSpeaking)
             assert (await it.session.status()).status == "ready"
+
+    asyncio.run(scenario())
+
+
+def test_what_is_said_right_after_an_interruption_is_answered_instead(
+    talk: Callable[..., Talk],
+) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        it = talk(answering(line("Begun."), gate, line("Never said.")))
+        async with it.running(), it.connected() as delivery:
+            await it.ready()
+            it.play(delivery, 0, 20)
+            delivery.ask("Well?")
+            await it.until(lambda: it.lines() == ["Begun."])
+            it.generator.answer = (line("To the second."),)
+            delivery.interrupt()
+            delivery.ask("And this?")
+            await it.answered(2)
+            gate.set()
+            await asyncio.sleep(0.02)
+            assert it.lines() == ["Begun.", "To the second."]
+            assert it.generator.messages[-1][1] == "And this?"
+
+    asyncio.run(scenario())
+
+
+def test_who_did_not_ask_for_it_is_not_told_where_an_answer_begins(
+    talk: Callable[..., Talk],
+) -> None:
+    async def scenario() -> None:
+        it = talk(answering(line("Yes.")))
+        async with it.running(), it.connected(chat=False) as delivery:
+            await it.ready()
+            it.play(delivery, 0, 20)
+            delivery.ask("Well?")
+            await it.until(lambda: it.lines() == ["Yes."])
+            await asyncio.sleep(0.02)
+            assert not it.told(ReplyStarted)
+            assert not it.told(ReplyFinished)
+
+    asyncio.run(scenario())
+
+
+def test_who_is_spoken_to_says_something(talk: Callable[..., Talk]) -> None:
+    async def scenario() -> None:
+        it = talk(answering())
+        async with it.running(), it.connected() as delivery:
+            await it.ready()
+            it.play(delivery, 0, 20)
+            delivery.ask("Tell me about cheese.")
+            await it.answered()
+            phrases = it.parts.characters["quinn"].answers["en"]["unknown"]
+            assert it.lines()[0] in {phrase.text for phrase in phrases}
 
     asyncio.run(scenario())
 

@@ -20,7 +20,7 @@ from watchbuddy_core.actions import (
 )
 from watchbuddy_core.entries import Asked, Drop, Entry, Interrupted, Replied
 from watchbuddy_core.errors import StaleFence
-from watchbuddy_core.generation.answering import rather_not
+from watchbuddy_core.generation.answering import answer, rather_not
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.placement.evidence import Evidence
 from watchbuddy_core.protocols import Brief, Conversation, SessionRecord
@@ -126,13 +126,13 @@ class Answering:
         asked = tuple(self._history.asked.values())
         wait = 0.0
         if self._turn is not None and not self._turn.done():
-            is_wanted = asked == self._answered or (asked and self._has_begun)
-            if is_wanted:
+            is_interrupted = not set(self._answered) <= set(asked)
+            if not is_interrupted and (self._has_begun or asked == self._answered):
                 return
             self._turn.cancel()
             await asyncio.wait([self._turn])
-            wait = _CALM
-            if not asked and self._has_begun:
+            wait = 0.0 if is_interrupted else _CALM
+            if is_interrupted and self._has_begun:
                 last = self._answered[-1].message_id
                 await self._journal.write(Replied(message_id=last, actions=(), finished=True))
         if asked:
@@ -179,8 +179,9 @@ class Answering:
             raise
         except Exception as exc:  # noqa: BLE001 - of a plugin, which fails for its answer alone
             problem = sentence_of(exc)
-        if dropped and not any(isinstance(action, Speak) for action in said):
-            for draft in rather_not(brief, message):
+        if problem is None and not any(isinstance(action, Speak) for action in said):
+            # Who is spoken to says something, be it that they would rather not say.
+            for draft in rather_not(brief, message) if dropped else answer(brief, message):
                 await self._say(message_id, draft.action)
         await self._journal.write(
             Replied(

@@ -206,6 +206,7 @@ class Delivery:
         timeline: holds the script, if it is ready for this connection.
         early_ready: ready means that the script is there where the playhead is.
         reporter: where the connection is told more than its actions.
+        chat: whether the connection is told where an answer begins and ends.
         density: what is in force.
         loudest: what it goes back to when the viewer unmutes.
     """
@@ -221,6 +222,7 @@ class Delivery:
         is_ready: bool,
         early_ready: bool = False,
         reporter: Reporter | None = None,
+        chat: bool = False,
         density: Density = "normal",
         loudest: Density = "normal",
     ) -> None:
@@ -234,6 +236,7 @@ class Delivery:
         self._coverage = history.coverage
         self._early_ready = early_ready
         self._reporter = reporter
+        self._chat = chat
         self._density = density
         self._loudest: Density = "normal" if loudest == "muted" else loudest
         self._announced = False
@@ -389,9 +392,9 @@ class Delivery:
         self._take_due()
 
     def _start_reply(self, message_id: str) -> None:
-        if not self._has_started:
-            self._has_started = True
+        if not self._has_started and self._chat:
             self._due.append(ReplyStarted(message_id))
+        self._has_started = True
 
     def _add_answers(self, actions: Iterable[Action]) -> None:
         """Where the viewer is now; before they have begun to play, at once as well."""
@@ -407,7 +410,8 @@ class Delivery:
         was heard since it is connected, may keep it waiting."""
         is_held = bool(self._waiting_answers) or self._timeline.playhead.jump is not None
         if not is_held or all(map(self._timeline.was_sent, self._known_answers)):
-            self._due += map(ReplyFinished, self._finishing)
+            if self._chat:
+                self._due += map(ReplyFinished, self._finishing)
             self._finishing.clear()
 
     # --- what the viewer wants ---------------------------------------------------------

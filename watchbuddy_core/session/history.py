@@ -212,11 +212,10 @@ class History:
         self._talk.append((None, tuple(action.id for action in entry.actions)))
         self.dropped_answers.update(drop.reason for drop in entry.dropped)
         self.replying = None if entry.finished else entry.message_id
-        if entry.finished:
-            for id in list(self.asked):
+        if entry.finished and entry.message_id in self.asked:
+            answered = list(self.asked)
+            for id in answered[: answered.index(entry.message_id) + 1]:
                 del self.asked[id]
-                if id == entry.message_id:
-                    break
 
     def _time(self, entry: Acked) -> None:
         line = self.script.get(entry.action_id) or self.answers.get(entry.action_id)

@@ -105,6 +105,7 @@ class Sessions:
                 lookahead=HOLD_SECONDS if "hold" in features else 0.0,
                 early_ready="early_ready" in features,
                 progress="progress" in features,
+                chat="chat" in features,
             ) as delivery:
                 if delivery.was_unfinished:
                     await self.go_on(session.session_id)

@@ -204,7 +204,12 @@ class WatchSession:
 
     @asynccontextmanager
     async def connect(
-        self, *, lookahead: float = 0.0, early_ready: bool = False, progress: bool = False
+        self,
+        *,
+        lookahead: float = 0.0,
+        early_ready: bool = False,
+        progress: bool = False,
+        chat: bool = False,
     ) -> AsyncIterator[Delivery]:
         """Take the session over for a new connection; an older one is sent Replaced.
 
@@ -215,12 +220,13 @@ class WatchSession:
                 is, and the rest is made as it comes there.
             progress: it is also told how far the preparation is, what is scripted, and what
                 is not as it could be.
+            chat: it is also told where an answer to what the viewer said begins and ends.
         """
         fence = await self._store.fence(self.session_id, "deliverer")
         joined = Joined(connection=fence.number, lookahead=lookahead, early_ready=early_ready)
         await self._store.append(self.session_id, [joined], fence)
         history = History(await self._store.read(self.session_id))
-        delivery = self._delivery(fence, history, lookahead, early_ready, progress)
+        delivery = self._delivery(fence, history, lookahead, early_ready, progress, chat)
         raised: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             following = [tasks.create_task(delivery.follow(history.position))]
@@ -244,6 +250,7 @@ class WatchSession:
         lookahead: float,
         early_ready: bool,
         progress: bool,
+        chat: bool,
     ) -> Delivery:
         record, head = self.record, history.timeline.playhead.head or 0
         is_ready = history.ready or (early_ready and history.coverage.includes(head / SECOND))
@@ -266,6 +273,7 @@ class WatchSession:
             is_ready=is_ready,
             early_ready=early_ready,
             reporter=Reporter(history) if progress else None,
+            chat=chat,
             density=density_in_force(self.record, self._parts, history),
             loudest=history.audible or density_at_first(record, self._parts),
         )

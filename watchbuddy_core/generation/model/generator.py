@@ -182,7 +182,7 @@ class LiteLLMGenerator:
         is_second_try = False
         failure: CallFailed | None = None
         while True:
-            reader = DraftReader()
+            reader, before = DraftReader(), len(done)
             question = self._about_window(brief, rung, pictures, since, done)
             try:
                 async with aclosing(self._read(question, reader, brief.desk)) as drafts:
@@ -194,7 +194,8 @@ class LiteLLMGenerator:
                 failure = exc
             rejected.update(reader.rejected)
             memory = reader.memory or memory
-            retracted += reader.retracted
+            if reader.retracted:
+                retracted = before + reader.retracted
             if failure is None:
                 break
             if (notice := self._step_down(failure, rung)) is not None:
