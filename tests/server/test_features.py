@@ -444,3 +444,48 @@ def test_a_client_without_features_sees_no_difference_byte_for_byte(
         assert [f[: len(start)] for f, start in zip(rich_actions, sent, strict=False)] == sent
 
     watching(test)
+
+
+# --- chat ------------------------------------------------------------------------------
+
+
+def test_what_the_viewer_says_is_answered_over_the_socket(watching: Any, backstage: Any) -> None:
+    async def test(viewer: Any) -> None:
+        async with viewer(f"{await backstage.ready()}?features=chat") as client:
+            assert (await client.hear())["type"] == "welcome"
+            assert await client.hear() == {"type": "session_ready"}
+            await client.say(type="user_message", text="  Hello!  ")
+            started = await client.hear()
+            assert started["type"] == "reply_started"
+            answer = await client.hear()
+            assert answer["action_type"] == "SPEAK"
+            assert "type" not in answer
+            assert await client.hear() == {**started, "type": "reply_finished"}
+            await client.say(type="interrupt")
+            assert await client.hear() == {"type": "stop_speaking"}
+
+    watching(test)
+
+
+def test_without_the_feature_nobody_knows_what_is_said(watching: Any, backstage: Any) -> None:
+    async def test(viewer: Any) -> None:
+        async with viewer(await backstage.ready()) as client:
+            assert await client.hear() == {"type": "session_ready"}
+            for message in ({"type": "user_message", "text": "Hi"}, {"type": "interrupt"}):
+                await client.say(**message)
+                answer = await client.hear()
+                assert (answer["type"], answer["error_code"]) == ("error", "INVALID_MESSAGE")
+
+    watching(test)
+
+
+def test_a_message_that_is_none_is_refused(watching: Any, backstage: Any) -> None:
+    async def test(viewer: Any) -> None:
+        async with viewer(f"{await backstage.ready()}?features=chat") as client:
+            await client.hear()
+            await client.hear()
+            for text in ("", "   ", "x" * 2001, 5, None):
+                await client.say(type="user_message", text=text)
+                assert (await client.hear())["error_code"] == "INVALID_MESSAGE"
+
+    watching(test)
