@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -39,6 +39,8 @@ _ENVIRONMENT = {
 }
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai")
 """Below warnings they log whole prompts."""
+_IMPORTED_LATE = ("openai.resources", "litellm.proxy._types")
+"""What litellm imports at its first call, for half a second, on the loop."""
 _LONGEST_WAIT = 20.0
 """Seconds that a provider may ask to wait before it is tried again."""
 _SLACK = 5.0
@@ -441,6 +443,9 @@ def _loaded() -> Any:
             logger.setLevel(logging.WARNING)
     litellm: Any = importlib.import_module("litellm")
     litellm.suppress_debug_info = True
+    for name in _IMPORTED_LATE:
+        with suppress(ImportError):
+            importlib.import_module(name)
     for logger in loggers:
         logger.handlers.clear()  # of its own: each line would come twice
     return litellm
