@@ -201,15 +201,11 @@ class Model:
         usage = (await self.prices()).usage
         async with desk.paying(self.name, usage(asked, most)) as payment:
             payment.used = usage(asked, 0)
+            finish, said = None, 0.0
+            stream: Any = None
             try:
                 stream, end = await self._opened(litellm, question, format, most, thinks=thinks)
-            except CallFailed as exc:
-                if exc.reason != "timeout":  # then somebody may be at work for us
-                    payment.used = Usage()
-                raise
-            finish, said = None, 0.0
-            try:
-                while (chunk := await self._next(litellm, stream, end)) is not None:
+                while chunk := await self._next(litellm, stream, end, has_begun=said > 0):
                     if told := getattr(chunk, "usage", None):
                         payment.used = usage(told.prompt_tokens, told.completion_tokens)
                     if not chunk.choices:
@@ -225,8 +221,13 @@ class Model:
                         # At once: the iterator may be closed before another chunk comes.
                         payment.used = usage(asked, ceil(said))
                         yield text
+            except CallFailed as exc:
+                if not said and exc.reason != "timeout":  # else somebody was at work for us
+                    payment.used = Usage()
+                raise
             finally:
-                await stream.aclose()
+                if stream is not None:
+                    await stream.aclose()
         if finish == "content_filter":
             raise CallFailed("refused", _SENTENCES["refused"].format(who=self._who))
         if finish == "length":
@@ -262,8 +263,9 @@ class Model:
             raise self._failure(litellm, exc) from None
         return stream, end
 
-    async def _next(self, litellm: Any, stream: Any, end: float) -> Any:
-        """The next chunk; None, where there are no more.
+    async def _next(self, litellm: Any, stream: Any, end: float, *, has_begun: bool) -> Any:
+        """The next chunk; None, where there are no more. With some providers it is the first
+        one that sends the request.
 
         Raises:
             CallFailed
@@ -273,7 +275,7 @@ class Model:
             async with asyncio.timeout_at(min(idle, end)):
                 return await anext(stream, None)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the call has failed
-            raise self._failure(litellm, exc, has_begun=True) from None
+            raise self._failure(litellm, exc, has_begun=has_begun) from None
 
     def _options(self, question: Question, format: Format, *, thinks: bool) -> dict[str, Any]:
         options: dict[str, Any] = {}
