@@ -9,12 +9,18 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from watchbuddy_core.actions import Draft
 from watchbuddy_core.entries import Notice, Outlined, Rung, Scripted, Spent
-from watchbuddy_core.errors import ActionGenerationFailed, BudgetReached, MissingExtra
+from watchbuddy_core.errors import (
+    ActionGenerationFailed,
+    BudgetReached,
+    MissingExtra,
+    StaleFence,
+)
 from watchbuddy_core.protocols import (
     ActionGenerator,
     Brief,
@@ -33,6 +39,7 @@ _MOST_DRAFTS = 1000
 """Of one window. A generator that goes on after them is not listened to."""
 
 _NO_MORE = object()
+_Value = TypeVar("_Value", bound=BaseModel)
 
 
 class _Kept(BaseModel):
@@ -80,7 +87,7 @@ class Writing:
             BudgetReached: there are none, since nothing more may be spent.
         """
         parts = self._parts
-        kept = await self._kept(brief)
+        kept = await self._cached(self._key_of(brief), _Kept)
         if kept is not None:
             return Scripted(
                 window=brief.window,
@@ -101,7 +108,9 @@ class Writing:
             scripted, _ = await self._asked(parts.stand_in, parts.stand_in_name, brief, video)
             return scripted.model_copy(update={"notices": (*scripted.notices, _notice_of(exc))})
         if is_whole:
-            await self._keep(brief, scripted)
+            # What it is made from may have changed while it was made: the key is asked for anew.
+            kept = _Kept(drafts=scripted.drafts, rung=scripted.rung, memory=scripted.memory)
+            await self._cache(self._key_of(brief), kept)
         return scripted
 
     async def _asked(
@@ -123,10 +132,12 @@ class Writing:
                 stream = generator.generate(replace(brief, desk=desk))
                 async for draft in within_limits(stream, self._parts):
                     drafts.append(draft)  # noqa: PERF401 - what came before a failure is kept
-        except BudgetReached:
+        except StaleFence:
+            raise
+        except BudgetReached as exc:
             if not drafts:
                 raise
-            broken = str(BudgetReached("", "this session"))
+            broken = exc.message
         except Exception as exc:  # noqa: BLE001 - of a plugin, which fails for its window alone
             broken = sentence_of(exc)
             if not drafts:
@@ -156,43 +167,38 @@ class Writing:
         generator = self._parts.generator
         if not isinstance(generator, Outliner) or not overview.cues:
             return None
-        cache, key = self._parts.drafts, self._key("outline", generator, None, start, end)
-        if cache is not None and key is not None and (kept := await cache.get(key)):
-            try:
-                return Outlined.model_validate_json(kept)
-            except ValidationError:
-                _log.warning("an outline in the cache cannot be read")
+        key = self._key("outline", generator, None, start, end)
+        if (kept := await self._cached(key, Outlined)) is not None:
+            return kept
         desk = WorkDesk("outline", purse=self._purse, note=self._note)
         try:
             with plugin_code():
                 async with asyncio.timeout(self._parts.generating_seconds):
                     points = await generator.outline(title, overview, start, end, desk)
                 outlined = Outlined(points=tuple(points))
+        except StaleFence:
+            raise
         except Exception as exc:  # noqa: BLE001 - of a plugin; a script needs no outline
             return Outlined(problem=sentence_of(exc))
-        if cache is not None and key is not None:
-            await cache.put(key, outlined.model_dump_json().encode())
+        await self._cache(key, outlined)
         return outlined
 
     # --- the cache ---------------------------------------------------------------------
 
-    async def _kept(self, brief: Brief) -> _Kept | None:
-        cache, key = self._parts.drafts, self._key_of(brief)
+    async def _cached(self, key: str | None, kind: type[_Value]) -> _Value | None:
+        cache = self._parts.drafts
         if cache is None or key is None or (value := await cache.get(key)) is None:
             return None
         try:
-            return _Kept.model_validate_json(value)
+            return kind.model_validate_json(value)
         except ValidationError:
-            _log.warning("drafts in the cache cannot be read")
+            _log.warning("what the cache holds cannot be read")
             return None
 
-    async def _keep(self, brief: Brief, scripted: Scripted) -> None:
-        """What was made in one piece. What it was made from may have changed while it was made,
-        so the key is asked for anew."""
-        cache, key = self._parts.drafts, self._key_of(brief)
+    async def _cache(self, key: str | None, value: BaseModel) -> None:
+        cache = self._parts.drafts
         if cache is not None and key is not None:
-            kept = _Kept(drafts=scripted.drafts, rung=scripted.rung, memory=scripted.memory)
-            await cache.put(key, kept.model_dump_json().encode())
+            await cache.put(key, value.model_dump_json().encode())
 
     def _key_of(self, brief: Brief) -> str | None:
         character = brief.character
