@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import re
+import warnings
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -445,6 +446,8 @@ def _loaded() -> Any:
             logger.setLevel(logging.WARNING)
     litellm: Any = importlib.import_module("litellm")
     litellm.suppress_debug_info = True
+    # Of its types, while it reads its first answer: nothing that its users can change.
+    warnings.filterwarnings("ignore", r"Items? .* on TypedDict class", UserWarning)
     for name in _IMPORTED_LATE:
         with suppress(ImportError):
             importlib.import_module(name)
