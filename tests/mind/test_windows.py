@@ -112,6 +112,27 @@ def test_other_wishes_characters_and_models_do_not_share_a_cache(
     asyncio.run(scenario())
 
 
+def test_a_cache_that_holds_nonsense_holds_nothing(
+    model_server: Callable[[], Any], cinema: Callable[..., Any]
+) -> None:
+    class Junk:
+        async def get(self, key: str) -> bytes:
+            return b'{"drafts": [{"action"'
+
+        async def put(self, key: str, value: bytes) -> None: ...
+
+    async def scenario() -> None:
+        async with model_server() as model:
+            room = cinema(model)
+            room.parts = replace(room.parts, drafts=Junk())
+            status = await room.produced()
+            assert status.status == "ready"
+            assert not any(window.cached for window in status.windows)
+            assert len(model.calls) == 4
+
+    asyncio.run(scenario())
+
+
 def test_the_outline_is_shown_up_to_the_end_of_the_window_and_no_further(
     model_server: Callable[[], Any], cinema: Callable[..., Any]
 ) -> None:

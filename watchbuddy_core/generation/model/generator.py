@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -26,6 +27,8 @@ from watchbuddy_core.generation.model.schema import actions_schema, outline_sche
 from watchbuddy_core.generation.reading import DraftReader
 from watchbuddy_core.protocols import Brief, Desk, WorkReport
 from watchbuddy_core.video import KeyFrame, Overview, Window, clock
+
+_log = logging.getLogger("watchbuddy.model")
 
 _TOKENS_PER_ACTION = 90
 _MEMORY_TOKENS = 350
@@ -193,6 +196,8 @@ class LiteLLMGenerator:
             except CallFailed as exc:
                 failure = exc
             rejected.update(reader.rejected)
+            for one in reader.rejections:
+                _log.debug("rejected, %s: %s", one.reason, one.excerpt)
             memory = reader.memory or memory
             if reader.retracted:
                 retracted = before + reader.retracted
