@@ -39,6 +39,8 @@ LONGEST_PAUSE = 10.0
 LONGEST_REPLAY = 30.0
 _CALM = 0.4
 """Seconds without a further message before an answer is begun anew: each beginning costs."""
+_MOST_TOGETHER = 10
+"""So many messages, the last ones, are what a turn answers."""
 _LONG_AGO = 180.0
 """Seconds before the playhead that an answer looks back in detail."""
 _IN_VIEW = 12.0
@@ -153,7 +155,7 @@ class Answering:
 
     async def _reply(self, footage: Footage | None, asked: tuple[Asked, ...]) -> None:
         message_id = asked[-1].message_id
-        message = "\n".join(one.text for one in asked)
+        message = "\n".join(one.text for one in asked[-_MOST_TOGETHER:])
         brief = self._brief(footage, asked)
         heard = (cue.text for cue in brief.understanding.cues)
         talked = (exchange.text for exchange in brief.talk)
