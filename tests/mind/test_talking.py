@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from watchbuddy_core.actions import Speak
+from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.entries import Ready, Spent
 from watchbuddy_core.events import Due, TimestampUpdate
 from watchbuddy_core.session import Delivery, Noticed, ReplyFinished, ReplyStarted, StopSpeaking
 from watchbuddy_core.session.budget import Budget
+from watchbuddy_core.testing import MemorySource
+from watchbuddy_core.video import Video
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -213,5 +218,35 @@ def test_answers_are_paid_from_the_same_budget(
                 await viewer.until(lambda: viewer.told(Noticed))
                 assert "budget" in viewer.told(Noticed)[0].message
                 assert len(model.calls) == before
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_sees_is_shown_what_the_viewer_has_in_view(
+    model_server: Callable[[], Any], cinema: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "clip.mp4"
+    shots = [Shot(8.0, picture, Tone.CALM) for picture in list(Picture)[:4]]
+    make_clip(path, shots, size=(320, 180), frame_rate=10)
+
+    async def scenario() -> None:
+        async with model_server() as model:
+            good = model.answer
+            model.answer = lambda call: (
+                replace(good(model.calls[0]), text=lines("I see."))
+                if is_question(call)
+                else good(call)
+            )
+            room = cinema(model, vision="on")
+            video = Video(content_id="clip", title="A clip", path=path)
+            room.parts = replace(room.parts, sources=[MemorySource({"memory:film": video})])
+            viewer = Viewer(room)
+            async with viewer.watching(20.0) as delivery:
+                delivery.ask("What is that?")
+                await viewer.answered()
+            call = model.calls[-1]
+            seen = [int(second) for second in re.findall(r"Picture at .*second (\d+)", call.prompt)]
+            assert len(seen) == call.pictures > 0
+            assert all(8 <= second <= 20 for second in seen)
 
     asyncio.run(scenario())
