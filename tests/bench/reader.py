@@ -126,7 +126,8 @@ def ijson_events() -> Feed:
 
     def feed(chunk: str) -> int:
         before = len(items)
-        push.send(chunk.encode())
+        if chunk:
+            push.send(chunk.encode())
         return len(items) - before
 
     return feed

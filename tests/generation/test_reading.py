@@ -298,6 +298,7 @@ CORPUS: dict[str, tuple[str, list[str], dict[str, int]]] = {
         [],
         {"bad_text": 1},
     ),
+    "nothing that can be said": (json.dumps(speak(1, "…")), [], {"bad_text": 1}),
     "far too much to say": (json.dumps(speak(1, "x" * 2001)), [], {"bad_text": 1}),
     "a face that nobody has": (
         '{"action_type":"EXPRESSION","trigger_timestamp":1,"emotion":"happy"}',
