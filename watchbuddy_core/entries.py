@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from watchbuddy_core.actions import Action, Density, Draft, MediaSeconds
 from watchbuddy_core.events import Outcome, Playhead
-from watchbuddy_core.video import Cue, Speech, Window
+from watchbuddy_core.video import Chapter, Cue, Loudness, Speech, Video, Window
 
 StageName = Literal["fetching", "understanding", "generating"]
 FeedbackWish = Literal["less", "more", "mute", "unmute"]
@@ -92,6 +92,10 @@ class Stage(_Entry):
     """What cannot be done as wished, in sentences for the viewer."""
     estimate: Usage | None = None
     """What the whole script will use. None: it costs nothing, or nobody knows."""
+    video: Video | None = None
+    """What the source has handed over: files on the machine that fetched them."""
+    chapters: tuple[Chapter, ...] = ()
+    """Of the whole video; from the stage `generating` on."""
 
 
 class Failed(_Entry):
@@ -159,6 +163,8 @@ class Scripted(_Entry):
     """What the status tells and the viewer is not bothered with."""
     rejected: dict[str, int] = {}
     """What could not be made into drafts: how often, by reason."""
+    loudness: Loudness | None = None
+    """How loud the window is. None: nobody has listened, or there is no sound."""
     cached: bool = False
     """Whether the drafts were made for somebody else, or earlier."""
     problem: str | None = None

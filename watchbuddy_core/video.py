@@ -110,6 +110,15 @@ class Speech(_Fact):
     end: MediaSeconds
 
 
+class Loudness(_Fact):
+    """How loud a passage is, second by second."""
+
+    start: MediaSeconds
+    levels: tuple[int, ...]
+    """In dB of full scale, from -60 (nothing is heard) to 0. The last may be of less than a
+    second."""
+
+
 class Overview(_Fact):
     """What demuxing alone tells about the whole video, without decoding a picture."""
 
@@ -159,6 +168,8 @@ class Understanding(_Fact):
     cues: tuple[Cue, ...] = ()
     scenes: tuple[Scene, ...] = ()
     sounds: tuple[Sound, ...] = ()
+    loudness: tuple[Loudness, ...] = ()
+    """Of each window that was listened to, ascending."""
     speech: tuple[Speech, ...] | None = None
     """Ascending. None: nobody has listened for it, since there are subtitles to tell."""
     chapters: tuple[Chapter, ...] = ()

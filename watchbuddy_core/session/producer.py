@@ -188,7 +188,7 @@ class Producer:
         await self._enter(Stage(stage="fetching"))
         async with self._turn("fetching"):
             video = await self._fetch()
-        await self._enter(Stage(stage="understanding", title=video.title))
+        await self._enter(Stage(stage="understanding", title=video.title, video=video))
         async with self._turn("understanding"):
             overview = await self._survey(video)
         refuse_long(overview.duration, self._parts.video_seconds)
@@ -203,6 +203,8 @@ class Producer:
                 end=end,
                 notes=self._notes(),
                 estimate=await self._estimate(overview, windows),
+                video=video,
+                chapters=overview.chapters,
             )
         )
         is_elsewhere = video.path is None and self._is_looked_at()
@@ -374,6 +376,8 @@ class Producer:
                         await self._outline(scripting)
                     scripting.video = film.video
                     scripted = await scripting.generate(window, understood)
+                    loud = next((one for one in understood.loudness[-1:]), None)
+                    scripted = scripted.model_copy(update={"loudness": loud})
                     await self._journal.write(scripted)
                     self._note(scripted)
                 await self._journal.write(scripting.place(scripted))

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -33,6 +33,7 @@ from watchbuddy_core.understanding.work import Stop, in_thread, side_by_side
 from watchbuddy_core.video import (
     Cue,
     KeyFrame,
+    Loudness,
     Overview,
     Scene,
     Sound,
@@ -59,7 +60,7 @@ _MOST_PIXELS = 10e9
 pictures a second, some fifteen seconds of work. Of larger pictures it is less of the time."""
 
 
-VERSION = 1
+VERSION = 2
 """Of what is found out about a file. To be raised whenever the same file would be understood
 otherwise: what an older version has found is not used any more."""
 
@@ -71,6 +72,7 @@ class _Found(BaseModel):
 
     scenes: tuple[Scene, ...]
     sounds: tuple[Sound, ...]
+    loudness: Loudness | None
     speech: tuple[Speech, ...] | None
 
 
@@ -163,11 +165,13 @@ async def understand(
     if found is None and hurried:
         found = await _kept(cache, key, _Found)
     if found is None:
-        seen, (heard, said) = await side_by_side(
+        seen, heard = await side_by_side(
             in_thread(partial(_seen_in, video, overview, window, look_from, hurried)),
             in_thread(partial(_heard_in, video, window, listen_from, listens)),
         )
-        found = _Found(scenes=seen, sounds=heard, speech=said)
+        found = _Found(
+            scenes=seen, sounds=heard.sounds, loudness=heard.loudness, speech=heard.speech
+        )
         await _keep(cache, key, found)
     return Understanding(
         start=earlier.start if earlier else window.start,
@@ -175,6 +179,10 @@ async def understand(
         cues=known_cues(overview, range_start, window.end),
         scenes=scenes.joined(earlier.scenes if earlier else (), found.scenes),
         sounds=sound.joined(earlier.sounds if earlier else (), found.sounds),
+        loudness=(
+            *(earlier.loudness if earlier else ()),
+            *((found.loudness,) if found.loudness else ()),
+        ),
         speech=None
         if found.speech is None
         else voices.joined((earlier and earlier.speech) or (), found.speech),
@@ -264,20 +272,30 @@ def _seen_in(
     return ()
 
 
-def _heard_in(
-    video: Video, window: Window, since: float, listens: bool, stop: Stop
-) -> tuple[tuple[Sound, ...], tuple[Speech, ...] | None]:
-    """The window's sounds, and, where somebody is to listen for it, when there is speech."""
+class _Listened(NamedTuple):
+    sounds: tuple[Sound, ...] = ()
+    loudness: Loudness | None = None
+    speech: tuple[Speech, ...] | None = None
+
+
+def _heard_in(video: Video, window: Window, since: float, listens: bool, stop: Stop) -> _Listened:
+    """The window's sounds, how loud it is, and, where somebody is to listen for it, when there
+    is speech."""
     if video.path is None:
-        return (), None
+        return _Listened()
     with suppress(VideoUnreadable), opened(video.path) as container:
         samples = sound.samples(container, since, window.end, stop)
-        found = sound.sounds(sound.levels(samples), since, window.start)
-        if not listens or not len(samples):
-            return found, None
+        if not len(samples):
+            return _Listened()
+        levels = sound.levels(samples)
+        found = sound.sounds(levels, since, window.start)
+        loudness = sound.loudness(levels, since, window.start)
+        if not listens:
+            return _Listened(found, loudness)
         earlier = min(window.start - since, voices.WARM_UP)
         fresh = samples[round((window.start - since - earlier) * voices.RATE) :]
         with suppress(MissingExtra):  # there is no detector for every machine
-            return found, voices.speech(fresh, window.start - earlier, window.start, stop)
-        return found, None
-    return (), None
+            speech = voices.speech(fresh, window.start - earlier, window.start, stop)
+            return _Listened(found, loudness, speech)
+        return _Listened(found, loudness)
+    return _Listened()

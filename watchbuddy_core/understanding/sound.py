@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from watchbuddy_core.understanding.container import packets, seek, sound_of, start_of
 from watchbuddy_core.understanding.voices import RATE
 from watchbuddy_core.understanding.work import Stop
-from watchbuddy_core.video import Sound
+from watchbuddy_core.video import Loudness, Sound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,8 @@ _FRAME = 2.0
 """Seconds. No decoder hands out longer pieces."""
 _SILENT = -55.0
 """dB of full scale; below it nothing is heard."""
+_NOTHING = -60
+"""dB of full scale; what is quieter still is told as this."""
 _LOUD = 8.0
 _QUIET = -12.0
 """dB against what is usual."""
@@ -133,6 +135,24 @@ def sounds(heard: Levels, start: float, since: float) -> tuple[Sound, ...]:
             if until > since + 1e-9:
                 found.append(Sound(kind=kind, start=at, end=until, level=round(level, 1)))
     return tuple(sorted(found, key=_order))
+
+
+def loudness(heard: Levels, start: float, since: float) -> Loudness:
+    """How loud it is, second by second.
+
+    Args:
+        heard: levels from `start` on; of those before `since` nothing is told.
+    """
+    import numpy as np
+
+    per_second = round(1 / STEP)
+    power = 10 ** (heard[round((since - start) / STEP) :] / 10)
+    sums = np.add.reduceat(power, range(0, len(power), per_second)) if len(power) else power
+    counts = [min(per_second, len(power) - i) for i in range(0, len(power), per_second)]
+    levels = 10 * np.log10(sums / counts) if len(power) else sums
+    return Loudness(
+        start=since, levels=tuple(int(level) for level in np.clip(levels.round(), _NOTHING, 0))
+    )
 
 
 def joined(known: tuple[Sound, ...], found: tuple[Sound, ...]) -> tuple[Sound, ...]:
