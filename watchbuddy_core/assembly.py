@@ -35,8 +35,10 @@ def build_parts(settings: Settings) -> Parts:
     generator = settings.generator or ("litellm" if settings.model else "offline")
     allowed = _rules("allow_hosts", settings.allow_hosts)
     sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
+    videos = _videos(settings)
     return Parts(
-        sources=_sources(settings, AddressGuard(allowed)),
+        sources=_sources(settings, videos, AddressGuard(allowed)),
+        videos=videos,
         generator=_generator(settings, generator),
         generator_name=generator,
         stand_in=_generator(settings, settings.stand_in) if settings.stand_in else None,
@@ -71,14 +73,17 @@ def _check_options(settings: Settings) -> None:
             raise PluginProblem(f"There are options for a plugin {name!r}, and no such plugin.")
 
 
-def _sources(settings: Settings, guard: AddressGuard) -> tuple[VideoSource, ...]:
-    cache = VideoCache(
+def _videos(settings: Settings) -> VideoCache:
+    return VideoCache(
         settings.data_dir / "videos",
         total_bytes=settings.cache.total_bytes,
         video_bytes=settings.cache.video_bytes,
         free_bytes=settings.cache.free_bytes,
         at_a_time=settings.limits.fetching,
     )
+
+
+def _sources(settings: Settings, cache: VideoCache, guard: AddressGuard) -> tuple[VideoSource, ...]:
     web = {"cache": cache, "guard": guard, "most_seconds": settings.limits.video_seconds}
     limits = settings.limits
     given: dict[str, dict[str, object]] = {

@@ -7,6 +7,7 @@ generator that works without one.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -79,6 +80,28 @@ class Phrase(BaseModel):
     """Worth stopping the video for."""
 
 
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+"""Red, green and blue, such as `#ff8800`."""
+
+
+class Look(BaseModel):
+    """What a drawn face of the character looks like. What is left out is the drawer's choice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    skin: Colour | None = None
+    hair: Colour | None = None
+    """Of the hair, the brows, the beard, and of a cat's ears."""
+    eyes: Colour | None = None
+    clothes: Colour | None = None
+    """Also what marks the character elsewhere on the screen."""
+    style: Literal["short", "bob", "long", "curly", "bun", "bald"] | None = None
+    """Of the hair."""
+    ears: Literal["human", "cat", "none"] | None = None
+    glasses: bool = False
+    beard: bool = False
+
+
 class Character(BaseModel):
     """One companion. `revision` changes whenever anything else in it does."""
 
@@ -93,6 +116,8 @@ class Character(BaseModel):
     """Who it is and how it talks, in words for a model."""
     examples: tuple[str, ...] = ()
     """Lines in its voice."""
+    look: Look | None = None
+    """None: somebody, always the same for the same id."""
     density: Density | None = None
     """How much it says where the viewer does not ask for anything else; None: what is usual."""
     phrases: dict[str, dict[MomentKind, tuple[Phrase, ...]]] = {}

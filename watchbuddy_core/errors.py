@@ -10,7 +10,9 @@
     │   ├── TooManySessions            TOO_MANY_SESSIONS
     │   ├── UploadTooLarge             REQUEST_TOO_LARGE
     │   ├── UploadStalled              UPLOAD_STALLED
-    │   └── StorageFull                STORAGE_FULL
+    │   ├── StorageFull                STORAGE_FULL
+    │   ├── VideoNotReady              VIDEO_NOT_READY
+    │   └── VideoUnplayable            VIDEO_UNPLAYABLE
     ├── ProcessingFailed               a session that was started and could not be finished
     │   ├── VideoUnavailable           VIDEO_UNAVAILABLE
     │   ├── VideoDownloadFailed        VIDEO_DOWNLOAD_FAILED
@@ -37,6 +39,7 @@ to what, and what to do; they never carry a key, a header or a path of the serve
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 
@@ -130,6 +133,33 @@ class StorageFull(RequestRefused):
 
     code = "STORAGE_FULL"
     retryable = True
+
+
+class VideoNotReady(RequestRefused):
+    """The session's video is still being fetched."""
+
+    code = "VIDEO_NOT_READY"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The video is still being fetched. Try again in a moment.")
+
+
+class VideoUnplayable(RequestRefused):
+    """No browser plays the session's video."""
+
+    code = "VIDEO_UNPLAYABLE"
+
+    def __init__(self, codecs: Collection[str]) -> None:
+        """
+        Args:
+            codecs: what stands in the way.
+        """
+        self.codecs = tuple(codecs)
+        super().__init__(
+            f"Browsers cannot play this file: it is made with {' and '.join(self.codecs)}."
+            " Convert it to MP4 (H.264 and AAC), and open that."
+        )
 
 
 class ProcessingFailed(WatchBuddyError):

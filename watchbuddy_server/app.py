@@ -45,6 +45,7 @@ def create_app(
         allow_origins=allow_origins,
         server_names=server_names,
         uploads=uploads,
+        page=True,
         max_body_bytes=max_body_bytes,
         limits=limits,
     )

@@ -27,23 +27,28 @@ STATUS_OF: dict[str, int] = {
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "SESSION_NOT_FOUND": 404,
+    "VIDEO_UNAVAILABLE": 404,
     "METHOD_NOT_ALLOWED": 405,
     "UPLOAD_STALLED": 408,
+    "VIDEO_NOT_READY": 409,
     "REQUEST_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "VALIDATION_ERROR": 422,
     "UNSUPPORTED_VIDEO_SOURCE": 422,
     "UNKNOWN_CHARACTER": 422,
     "INVALID_TIME_RANGE": 422,
+    "VIDEO_TOO_LONG": 422,
+    "VIDEO_UNPLAYABLE": 422,
     "VIDEO_UNREADABLE": 422,
     "RATE_LIMITED": 429,
     "INTERNAL_ERROR": 500,
+    "VIDEO_DOWNLOAD_FAILED": 502,
     "TOO_MANY_SESSIONS": 503,
     "STORAGE_FULL": 507,
 }
 """The HTTP status of each error code."""
 
-RETRY_AFTER: dict[str, int] = {"RATE_LIMITED": 10, "TOO_MANY_SESSIONS": 30}
+RETRY_AFTER: dict[str, int] = {"RATE_LIMITED": 10, "TOO_MANY_SESSIONS": 30, "VIDEO_NOT_READY": 2}
 """For errors that pass by themselves: after how many seconds to try again."""
 
 _CODE_OF_FRAMEWORK: dict[int, str] = {

@@ -17,6 +17,8 @@ from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_server.media import show_media
+from watchbuddy_server.page import show_page, show_page_file
 from watchbuddy_server.rest import (
     create_session,
     delete_session,
@@ -26,6 +28,7 @@ from watchbuddy_server.rest import (
     ready,
     show_script,
     show_session,
+    show_video,
 )
 from watchbuddy_server.security import Admission
 from watchbuddy_server.uploads import upload_file
@@ -54,6 +57,7 @@ class WatchBuddyPlugin(InitPlugin):
         allow_origins: Collection[str] = (),
         server_names: Collection[str] = (),
         uploads: bool = False,
+        page: bool = False,
         max_body_bytes: int = MAX_BODY_BYTES,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
@@ -70,6 +74,7 @@ class WatchBuddyPlugin(InitPlugin):
                 the same machine needs its public name here.
             uploads: whether an UploadSource among the sources may be given files over HTTP,
                 by whoever reaches the server.
+            page: whether the page is served as well, at the path itself.
             max_body_bytes: the largest request body that is read, except for uploads.
             limits: how much the server takes on.
         """
@@ -91,6 +96,7 @@ class WatchBuddyPlugin(InitPlugin):
         taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)
         self._inbox = next(taking, None)
         self._path = path
+        self._page = page
         self._max_body_bytes = max_body_bytes
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
@@ -102,12 +108,15 @@ class WatchBuddyPlugin(InitPlugin):
                 show_session,
                 delete_session,
                 show_script,
+                show_video,
                 list_characters,
                 list_library,
                 upload_file,
             ),
-            self._router("/", live, ready, watch),
+            self._router("/", live, ready, watch, show_media),
         ]
+        if self._page:
+            app_config.route_handlers.append(self._router("/", show_page, show_page_file))
         return app_config
 
     def _router(self, path: str, *routes: object) -> Router:

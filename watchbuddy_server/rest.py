@@ -15,7 +15,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED, HTTP_503_SERVICE_UNAVAILABLE
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus
+from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus, SessionVideo
 from watchbuddy_core.tracks import TrackFormat, write_track
 from watchbuddy_core.wire import CreateSession, SessionCreated
 from watchbuddy_server.errors import (
@@ -103,6 +103,18 @@ async def delete_session(session_id: FromPath[str], sessions: NamedDependency[Se
     await sessions.end(session_id)
 
 
+@get(
+    "/sessions/{session_id:str}/video",
+    response_description="What is known of it.",
+    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND"),
+)
+async def show_video(
+    session_id: FromPath[str], sessions: NamedDependency[Sessions]
+) -> SessionVideo:
+    """What a player, and a strip that shows where it is, need to know of a session's video."""
+    return await sessions.screening.describe(session_id)
+
+
 _MEDIA_TYPES: dict[TrackFormat, str] = {
     "json": "application/json",
     "vtt": "text/vtt",
@@ -182,6 +194,8 @@ class CharacterSummary(BaseModel):
     """Those it speaks, its own first."""
     examples: tuple[str, ...]
     """Lines in its voice."""
+    look: dict[str, str | bool] | None
+    """Of a drawn face. None: the drawer chooses, by the id."""
 
 
 class CharacterList(BaseModel):
@@ -207,6 +221,7 @@ async def list_characters(sessions: NamedDependency[Sessions]) -> CharacterList:
                 description=character.description,
                 languages=character.languages,
                 examples=character.examples,
+                look=character.look.model_dump(exclude_none=True) if character.look else None,
             )
             for _, character in sorted(sessions.parts.characters.items())
         )

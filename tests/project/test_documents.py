@@ -14,7 +14,7 @@ from watchbuddy_core.actions import ACTION, Emotion
 from watchbuddy_core.character import MomentKind
 from watchbuddy_core.characters import SLOTS
 from watchbuddy_core.errors import WatchBuddyError
-from watchbuddy_core.session import LibraryPage, SessionStatus
+from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
 from watchbuddy_server.rest import CharacterList
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,12 @@ PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 TRACKS = (ROOT / "docs" / "tracks.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-RESOURCES = {"status": SessionStatus, "characters": CharacterList, "library": LibraryPage}
+RESOURCES = {
+    "status": SessionStatus,
+    "video": SessionVideo,
+    "characters": CharacterList,
+    "library": LibraryPage,
+}
 EXAMPLES = re.findall(r"```json ([a-z-]+)\n(.*?)```", PROTOCOL, flags=re.DOTALL)
 
 
@@ -43,7 +48,7 @@ def test_each_example_of_the_protocol_page_decodes(kind: str, text: str) -> None
             assert not isinstance(wire.decode_server_message(text), wire.UnknownMessage)
         case "client":
             wire.decode_client_message(text)
-        case "status" | "characters" | "library":
+        case "status" | "video" | "characters" | "library":
             model: type[BaseModel] = RESOURCES[kind]
             told = model.model_validate_json(text)
             assert json.loads(told.model_dump_json()) == json.loads(text)

@@ -223,6 +223,7 @@ def test_the_characters_are_listed(client: Client) -> None:
                 "description": {},
                 "languages": ["en"],
                 "examples": [],
+                "look": None,
             }
         ]
     }
@@ -312,6 +313,13 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
         ("/api/v1/sessions/{session_id}/script", "GET"): [
             *("200", "400", "403", "404", "422", "500")
         ],
+        ("/api/v1/sessions/{session_id}/video", "GET"): ["200", "400", "403", "404", "500"],
+        ("/media/{session_id}", "GET"): [
+            *("200", "206", "400", "403", "404", "409", "416", "422", "500", "502")
+        ],
+        ("/media/{session_id}", "HEAD"): [
+            *("200", "206", "400", "403", "404", "409", "416", "422", "500", "502")
+        ],
         ("/api/v1/characters", "GET"): ["200", "403", "500"],
         ("/api/v1/uploads", "POST"): [
             *("201", "400", "403", "408", "413", "422", "429", "500", "507")
@@ -330,7 +338,7 @@ def test_the_document_names_every_code_where_it_may_come(client: Client) -> None
     post, upload = (described[f"/api/v1/{name}", "POST"] for name in ("sessions", "uploads"))
     named = " ".join(
         response["description"]
-        for operation in (post, upload)
+        for operation in (post, upload, described["/media/{session_id}", "GET"])
         for response in operation["responses"].values()
     )
     elsewhere = {"NOT_FOUND", "SESSION_NOT_FOUND", "METHOD_NOT_ALLOWED", "UNAUTHORIZED"}
@@ -350,7 +358,8 @@ def test_every_error_in_the_document_has_the_one_body(client: Client) -> None:
     document = client.get("/schema/openapi.json").json()
     for (path, _), operation in operations(document).items():
         for status, response in operation["responses"].items():
-            if int(status) >= 400 and (path, status) != ("/health/ready", "503"):
+            others = (("/health/ready", "503"), ("/media/{session_id}", "416"))
+            if int(status) >= 400 and (path, status) not in others:
                 schema = response["content"]["application/json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/ErrorBody"}
     detail = document["components"]["schemas"]["ErrorDetail"]

@@ -234,7 +234,18 @@ def test_the_limit_can_be_set(parts: Parts) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nope", "/api/v1", "/api/v2/sessions", f"{SESSIONS}/x/y", "/ws/", "/%00"],
+    [
+        "/nope",
+        "/web/",
+        "/web/nope.js",
+        "/web/../app.py",
+        "/media/",
+        "/api/v1",
+        "/api/v2/sessions",
+        f"{SESSIONS}/x/y",
+        "/ws/",
+        "/%00",
+    ],
 )
 def test_an_unknown_address_is_not_found(client: Client, path: str) -> None:
     assert_error(client.get(path), 404, "NOT_FOUND")
@@ -290,6 +301,7 @@ def test_only_what_passes_by_itself_has_a_time_to_retry() -> None:
     assert {code: STATUS_OF[code] for code in RETRY_AFTER} == {
         "RATE_LIMITED": 429,
         "TOO_MANY_SESSIONS": 503,
+        "VIDEO_NOT_READY": 409,
     }
 
 

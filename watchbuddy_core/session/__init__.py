@@ -31,6 +31,7 @@ from watchbuddy_core.session.outgoing import (
 )
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.reporting import Covered, Noticed
+from watchbuddy_core.session.screening import Screening, SessionVideo, Showable
 from watchbuddy_core.session.sessions import Sessions
 from watchbuddy_core.session.track import entries_of, track_of
 from watchbuddy_core.session.turns import Turns
@@ -55,10 +56,13 @@ __all__ = [
     "Replaced",
     "ReplyFinished",
     "ReplyStarted",
+    "Screening",
     "ScriptFailed",
     "ScriptReady",
     "SessionStatus",
+    "SessionVideo",
     "Sessions",
+    "Showable",
     "StopSpeaking",
     "Turns",
     "WatchSession",

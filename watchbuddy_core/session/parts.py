@@ -9,6 +9,7 @@ from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
 from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
 from watchbuddy_core.session.budget import Budget
+from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.hosts import HostRule
 
 
@@ -34,6 +35,8 @@ class Parts:
     """Writes down what is said where there are no subtitles. None: nobody does."""
     cache: Cache | None = None
     """Keeps what was found out about videos, by their content. None: nothing is kept."""
+    videos: VideoCache | None = None
+    """Keeps videos that were put into another form for a browser. None: that is not done."""
     density: Density = "normal"
     """Where neither the request nor the character says otherwise."""
     video_seconds: float = 6 * 3600.0

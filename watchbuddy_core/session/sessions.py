@@ -13,6 +13,7 @@ from watchbuddy_core.protocols import JobRunner, Keeper, Store
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.library import Library
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.screening import Screening
 from watchbuddy_core.session.watch import WatchSession
 from watchbuddy_core.wire import HOLD_SECONDS, CreateSession, Feature
 
@@ -60,6 +61,7 @@ class Sessions:
         self.store = store
         self.parts = parts
         self.library = Library(parts.sources)
+        self.screening = Screening(store, parts)
         self._keepers = [source for source in parts.sources if isinstance(source, Keeper)]
         self._jobs = jobs
         self._most = most

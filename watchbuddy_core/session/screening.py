@@ -1,0 +1,174 @@
+"""A session's video, as a player can show it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from watchbuddy_core.errors import (
+    MissingExtra,
+    ProcessingFailed,
+    VideoNotReady,
+    VideoUnavailable,
+    VideoUnplayable,
+)
+from watchbuddy_core.protocols import Progress, SessionRecord, Store
+from watchbuddy_core.session.history import History
+from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.strangers import plugin_code
+from watchbuddy_core.sources import choose_source
+from watchbuddy_core.understanding.playable import Form, form_of, put_into
+from watchbuddy_core.video import Chapter, Loudness, Video, VideoRequest
+
+_REMEMBERED = 10_000
+"""So many sessions' files are kept in mind."""
+
+
+class SessionVideo(BaseModel):
+    """What a player, and a strip that shows where it is, need to know. Times are media seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    video_url: str
+    """What was asked for."""
+    title: str | None
+    duration: float | None
+    """Of the whole video. None, as are the next two: not known yet."""
+    start_time: float | None
+    end_time: float | None
+    """What is watched of it."""
+    chapters: tuple[Chapter, ...]
+    loudness: tuple[Loudness, ...]
+    """As far as somebody has listened."""
+    media_type: str | None
+    """Of what `GET /media/…` gives. None: it gives nothing, or nothing yet."""
+    problem: str | None
+    """Why it never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Showable:
+    """A file that a browser can play."""
+
+    path: Path
+    media_type: str
+
+
+class Screening:
+    """Finds the file of a session's video, and puts it into a form that browsers play.
+
+    Copies are kept with the downloaded videos, as long as there is room.
+    """
+
+    def __init__(self, store: Store, parts: Parts) -> None:
+        self._store = store
+        self._parts = parts
+        self._shown: OrderedDict[str, Showable] = OrderedDict()
+        """By session. Players ask piece by piece: the log is not read again for each."""
+
+    async def describe(self, session_id: str) -> SessionVideo:
+        """What is known by now.
+
+        Raises:
+            SessionNotFound
+        """
+        record = await self._store.get(session_id)
+        history = History(await self._store.read(session_id))
+        stage = history.stage
+        media_type, problem = None, None
+        try:
+            _, form = await self._file(record, history)
+            media_type = form.media_type
+        except VideoNotReady:
+            pass
+        except (ProcessingFailed, VideoUnplayable) as exc:
+            problem = exc.message
+        scripted = (history.scripted[index] for index in sorted(history.scripted))
+        return SessionVideo(
+            video_url=record.video_url,
+            title=stage.title if stage else None,
+            duration=stage.duration if stage else None,
+            start_time=stage.start if stage else None,
+            end_time=stage.end if stage else None,
+            chapters=stage.chapters if stage else (),
+            loudness=tuple(one.loudness for one in scripted if one.loudness is not None),
+            media_type=media_type,
+            problem=problem,
+        )
+
+    async def show(self, session_id: str) -> Showable:
+        """The file itself. Where it has to be put into another form, that is waited for.
+
+        Raises:
+            SessionNotFound
+            VideoNotReady: it is still being fetched.
+            VideoUnavailable: nobody here holds it.
+            VideoUnplayable: no browser can play it.
+            ProcessingFailed: it was to be fetched anew, or copied, and that has failed.
+        """
+        record = await self._store.get(session_id)
+        shown = self._shown.get(session_id)
+        if shown is None or not await asyncio.to_thread(shown.path.is_file):
+            history = History(await self._store.read(session_id))
+            shown = self._shown[session_id] = await self._showable(record, history)
+            if len(self._shown) > _REMEMBERED:
+                self._shown.popitem(last=False)
+        return shown
+
+    async def _showable(self, record: SessionRecord, history: History) -> Showable:
+        video, form = await self._file(record, history)
+        assert video.path is not None
+        if form.container is None:
+            return Showable(video.path, form.media_type)
+        if self._parts.videos is None:
+            raise VideoUnavailable("This server does not convert videos for browsers.")
+        copy = await self._parts.videos.get(
+            f"{form.container}-{video.content_id}",
+            record.video_url,
+            partial(_copied, video, form.container),
+            _nobody,
+        )
+        assert copy.path is not None
+        return Showable(copy.path, form.media_type)
+
+    async def _file(self, record: SessionRecord, history: History) -> tuple[Video, Form]:
+        video = await self._video(record, history)
+        if video.path is None:
+            raise VideoUnavailable("There is no picture and no sound here, only what is said.")
+        try:
+            return video, await form_of(video.path)
+        except MissingExtra as exc:
+            raise VideoUnavailable(str(exc)) from exc
+
+    async def _video(self, record: SessionRecord, history: History) -> Video:
+        """As the log has it; fetched anew, where that was on another machine or has gone."""
+        stage = history.stage
+        video = stage.video if stage else None
+        if video is not None:
+            if video.path is None or await asyncio.to_thread(video.path.is_file):
+                return video
+        elif history.failed is not None:
+            raise VideoUnavailable(history.failed.message)
+        elif stage is None or stage.stage == "fetching":
+            raise VideoNotReady
+        with plugin_code():
+            source = choose_source(record.video_url, self._parts.sources)
+            return await source.open(VideoRequest(url=record.video_url), _nobody)
+
+
+async def _copied(
+    video: Video, container: str, folder: Path, room: int, progress: Progress
+) -> Video:
+    assert video.path is not None
+    into = folder / f"video.{container}"
+    await put_into(video.path, container, into)
+    return video.model_copy(update={"path": into, "subtitles": ()})
+
+
+def _nobody(fraction: float | None, message: str) -> None:
+    """Nobody is told how far it is."""

@@ -1,0 +1,74 @@
+"""GET /media/{session_id}: a session's video, for a player in a browser.
+
+No part of an address becomes part of a path: the id leads to a session, and the session to
+its file. The framework answers no `Range`, so the response is Starlette's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from litestar import HttpMethod, route
+from litestar.di import NamedDependency
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Schema,
+)
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+from starlette.responses import FileResponse
+
+from watchbuddy_core.session import Sessions
+from watchbuddy_server.errors import error_responses
+
+_HEADERS = {
+    # Whatever a file holds, it is played and never run.
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+
+@dataclass
+class _GivesFile(Operation):
+    def __post_init__(self) -> None:
+        binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+        file = {kind: OpenAPIMediaType(schema=binary) for kind in ("video/*", "audio/*")}
+        self.responses = {
+            **(self.responses or {}),
+            "200": OpenAPIResponse(description="The whole file.", content=file),
+            "206": OpenAPIResponse(description="The part that was asked for.", content=file),
+            "416": OpenAPIResponse(
+                description="There is no such part.",
+                content={"text/plain": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))},
+            ),
+        }
+
+
+@route(
+    "/media/{session_id:str}",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    operation_class=_GivesFile,
+    responses=error_responses(
+        "MALFORMED_REQUEST",
+        "FORBIDDEN",
+        "SESSION_NOT_FOUND",
+        "VIDEO_UNAVAILABLE",
+        "VIDEO_NOT_READY",
+        "VIDEO_TOO_LONG",
+        "VIDEO_UNPLAYABLE",
+        "VIDEO_UNREADABLE",
+        "VIDEO_DOWNLOAD_FAILED",
+    ),
+)
+async def show_media(session_id: FromPath[str], sessions: NamedDependency[Sessions]) -> ASGIApp:
+    """The session's video itself, or a part of it (`Range`)."""
+    shown = await sessions.screening.show(session_id)
+    response = FileResponse(shown.path, media_type=shown.media_type, headers=_HEADERS)
+    return cast(ASGIApp, response)  # the two name the same messages by other types
