@@ -1,0 +1,114 @@
+/** A session: first it is prepared, then it is watched; or it has failed. */
+
+import { deleteSession, listCharacters, sessionStatus, sessionVideo, socketUrl } from "../api.js";
+import { FEATURES } from "../companion/companion.js";
+import { Connection } from "../companion/connection.js";
+import { el } from "../dom.js";
+import { forgetSession, rememberSession } from "../keeping.js";
+import { inLanguage, say, sayError } from "../words.js";
+import { preparing } from "./preparing.js";
+import { watching } from "./watching.js";
+
+const UNKNOWN = { id: "unknown", name: { en: "AI Watch Buddy", zh: "AI Watch Buddy" } };
+
+/** @param {() => void} leave goes back to the start */
+export function session(id, leave) {
+  const element = el("div", { class: "session" });
+  const listening = new AbortController();
+  let connection = null;
+  let shown = null;
+  const early = [];
+
+  function show(view) {
+    shown?.close?.();
+    shown = view;
+    element.replaceChildren(view.element);
+    view.ready?.();
+  }
+
+  function fail(error) {
+    connection?.close();
+    if (error.code === "SESSION_NOT_FOUND") forgetSession(id);
+    show(failure(error, { again: error.code === "UNREACHABLE" ? begin : null, leave }));
+  }
+
+  async function begin() {
+    let status, characters;
+    try {
+      [status, characters] = await Promise.all([sessionStatus(id), listCharacters()]);
+    } catch (error) {
+      return fail(error);
+    }
+    if (status.error) return fail(status.error);
+    const character = characters.find((one) => one.id === status.character_id) ?? UNKNOWN;
+    show(preparing({ character, cancel }));
+    connection = new Connection(socketUrl(id, FEATURES));
+    const { signal } = listening;
+    connection.addEventListener("message", ({ detail }) => hear(detail, character), { signal });
+    connection.addEventListener("closed", ({ detail }) => closed(detail.why), { signal });
+    connection.open();
+  }
+
+  async function hear(message, character) {
+    if (shown.companion) return;
+    if (message.type === "processing_error") {
+      fail({ code: message.error_code, message: message.message });
+    } else if (message.type === "session_ready") {
+      await enter(character);
+    } else {
+      early.push(message); // what is said before is said to who watches, too
+      shown.hear?.(message);
+    }
+  }
+
+  async function enter(character) {
+    let video, density;
+    try {
+      [video, { density }] = await Promise.all([sessionVideo(id), sessionStatus(id)]);
+    } catch (error) {
+      return fail(error);
+    }
+    const title = video.title ?? video.video_url;
+    document.title = `${title} · AI Watch Buddy`;
+    rememberSession({ id, title, character: inLanguage(character.name) });
+    if (shown.companion) return;
+    show(watching({ id, video, character, connection, leave, density, early: early.splice(0) }));
+  }
+
+  function closed(why) {
+    if (shown.closed) shown.closed(why);
+    else if (why !== "failed") fail({ code: why === "gone" ? "SESSION_NOT_FOUND" : "INTERNAL_ERROR", message: say(why) });
+  }
+
+  async function cancel() {
+    connection?.close();
+    await deleteSession(id).catch(() => {}); // it goes by itself when nobody is there
+    forgetSession(id);
+    leave();
+  }
+
+  begin();
+  return {
+    element,
+    close() {
+      listening.abort();
+      connection?.close();
+      shown?.close?.();
+    },
+  };
+}
+
+/** What went wrong, and what to do next. */
+function failure(error, { again, leave }) {
+  const told = sayError(error);
+  const heading = el("h1", { tabIndex: -1 }, say("errorTitle"));
+  const element = el("main", { class: "panel failure" }, heading, el("p", { role: "alert" }, told));
+  if (error.message && error.message !== told) {
+    element.append(el("p", { class: "details", dir: "auto" }, error.message));
+  }
+  const actions = el("div", { class: "actions" });
+  if (again) actions.append(el("button", { type: "button", on: { click: again } }, say("retry")));
+  actions.append(el("button", { type: "button", class: again ? "quiet" : "", on: { click: leave } }, say("other")));
+  element.append(actions);
+  return { element, ready: () => heading.focus() };
+}
