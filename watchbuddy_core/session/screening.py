@@ -46,7 +46,7 @@ class SessionVideo(BaseModel):
     loudness: tuple[Loudness, ...]
     """As far as somebody has listened."""
     media_type: str | None
-    """Of what `GET /media/…` gives. None: it gives nothing, or nothing yet."""
+    """Of what `GET /media/…` gives. None: it gives nothing, or that is not known yet."""
     problem: str | None
     """Why it never will."""
 
@@ -82,10 +82,8 @@ class Screening:
         stage = history.stage
         media_type, problem = None, None
         try:
-            _, form = await self._file(record, history)
-            media_type = form.media_type
-        except VideoNotReady:
-            pass
+            video = await self._here(history)
+            media_type = (await _form(video)).media_type if video is not None else None
         except (ProcessingFailed, VideoUnplayable) as exc:
             problem = exc.message
         scripted = (history.scripted[index] for index in sorted(history.scripted))
@@ -121,7 +119,8 @@ class Screening:
         return shown
 
     async def _showable(self, record: SessionRecord, history: History) -> Showable:
-        video, form = await self._file(record, history)
+        video = await self._here(history) or await self._fetched(record, history)
+        form = await _form(video)
         assert video.path is not None
         if form.container is None:
             return Showable(video.path, form.media_type)
@@ -136,29 +135,30 @@ class Screening:
         assert copy.path is not None
         return Showable(copy.path, form.media_type)
 
-    async def _file(self, record: SessionRecord, history: History) -> tuple[Video, Form]:
-        video = await self._video(record, history)
-        if video.path is None:
-            raise VideoUnavailable("There is no picture and no sound here, only what is said.")
-        try:
-            return video, await form_of(video.path)
-        except MissingExtra as exc:
-            raise VideoUnavailable(str(exc)) from exc
+    async def _here(self, history: History) -> Video | None:
+        """As the log has it. None: it has not, or the file is on another machine, or gone."""
+        video = history.stage.video if history.stage else None
+        if video is None or video.path is None:
+            return video
+        return video if await asyncio.to_thread(video.path.is_file) else None
 
-    async def _video(self, record: SessionRecord, history: History) -> Video:
-        """As the log has it; fetched anew, where that was on another machine or has gone."""
-        stage = history.stage
-        video = stage.video if stage else None
-        if video is not None:
-            if video.path is None or await asyncio.to_thread(video.path.is_file):
-                return video
-        elif history.failed is not None:
+    async def _fetched(self, record: SessionRecord, history: History) -> Video:
+        if history.failed is not None:
             raise VideoUnavailable(history.failed.message)
-        elif stage is None or stage.stage == "fetching":
+        if history.stage is None or history.stage.stage == "fetching":
             raise VideoNotReady
         with plugin_code():
             source = choose_source(record.video_url, self._parts.sources)
             return await source.open(VideoRequest(url=record.video_url), _nobody)
+
+
+async def _form(video: Video) -> Form:
+    if video.path is None:
+        raise VideoUnavailable("There is no picture and no sound here, only what is said.")
+    try:
+        return await form_of(video.path)
+    except MissingExtra as exc:
+        raise VideoUnavailable(str(exc)) from exc
 
 
 async def _copied(

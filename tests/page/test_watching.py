@@ -1,0 +1,199 @@
+"""Watching: lines, pauses, jumps and replays, and the viewer who overrules each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from watchbuddy_core.actions import (
+    EndReaction,
+    Expression,
+    PauseVideo,
+    ReplaySegment,
+    Seek,
+    Speak,
+)
+
+LINE = "Did you see that?"
+
+
+def completed(house: Any, session_id: str) -> dict[str, str]:
+    """What the server was told, by action."""
+    return {
+        acked.action_id: acked.outcome for acked in house.log(session_id) if acked.kind == "acked"
+    }
+
+
+def test_a_line_is_shown_and_told_and_marked_when_the_film_gets_there(
+    house: Any, viewer: Any
+) -> None:
+    line = Speak(trigger_timestamp=2.0, text=LINE)
+    session_id = house.session(line)
+    viewer.watch(house.url, session_id)
+    done = viewer.wait_for(line)
+    assert 0 <= done["position"] - 2.0 < 0.5
+    page = viewer.page
+    assert page.locator(".bubble").inner_text() == LINE
+    assert page.locator(".lines .speak .text").inner_text() == LINE
+    assert page.locator("[aria-live=polite]").inner_text() == f"Miao: {LINE}"
+    mark = page.locator(".marks .mark")
+    assert mark.get_attribute("aria-label") == f"0:02: {LINE}"
+    viewer.wait("document.querySelector('.bubble').hidden")
+    assert completed(house, session_id) == {line.id: "done"}
+    mark.click()
+    viewer.wait("document.querySelector('video').currentTime < 4")
+
+
+def test_actions_are_carried_out_in_time(house: Any, viewer: Any) -> None:
+    faces = [
+        Expression(trigger_timestamp=1.0 + i / 3, emotion="joy" if i % 2 else "sad")
+        for i in range(45)
+    ]
+    session_id = house.session(*faces)
+    viewer.watch(house.url, session_id)
+    viewer.wait_for(faces[-1], seconds=30)
+    late = sorted(
+        1000 * (one["position"] - one["trigger_timestamp"]) / one["rate"] for one in viewer.done()
+    )
+    assert len(late) == len(faces)
+    assert late[0] >= 0
+    assert late[int(0.95 * len(late))] < 150
+
+
+def test_a_pause_of_the_companion_ends_by_itself(house: Any, viewer: Any) -> None:
+    pause = PauseVideo(trigger_timestamp=1.5, duration_seconds=1.0)
+    session_id = house.session(pause)
+    viewer.watch(house.url, session_id)
+    viewer.wait_for(pause)
+    assert viewer.video("paused")
+    viewer.wait("!document.querySelector('video').paused")
+    assert 1.5 <= viewer.position < 2.5
+    viewer.wait("document.querySelector('video').currentTime > 2.5")
+    assert completed(house, session_id) == {pause.id: "done"}
+
+
+def test_play_ends_a_pause_of_the_companion(house: Any, viewer: Any) -> None:
+    pause = PauseVideo(trigger_timestamp=1.5, duration_seconds=60.0)
+    session_id = house.session(pause)
+    viewer.watch(house.url, session_id)
+    viewer.wait_for(pause)
+    viewer.page.keyboard.press("k")
+    viewer.wait("document.querySelector('video').currentTime > 2")
+    assert completed(house, session_id) == {pause.id: "interrupted"}
+
+
+def test_a_pause_of_the_viewer_stays(house: Any, viewer: Any) -> None:
+    line = Speak(trigger_timestamp=1.5, text="Hm.", pause_video=True)
+    session_id = house.session(line)
+    viewer.watch(house.url, session_id)
+    viewer.wait_for(line)
+    viewer.page.click(".controls button >> nth=0")
+    viewer.wait("!document.querySelector('video').paused")
+    viewer.page.click(".controls button >> nth=0")
+    viewer.wait("document.querySelector('.bubble').hidden")
+    assert viewer.video("paused")
+
+
+def test_a_line_that_pauses_lets_the_film_go_on_when_it_is_said(house: Any, viewer: Any) -> None:
+    line = Speak(trigger_timestamp=1.5, text="Hm.", pause_video=True)
+    session_id = house.session(line)
+    viewer.watch(house.url, session_id)
+    viewer.wait_for(line)
+    assert viewer.video("paused")
+    viewer.wait("document.querySelector('video').currentTime > 2")
+    assert completed(house, session_id) == {line.id: "done"}
+
+
+def test_a_jump_lands_where_it_should(house: Any, viewer: Any) -> None:
+    jump = Seek(trigger_timestamp=2.0, target_timestamp=30.0, post_seek_behavior="RESUME_PLAYBACK")
+    session_id = house.session(jump)
+    viewer.watch(house.url, session_id)
+    viewer.wait("document.querySelector('video').currentTime > 30.5")
+    assert completed(house, session_id) == {jump.id: "done"}
+    assert viewer.position < 35
+
+
+def test_a_replay_shows_it_again_and_comes_back(house: Any, viewer: Any) -> None:
+    replay = ReplaySegment(
+        trigger_timestamp=6.0,
+        start_timestamp=2.0,
+        end_timestamp=3.0,
+        post_replay_behavior="RESUME_FROM_ORIGINAL",
+    )
+    session_id = house.session(replay)
+    viewer.watch(house.url, session_id)
+    viewer.set_video("currentTime", 5.0)
+    viewer.wait_for(replay)
+    viewer.wait("document.querySelector('video').currentTime < 3")
+    viewer.wait("document.querySelector('video').currentTime > 6.3")
+    assert completed(house, session_id) == {replay.id: "done"}
+
+
+def test_going_elsewhere_ends_a_replay(house: Any, viewer: Any) -> None:
+    replay = ReplaySegment(
+        trigger_timestamp=6.0,
+        start_timestamp=1.0,
+        end_timestamp=5.0,
+        post_replay_behavior="RESUME_FROM_ORIGINAL",
+    )
+    session_id = house.session(replay)
+    viewer.watch(house.url, session_id)
+    viewer.set_video("currentTime", 5.0)
+    viewer.wait_for(replay)
+    viewer.wait("document.querySelector('video').currentTime < 3")
+    viewer.set_video("currentTime", 25.0)
+    viewer.wait("document.querySelector('video').currentTime > 29", seconds=10)
+    assert completed(house, session_id) == {replay.id: "interrupted"}
+
+
+def test_after_the_goodbye_the_film_goes_on(house: Any, viewer: Any) -> None:
+    bye = EndReaction(trigger_timestamp=2.0)
+    session_id = house.session(bye)
+    viewer.watch(house.url, session_id)
+    viewer.wait_for(bye)
+    assert "goodbye" in viewer.page.locator(".lines").inner_text()
+    viewer.set_video("playbackRate", 4)
+    viewer.wait("document.querySelector('video').ended", seconds=40)
+    viewer.page.get_by_role("button", name="From the beginning").click()
+    viewer.wait(
+        "document.querySelector('video').currentTime < 5 && !document.querySelector('video').paused"
+    )
+
+
+def test_the_video_is_lowered_for_a_voice_and_gets_back_exactly_what_it_had(
+    house: Any, arrive: Callable[..., Any]
+) -> None:
+    """The voice is a stand-in: a headless browser has none."""
+    viewer = arrive()
+    viewer.page.add_init_script(VOICE)
+    line = Speak(trigger_timestamp=1.5, text=LINE)
+    session_id = house.session(line)
+    viewer.watch(house.url, session_id)
+    viewer.set_video("volume", 0.7351)
+    viewer.wait("window.spoken.length === 1")
+    spoken = viewer.page.evaluate("window.spoken[0]")
+    assert spoken == {"text": LINE, "lang": "en-GB", "voice": "Emma"}
+    viewer.wait("document.querySelector('video').volume < 0.3")
+    viewer.page.evaluate("window.finish()")
+    viewer.wait("document.querySelector('video').volume === 0.7351")
+    assert completed(house, session_id) == {line.id: "done"}
+
+
+VOICE = """
+window.spoken = [];
+const synthesis = new EventTarget();
+Object.assign(synthesis, {
+  getVoices: () => [
+    { name: "Anna", lang: "de-DE", localService: true },
+    { name: "Emma", lang: "en-GB", localService: true },
+  ],
+  speak(utterance) {
+    window.spoken.push({ text: utterance.text, lang: utterance.lang, voice: utterance.voice.name });
+    utterance.onstart();
+    window.finish = () => utterance.onend();
+  },
+  cancel() {},
+});
+Object.defineProperty(window, "speechSynthesis", { value: synthesis });
+window.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
+"""
