@@ -235,9 +235,10 @@ class Viewer:
 
     def start(self) -> None:
         """See that the film plays; a browser may want to be asked first."""
-        self.wait(
-            "!document.querySelector('video').paused || !document.querySelector('.invitation').hidden"
+        video, invitation = (
+            f"document.querySelector('{name}')" for name in ("video", ".invitation")
         )
+        self.wait(f"!{video}.paused || !{invitation}.hidden")
         if self.page.locator(".invitation").is_visible():
             self.page.click(".invitation button")
         self.wait("document.querySelector('video').currentTime > 0")

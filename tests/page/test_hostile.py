@@ -85,7 +85,8 @@ def test_a_program_that_gets_into_the_page_is_not_run(house: Any, viewer: Any) -
             const script = document.createElement("script");
             script.textContent = "window.hacked = true";
             document.body.append(script);
-            document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = true'>");
+            const image = "<img src=x onerror='window.hacked = true'>";
+            document.body.insertAdjacentHTML("beforeend", image);
         }"""
     )
     viewer.page.wait_for_timeout(300)

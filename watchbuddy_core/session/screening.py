@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from watchbuddy_core.errors import (
     MissingExtra,
     ProcessingFailed,
+    SessionNotFound,
     VideoNotReady,
     VideoUnavailable,
     VideoUnplayable,
@@ -113,10 +114,16 @@ class Screening:
         shown = self._shown.get(session_id)
         if shown is None or not await asyncio.to_thread(shown.path.is_file):
             history = History(await self._store.read(session_id))
+            if history.cancelled:
+                raise SessionNotFound
             shown = self._shown[session_id] = await self._showable(record, history)
             if len(self._shown) > _REMEMBERED:
                 self._shown.popitem(last=False)
         return shown
+
+    def close(self, session_id: str) -> None:
+        """The session has ended: its video is shown no more."""
+        self._shown.pop(session_id, None)
 
     async def _showable(self, record: SessionRecord, history: History) -> Showable:
         video = await self._here(history) or await self._fetched(record, history)

@@ -136,6 +136,7 @@ class Sessions:
         if not attendance.is_deleted:
             attendance.is_deleted, attendance.needed_at = True, self._clock.now()
             await session.cancel()
+            self.screening.close(session_id)
             await self.tidy()
 
     async def are_reachable(self) -> bool:

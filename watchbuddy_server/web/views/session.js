@@ -3,6 +3,7 @@
 import { deleteSession, listCharacters, sessionStatus, sessionVideo, socketUrl } from "../api.js";
 import { FEATURES } from "../companion/companion.js";
 import { Connection } from "../companion/connection.js";
+import { Face } from "../companion/face.js";
 import { el } from "../dom.js";
 import { forgetSession, rememberSession } from "../keeping.js";
 import { inLanguage, say, sayError } from "../words.js";
@@ -15,6 +16,7 @@ const UNKNOWN = { id: "unknown", name: { en: "AI Watch Buddy", zh: "AI Watch Bud
 export function session(id, leave) {
   const element = el("div", { class: "session" });
   const listening = new AbortController();
+  let character = null;
   let connection = null;
   let shown = null;
   const early = [];
@@ -29,7 +31,7 @@ export function session(id, leave) {
   function fail(error) {
     connection?.close();
     if (error.code === "SESSION_NOT_FOUND") forgetSession(id);
-    show(failure(error, { again: error.code === "UNREACHABLE" ? begin : null, leave }));
+    show(failure(error, { character, again: error.code === "UNREACHABLE" ? begin : null, leave }));
   }
 
   async function begin() {
@@ -39,29 +41,29 @@ export function session(id, leave) {
     } catch (error) {
       return fail(error);
     }
+    character = characters.find((one) => one.id === status.character_id) ?? UNKNOWN;
     if (status.error) return fail(status.error);
-    const character = characters.find((one) => one.id === status.character_id) ?? UNKNOWN;
     show(preparing({ character, cancel }));
     connection = new Connection(socketUrl(id, FEATURES));
     const { signal } = listening;
-    connection.addEventListener("message", ({ detail }) => hear(detail, character), { signal });
+    connection.addEventListener("message", ({ detail }) => hear(detail), { signal });
     connection.addEventListener("closed", ({ detail }) => closed(detail.why), { signal });
     connection.open();
   }
 
-  async function hear(message, character) {
+  async function hear(message) {
     if (shown.companion) return;
     if (message.type === "processing_error") {
       fail({ code: message.error_code, message: message.message });
     } else if (message.type === "session_ready") {
-      await enter(character);
+      await enter();
     } else {
       early.push(message); // what is said before is said to who watches, too
       shown.hear?.(message);
     }
   }
 
-  async function enter(character) {
+  async function enter() {
     let video, density;
     try {
       [video, { density }] = await Promise.all([sessionVideo(id), sessionStatus(id)]);
@@ -99,10 +101,13 @@ export function session(id, leave) {
 }
 
 /** What went wrong, and what to do next. */
-function failure(error, { again, leave }) {
+function failure(error, { character, again, leave }) {
   const told = sayError(error);
+  const face = new Face(character ?? UNKNOWN).wake();
+  face.show("worry");
+  face.element.setAttribute("aria-hidden", "true");
   const heading = el("h1", { tabIndex: -1 }, say("errorTitle"));
-  const element = el("main", { class: "panel failure" }, heading, el("p", { role: "alert" }, told));
+  const element = el("main", { class: "panel failure" }, el("div", { class: "portrait" }, face.element), heading, el("p", { role: "alert" }, told));
   if (error.message && error.message !== told) {
     element.append(el("p", { class: "details", dir: "auto" }, error.message));
   }
@@ -110,5 +115,5 @@ function failure(error, { again, leave }) {
   if (again) actions.append(el("button", { type: "button", on: { click: again } }, say("retry")));
   actions.append(el("button", { type: "button", class: again ? "quiet" : "", on: { click: leave } }, say("other")));
   element.append(actions);
-  return { element, ready: () => heading.focus() };
+  return { element, ready: () => heading.focus(), close: () => face.close() };
 }

@@ -168,8 +168,9 @@ export class Strip {
         for (let x = first; x < last && x < loudest.length; x++) loudest[x] = Math.max(loudest[x], share);
       });
     }
+    const most = loudest.reduce((one, other) => Math.max(one, other), 0.3);
     loudest.forEach((share, x) => {
-      const tall = share * share * this.#canvas.height;
+      const tall = (share / most) ** 1.6 * 0.9 * this.#canvas.height;
       if (tall) drawing.fillRect(x, this.#canvas.height - tall, 1, tall);
     });
   }
