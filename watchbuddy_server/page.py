@@ -1,13 +1,17 @@
-"""The page: GET / and what it loads.
+"""The page: GET / and what it loads; and GET /overlay, the companion alone, for other pages.
 
 All of it is a few files of this package, read once. Nothing is loaded from elsewhere but
 YouTube's player, when a YouTube link is watched, and the Content-Security-Policy says so.
+
+The overlay is framed over a site's own player by a userscript. It may be framed by the origins
+that the operator has allowed, and by no others; whatever runs in it runs here, and not there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -16,25 +20,37 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
+from watchbuddy_server.security import Admission
+
 _YOUTUBE = "https://www.youtube.com https://www.youtube-nocookie.com"
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self' https://www.youtube.com",
-        f"frame-src {_YOUTUBE}",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "media-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'self'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+_PAGE_POLICY = (
+    "script-src 'self' https://www.youtube.com",
+    f"frame-src {_YOUTUBE}",
+    "media-src 'self'",
+    "frame-ancestors 'none'",
 )
+
+
+def _policy(*more: str) -> str:
+    """The Content-Security-Policy with what every page here has."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'self'",
+            "form-action 'none'",
+            *more,
+        )
+    )
+
+
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -48,7 +64,7 @@ _HEADERS = {
     # session's id stands behind the `#`.
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
-_BASE = b'<base href="/">'
+_BASE = '<base href="/">'
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +94,38 @@ def _found(folder: Traversable, below: str) -> list[tuple[str, _File]]:
 
 
 @get("/", include_in_schema=False)
-async def show_page(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The page itself. Its addresses are relative to where it is mounted."""
-    base = html.escape(f"{request.url.path.rstrip('/')}/")
-    page = _page_files()["index.html"]
-    content = page.content.replace(_BASE, f'<base href="{base}">'.encode())
+async def show_page(request: Request[Any, Any, Any]) -> Response[str]:
+    """The page itself."""
+    return _document("index.html", request.url.path, _policy(*_PAGE_POLICY))
+
+
+@get("/overlay", include_in_schema=False)
+async def show_overlay(
+    request: Request[Any, Any, Any], admission: NamedDependency[Admission]
+) -> Response[str]:
+    """The companion alone, to be laid over the player of a page that may frame it."""
+    origins = sorted(admission.origins)
+    return _document(
+        "overlay.html",
+        request.url.path.rstrip("/").removesuffix("/overlay"),
+        _policy("script-src 'self'", "frame-ancestors 'self' " + " ".join(origins)),
+        {"{{origins}}": " ".join(origins)},
+    )
+
+
+def _document(
+    name: str, base: str, policy: str, slots: Mapping[str, str] | None = None
+) -> Response[str]:
+    """A document whose addresses are relative to where the page is mounted."""
+    file = _page_files()[name]
+    text = file.content.decode()
+    text = text.replace(_BASE, f'<base href="{html.escape(base.rstrip("/"))}/">')
+    for slot, value in (slots or {}).items():
+        text = text.replace(slot, html.escape(value))
     return Response(
-        content,
-        media_type=page.media_type,
-        headers={**_HEADERS, "Content-Security-Policy": _POLICY},
+        text,
+        media_type=file.media_type,
+        headers={**_HEADERS, "Content-Security-Policy": policy},
     )
 
 

@@ -18,7 +18,7 @@ from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.media import show_media
-from watchbuddy_server.page import show_page, show_page_file
+from watchbuddy_server.page import show_overlay, show_page, show_page_file
 from watchbuddy_server.rest import (
     create_session,
     delete_session,
@@ -116,7 +116,9 @@ class WatchBuddyPlugin(InitPlugin):
             self._router("/", live, ready, watch, show_media),
         ]
         if self._page:
-            app_config.route_handlers.append(self._router("/", show_page, show_page_file))
+            app_config.route_handlers.append(
+                self._router("/", show_page, show_overlay, show_page_file)
+            )
         return app_config
 
     def _router(self, path: str, *routes: object) -> Router:
@@ -126,6 +128,7 @@ class WatchBuddyPlugin(InitPlugin):
             dependencies={
                 "sessions": Provide(lambda: self.sessions, sync_to_thread=False),
                 "inbox": Provide(lambda: self._inbox, sync_to_thread=False),
+                "admission": Provide(lambda: self.admission, sync_to_thread=False),
             },
             guards=[self.admission.guard],
             exception_handlers=EXCEPTION_HANDLERS,

@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +22,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from watchbuddy_core.actions import Action
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
-from watchbuddy_core.session import WatchSession
+from watchbuddy_core.protocols import Match, Progress
+from watchbuddy_core.session import WatchSession, entries_of
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.tracks import Track, TrackVideo
-from watchbuddy_core.video import Chapter
+from watchbuddy_core.video import Chapter, Video, VideoRequest
 from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.app import base_url, create_app, listen, server_config
 
@@ -62,14 +63,30 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Backstage:
+    """A source for YouTube's links that never comes to an end: a test writes the script."""
+
+    def match(self, url: str) -> Match:
+        return Match.OVERRIDE if url.startswith("https://www.youtube.com/") else Match.NO
+
+    async def open(self, request: VideoRequest, progress: Progress) -> Video:
+        await asyncio.Event().wait()
+        raise AssertionError("never reached")
+
+
 class House:
     """The server, in a thread of its own."""
 
     def __init__(self, films: Path, data: Path) -> None:
-        settings = Settings(libraries=(films,), data_dir=data)
+        parts = build_parts(Settings(libraries=(films,), data_dir=data))
         self.store = MemoryStore()
-        self.parts = build_parts(settings)
-        self._app = create_app(parts=self.parts, store=self.store, uploads=True)
+        self.parts = replace(parts, sources=(Backstage(), *parts.sources))
+        self._app = create_app(
+            parts=self.parts,
+            store=self.store,
+            uploads=True,
+            allow_origins=["https://www.youtube.com"],
+        )
         self.loop = asyncio.new_event_loop()
         self._listening = listen("127.0.0.1", 0)
         self.url = base_url(self._listening)
@@ -107,21 +124,26 @@ class House:
                 parts=self.parts,
                 created_at=time.time(),
             )
-            await session.take_script(
-                Track(
-                    video=TrackVideo(url=video_url, title="Film", duration=CLIP_SECONDS),
-                    end_time=CLIP_SECONDS,
-                    character_id=character,
-                    actions=tuple(actions),
-                )
-            )
+            await session.take_script(script(*actions))
             return session.session_id
 
         return self.do(create())
 
+    def write(self, session_id: str, *actions: Action) -> None:
+        """The script of a session that is being prepared."""
+        self.do(self.store.append(session_id, entries_of(script(*actions)), None))
+
     def log(self, session_id: str) -> list[Any]:
         """What stands in a session's log."""
         return [logged.entry for logged in self.do(self.store.read(session_id))]
+
+
+def script(*actions: Action) -> Track:
+    return Track(
+        video=TrackVideo(url="library:film.mp4", title="Film", duration=CLIP_SECONDS),
+        end_time=CLIP_SECONDS,
+        actions=tuple(actions),
+    )
 
 
 @dataclass
