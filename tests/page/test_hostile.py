@@ -35,7 +35,7 @@ def test_a_line_is_shown_as_it_is_written_and_breaks_nothing(
     viewer.watch(house.url, house.session(line))
     viewer.wait_for(line)
     page = viewer.page
-    assert page.locator(".bubble").evaluate("(bubble) => bubble.textContent") == text
+    assert page.locator(".bubble p").evaluate("(bubble) => bubble.textContent") == text
     assert page.locator(".lines .speak .text").evaluate("(text) => text.textContent") == text
     assert page.evaluate("window.hacked") is None
     assert page.locator("img").count() == 0

@@ -73,6 +73,22 @@ def test_there_is_a_face_for_each_emotion_of_the_protocol() -> None:
     assert names == [str(emotion) for emotion in Emotion]
 
 
+@needs_node
+def test_each_word_is_said_somewhere() -> None:
+    words = evaluate(
+        "import { ALL } from './words.js';"
+        "const said = Object.entries(ALL.en).filter(([, words]) => typeof words === 'string');"
+        "console.log(JSON.stringify(said.map(([name]) => name)));"
+    )
+    assert isinstance(words, list)
+    modules = "".join(
+        path.read_text(encoding="utf-8") for path in WEB.rglob("*.js") if path.name != "words.js"
+    )
+    actions = {"PAUSE_VIDEO", "SEEK", "REPLAY_SEGMENT", "EXPRESSION"}
+    for name in {*words} - actions:
+        assert f'"{name}"' in modules, f"{name} is never said"
+
+
 def test_the_page_weighs_less_than_250_kilobytes() -> None:
     served = [path for path in WEB.rglob("*") if path.suffix in {".html", ".css", ".js", ".svg"}]
     assert sum(path.stat().st_size for path in served) < 250_000

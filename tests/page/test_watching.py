@@ -33,7 +33,7 @@ def test_a_line_is_shown_and_told_and_marked_when_the_film_gets_there(
     done = viewer.wait_for(line)
     assert 0 <= done["position"] - 2.0 < 0.5
     page = viewer.page
-    assert page.locator(".bubble").inner_text() == LINE
+    assert page.locator(".bubble p").inner_text() == LINE
     assert page.locator(".lines .speak .text").inner_text() == LINE
     assert page.locator("[aria-live=polite]").inner_text() == f"Miao: {LINE}"
     mark = page.locator(".marks .mark")

@@ -119,14 +119,18 @@ def test_what_no_browser_plays_is_told_in_words(client: Client) -> None:
     assert refused.json()["detail"]["error"] == "VIDEO_UNPLAYABLE"
     assert "mpeg4" in refused.json()["detail"]["message"]
     video = client.get(f"/api/v1/sessions/{session_id}/video").json()
-    assert (video["media_type"], "mpeg4" in video["problem"]) == (None, True)
+    assert video["media_type"] is None
+    assert video["error"] == {
+        "code": "VIDEO_UNPLAYABLE",
+        "message": refused.json()["detail"]["message"],
+    }
 
 
 def test_subtitles_alone_have_nothing_to_show(client: Client) -> None:
     session_id = prepared(client, "library:words.srt")
     assert client.get(f"/media/{session_id}").json()["detail"]["error"] == "VIDEO_UNAVAILABLE"
     video = client.get(f"/api/v1/sessions/{session_id}/video").json()
-    assert "only what is said" in video["problem"]
+    assert "only what is said" in video["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ def test_the_video_is_described(client: Client) -> None:
     assert video["title"] == "film"
     assert (video["start_time"], video["end_time"]) == (1.0, 5.0)
     assert video["duration"] == pytest.approx(6.0, abs=0.2)
-    assert (video["media_type"], video["problem"]) == ("video/mp4", None)
+    assert (video["media_type"], video["error"]) == ("video/mp4", None)
     (loudness,) = video["loudness"]
     assert loudness["start"] == 1.0
     assert len(loudness["levels"]) == 4

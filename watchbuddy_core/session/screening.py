@@ -22,6 +22,7 @@ from watchbuddy_core.protocols import Progress, SessionRecord, Store
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.strangers import plugin_code
+from watchbuddy_core.session.watch import SessionError
 from watchbuddy_core.sources import choose_source
 from watchbuddy_core.understanding.playable import Form, form_of, put_into
 from watchbuddy_core.video import Chapter, Loudness, Video, VideoRequest
@@ -48,7 +49,7 @@ class SessionVideo(BaseModel):
     """As far as somebody has listened."""
     media_type: str | None
     """Of what `GET /media/…` gives. None: it gives nothing, or that is not known yet."""
-    problem: str | None
+    error: SessionError | None
     """Why it never will."""
 
 
@@ -81,12 +82,12 @@ class Screening:
         record = await self._store.get(session_id)
         history = History(await self._store.read(session_id))
         stage = history.stage
-        media_type, problem = None, None
+        media_type, error = None, None
         try:
             video = await self._here(history)
             media_type = (await _form(video)).media_type if video is not None else None
         except (ProcessingFailed, VideoUnplayable) as exc:
-            problem = exc.message
+            error = SessionError(code=exc.code, message=exc.message)
         scripted = (history.scripted[index] for index in sorted(history.scripted))
         return SessionVideo(
             video_url=record.video_url,
@@ -97,7 +98,7 @@ class Screening:
             chapters=stage.chapters if stage else (),
             loudness=tuple(one.loudness for one in scripted if one.loudness is not None),
             media_type=media_type,
-            problem=problem,
+            error=error,
         )
 
     async def show(self, session_id: str) -> Showable:

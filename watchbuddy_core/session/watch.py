@@ -31,7 +31,7 @@ from watchbuddy_core.wire import CreateSession, Feature, WelcomeMessage
 
 
 class SessionError(BaseModel):
-    """Why a session ended."""
+    """Why a session ended, or why there is no video to show."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -144,11 +144,11 @@ export function start(watch) {
         el("span", { class: "title", dir: "auto" }, video.title),
         el("span", { class: "length" }, clock(video.duration))))));
     const shown = offset + videos.length;
-    library.replaceChildren(el("h2", {}, say("library")), list);
+    library.replaceChildren(el("h2", {}, say("library")), total ? list : el("p", { class: "hint" }, say("noLibrary")));
     if (shown < total) {
       library.append(el("button", { type: "button", class: "quiet", on: { click: () => showLibrary(shown) } }, say("libraryMore")));
     }
-    library.hidden = list.childElementCount === 0;
+    library.hidden = total > 0 && list.childElementCount === 0;
   }
 
   function showRecent() {

@@ -11,7 +11,7 @@ import { Buddy } from "../watching/buddy.js";
 import { controls } from "../watching/controls.js";
 import { Strip } from "../watching/strip.js";
 import { Talk } from "../watching/talk.js";
-import { inLanguage, say } from "../words.js";
+import { inLanguage, say, sayError } from "../words.js";
 
 const STRIP_MS = 200;
 const NOTICE_MS = 9000;
@@ -29,7 +29,7 @@ export function watching({ id, video, character, connection, leave, density, ear
   const { screen, player } = screenOf(id, video, start);
   const companion = new Companion({ player, connection, voice, start });
   const stage = el("section", { class: "stage", aria: { label: video.title ?? "" } });
-  const buddy = new Buddy(character, stage);
+  const buddy = new Buddy(character, stage, () => companion.interrupt());
   const strip = new Strip(video, (position) => companion.seek(position));
   const talk = new Talk({
     name,
@@ -39,6 +39,7 @@ export function watching({ id, video, character, connection, leave, density, ear
     again: () => lastLine && voice.speak(lastLine, onlyAloud(lastLine)),
   });
   const bar = controls({ player, companion, voice, strip, stage, talk });
+  const held = el("div", { class: "held", hidden: true }, icon("play"), say("paused", { name }));
   const waiting = el("div", { class: "waiting", hidden: true, role: "status" }, say("buffering"));
   const invitation = el("div", { class: "invitation", hidden: true },
     el("button", { type: "button", class: "go", on: { click: () => { invitation.hidden = true; companion.play(); } } }, icon("play"), say("pressPlay")),
@@ -54,7 +55,7 @@ export function watching({ id, video, character, connection, leave, density, ear
 
   stage.append(
     el("div", { class: "screen", on: { click: () => (player.paused ? companion.play() : companion.pause()) } }, screen),
-    waiting, invitation, ending, notes, buddy.element,
+    waiting, held, invitation, ending, notes, buddy.element,
     el("div", { class: "bar" }, strip.element, bar.element));
   const element = el("main", { class: "watching" },
     el("header", {},
@@ -174,20 +175,23 @@ export function watching({ id, video, character, connection, leave, density, ear
   player.addEventListener("volume", bar.louder);
   player.addEventListener("failed", ({ detail: { reason } }) => cannotPlay(reason));
 
+  /** The server knows better than the browser why there is nothing to be seen. */
   async function cannotPlay(reason) {
-    const told = await sessionVideo(id).catch(() => null);
+    const { error = null } = (await sessionVideo(id).catch(() => null)) ?? {};
     const isYoutube = youtubeId(video.video_url) !== null;
-    const words = isYoutube
-      ? say(reason === "network" ? "youtubeBlocked" : "youtubeRefused")
-      : told?.problem ?? say(reason === "network" ? "mediaLost" : "cannotPlayWhy");
-    over(`${isYoutube || reason === "network" ? "" : say("cannotPlay")} ${words}`,
-      [el("button", { type: "button", on: { click: leave } }, say("other"))]);
+    let words = say(reason === "network" ? "mediaLost" : "cannotPlay");
+    if (isYoutube) words = say(reason === "network" ? "youtubeBlocked" : "youtubeRefused");
+    else if (error?.code === "VIDEO_UNAVAILABLE") words = say("noPicture");
+    else if (error) words = sayError(error);
+    over(words, [el("button", { type: "button", on: { click: leave } }, say("other"))]);
+    if (error && !isYoutube) stage.querySelector(".over p").after(el("p", { class: "details", dir: "auto" }, error.message));
   }
 
   let stalledSince = null;
   const showing = setInterval(() => {
     strip.move(player.position);
     stalledSince = player.stalled ? (stalledSince ?? performance.now()) : null;
+    held.hidden = !companion.holdsVideo || stage.classList.contains("spoken");
     waiting.hidden = !(stalledSince && performance.now() - stalledSince > BUFFERING_MS);
   }, STRIP_MS);
   document.addEventListener("keydown", bar.key);

@@ -2,7 +2,7 @@
 
 import { Face, lookOf } from "../companion/face.js";
 import { spokenSeconds } from "../companion/spoken.js";
-import { el } from "../dom.js";
+import { el, icon } from "../dom.js";
 import { keep, kept } from "../keeping.js";
 import { inLanguage, say } from "../words.js";
 
@@ -15,32 +15,40 @@ export class Buddy {
   element;
   #stage;
   #face;
-  #bubble = el("div", { class: "bubble", dir: "auto", hidden: true });
+  #line = el("p", { dir: "auto" });
+  #bubble;
   #captions = el("div", { class: "sr", aria: { live: "polite" } });
-  #place = kept("place", HOME);
+  #place;
   #leaving = null;
   #name;
 
-  /** @param {HTMLElement} stage in which it moves */
-  constructor(character, stage) {
+  /**
+   * @param {HTMLElement} stage in which it moves
+   * @param {() => void} stop ends what it says
+   * @param {{x: number, y: number} | null} place where it stays; null: where the viewer puts it
+   */
+  constructor(character, stage, stop, place = null) {
     this.#stage = stage;
+    this.#place = place ?? kept("place", HOME);
     this.#name = inLanguage(character.name);
     this.#face = new Face(character).wake();
     this.#face.show("neutral");
     this.#face.element.setAttribute("aria-hidden", "true");
+    const enough = el("button", { type: "button", class: "enough", title: say("stop"), aria: { label: say("stop") }, on: { click: stop } }, icon("close"));
+    this.#bubble = el("div", { class: "bubble", hidden: true }, this.#line, enough);
     const portrait = el("div", { class: "portrait", tabIndex: 0, role: "group", aria: { label: say("companion", { name: this.#name }) },
-      on: { keydown: (event) => this.#key(event), pointerdown: (event) => this.#grab(event) } }, this.#face.element);
+      on: place ? {} : { keydown: (event) => this.#key(event), pointerdown: (event) => this.#grab(event) } }, this.#face.element);
     this.element = el("div", { class: "buddy" }, this.#bubble, portrait, this.#captions);
     this.element.style.setProperty("--own", lookOf(character).clothes);
     this.#settle();
   }
 
-  /** Say a line: it is shown until `fall silent`, and for a while after. */
+  /** Say a line: it is shown until `fallSilent`, and for a while after. */
   say(text) {
     clearTimeout(this.#leaving);
-    this.#bubble.textContent = text;
+    this.#line.textContent = text;
     this.#bubble.hidden = false;
-    this.#bubble.scrollTop = 0;
+    this.#line.scrollTop = 0;
     this.#captions.textContent = `${this.#name}: ${text}`;
     this.element.classList.add("talks");
   }
@@ -48,7 +56,7 @@ export class Buddy {
   /** The line is over. */
   fallSilent() {
     clearTimeout(this.#leaving);
-    const lingers = LINGER[0] + LINGER[1] * spokenSeconds(this.#bubble.textContent);
+    const lingers = LINGER[0] + LINGER[1] * spokenSeconds(this.#line.textContent);
     this.#leaving = setTimeout(() => this.#clear(), 1000 * lingers);
   }
 
