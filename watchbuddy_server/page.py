@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,14 +37,18 @@ _PAGE_POLICY = (
 )
 
 
-def _policy(*more: str) -> str:
-    """The Content-Security-Policy with what every page here has."""
+def _policy(host: str, *more: str) -> str:
+    """The Content-Security-Policy with what every page here has.
+
+    Not every browser takes a WebSocket to the page's own host for `'self'`.
+    """
+    own = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return "; ".join(
         (
             "default-src 'none'",
             "style-src 'self'",
             "img-src 'self' data:",
-            "connect-src 'self'",
+            f"connect-src 'self'{own}",
             "base-uri 'self'",
             "form-action 'none'",
             *more,
@@ -51,10 +56,11 @@ def _policy(*more: str) -> str:
     )
 
 
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
 _HEADERS = {
@@ -96,7 +102,7 @@ def _found(folder: Traversable, below: str) -> list[tuple[str, _File]]:
 @get("/", include_in_schema=False)
 async def show_page(request: Request[Any, Any, Any]) -> Response[str]:
     """The page itself."""
-    return _document("index.html", request.url.path, _policy(*_PAGE_POLICY))
+    return _document("index.html", request.url.path, _policy(request.url.netloc, *_PAGE_POLICY))
 
 
 @get("/overlay", include_in_schema=False)
@@ -108,7 +114,11 @@ async def show_overlay(
     return _document(
         "overlay.html",
         request.url.path.rstrip("/").removesuffix("/overlay"),
-        _policy("script-src 'self'", "frame-ancestors 'self' " + " ".join(origins)),
+        _policy(
+            request.url.netloc,
+            "script-src 'self'",
+            " ".join(("frame-ancestors 'self'", *origins)),
+        ),
         {"{{origins}}": " ".join(origins)},
     )
 

@@ -51,7 +51,17 @@
   ];
   const REPORT_MS = 100;
   const LOOK_MS = 1000;
-  const EVENTS = ["play", "pause", "seeking", "seeked", "ratechange", "waiting", "playing", "ended", "volumechange"];
+  const EVENTS = [
+    "play",
+    "pause",
+    "seeking",
+    "seeked",
+    "ratechange",
+    "waiting",
+    "playing",
+    "ended",
+    "volumechange",
+  ];
 
   const site = SITES.find(({ host }) => host === location.host);
   const origin = new URL(SERVER).origin;
@@ -74,7 +84,13 @@
       this.#frame.src = `${SERVER.replace(/\/$/, "")}/overlay`;
       this.#frame.title = "AI Watch Buddy";
       this.#frame.allow = "autoplay";
-      Object.assign(this.#frame.style, { position: "fixed", border: "0", zIndex: "2147483000", colorScheme: "normal", background: "none" });
+      Object.assign(this.#frame.style, {
+        position: "fixed",
+        border: "0",
+        zIndex: "2147483000",
+        colorScheme: "normal",
+        background: "none",
+      });
       addEventListener("message", (event) => this.#hear(event), { signal });
       for (const type of EVENTS) video.addEventListener(type, () => this.#report(), { signal });
       document.addEventListener("fullscreenchange", () => this.#settle(), { signal });
@@ -113,9 +129,11 @@
         top: `${bottom - Math.min(this.#room.height, height) - 56}px`,
       });
       if (!this.#isThere) return;
-      const isAdvertised = site.advertisement !== null && document.querySelector(site.advertisement) !== null;
+      const isAdvertised =
+        site.advertisement !== null && document.querySelector(site.advertisement) !== null;
       if (isAdvertised) return; // its clock is that of the advertisement
-      const { currentTime, paused, playbackRate, ended, readyState, duration, volume, muted } = this.#video;
+      const { currentTime, paused, playbackRate, ended, readyState, duration, volume, muted } =
+        this.#video;
       this.#post({
         watchbuddy: "player",
         position: currentTime,
@@ -146,7 +164,8 @@
 
     #obey(name, value) {
       const video = this.#video;
-      if (name === "play") video.play().catch(() => {}); // the viewer has not touched the page yet
+      if (name === "play")
+        video.play().catch(() => {}); // the viewer has not touched the page yet
       else if (name === "pause") video.pause();
       else if (name === "seek" && Number.isFinite(value)) video.currentTime = value;
       else if (name === "rate" && value > 0) video.playbackRate = value;

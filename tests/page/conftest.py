@@ -193,19 +193,18 @@ class Wire:
         other_reader, other = await asyncio.open_connection("127.0.0.1", port)
         both = {writer, other}
         self._connections |= both
-        await asyncio.gather(_copy(reader, other), _copy(other_reader, writer))
+        await asyncio.gather(self._copy(reader, other), self._copy(other_reader, writer))
         self._connections -= both
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except (ConnectionError, OSError):
-        pass
-    finally:
-        writer.close()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(16384):
+                writer.write(data)
+                await writer.drain()
+        except (ConnectionError, OSError):
+            pass
+        finally:
+            writer.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from watchbuddy_core.actions import Speak
@@ -82,3 +83,53 @@ def test_reloading_goes_on_with_the_session(house: Any, viewer: Any) -> None:
     viewer.page.wait_for_selector(".watching")
     viewer.start()
     assert viewer.page.title() == "Film · AI Watch Buddy"
+
+
+def test_a_film_that_breaks_off_is_taken_up_where_it_was(
+    house: Any, viewer: Any, films: Path
+) -> None:
+    film = (films / "film.mp4").read_bytes()
+    there = len(film) // 3
+    is_mended = False
+
+    def serve(route: Any) -> None:
+        """The first third of the film, and then nothing, until the way is mended."""
+        first = int(route.request.headers["range"].removeprefix("bytes=").partition("-")[0])
+        if is_mended:
+            route.continue_()
+        elif first < there:
+            whole = f"bytes {first}-{there - 1}/{len(film)}"
+            headers = {"Content-Range": whole, "Content-Type": "video/mp4"}
+            route.fulfill(status=206, headers=headers, body=film[first:there])
+        else:
+            route.abort()
+
+    viewer.page.route("**/media/**", serve)
+    line = Speak(trigger_timestamp=15.0, text="There it is again.")
+    viewer.watch(house.url, house.session(line))
+    viewer.set_video("playbackRate", 2)
+    viewer.wait("document.querySelector('video').error !== null", seconds=60)
+    viewer.page.wait_for_selector(".waiting:not([hidden])")
+    is_mended = True
+    viewer.wait_for(line, seconds=40)
+    assert viewer.video("error") is None
+    assert not viewer.video("paused")
+    assert viewer.video("playbackRate") == 2
+    assert viewer.page.locator(".over").count() == 0
+    assert not [one for one in viewer.done() if one["id"] != line.id]
+
+
+def test_after_the_machine_has_slept_the_connection_is_made_anew(
+    house: Any, arrive: Callable[..., Any]
+) -> None:
+    viewer = arrive()
+    sockets: list[str] = []
+    viewer.page.on("websocket", lambda socket: sockets.append(socket.url))
+    viewer.page.clock.install()
+    viewer.watch(house.url, house.session())
+    viewer.page.keyboard.press("k")
+    assert len(sockets) == 1
+    viewer.page.clock.fast_forward(3_600_000)
+    viewer.page.wait_for_timeout(500)
+    assert len(sockets) == 2
+    assert viewer.page.locator(".over").count() == 0

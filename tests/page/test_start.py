@@ -261,7 +261,12 @@ def test_the_strip_tells_what_was_and_not_what_will_be(house: Any, viewer: Any) 
     viewer.start()
     page.keyboard.press("k")
     assert page.locator(".chapters i").count() == 1
+    assert page.locator(".chapter").inner_text() == "Morning"
+    seek = page.locator(".seek")
+    seek.evaluate("(seek) => { seek.value = 30; seek.dispatchEvent(new Event('input')); }")
+    assert page.locator(".time").inner_text() == "0:30 / 0:40"
     assert "secret" not in page.content()
+    assert "secret" not in str(seek.get_attribute("aria-valuetext"))
     assert page.locator(".covered i:not(.outside)").count() >= 1
     inked = """() => {
         const canvas = document.querySelector(".loudness");

@@ -31,7 +31,8 @@
 
     /** Where it really is. */
     get exactly() {
-      const elapsed = this.#state === PlayerState.PLAYING ? (performance.now() - this.#at) / 1000 : 0;
+      const elapsed =
+        this.#state === PlayerState.PLAYING ? (performance.now() - this.#at) / 1000 : 0;
       return Math.min(this.#position + elapsed * this.#rate, DURATION);
     }
 
@@ -47,8 +48,12 @@
       setTimeout(act, OBEYS_MS);
     }
 
-    playVideo() { this.#later(() => this.#change(PlayerState.PLAYING)); }
-    pauseVideo() { this.#later(() => this.#change(PlayerState.PAUSED)); }
+    playVideo() {
+      this.#later(() => this.#change(PlayerState.PLAYING));
+    }
+    pauseVideo() {
+      this.#later(() => this.#change(PlayerState.PAUSED));
+    }
     seekTo(position) {
       this.#later(() => {
         const before = this.#state;
@@ -57,17 +62,43 @@
         this.#later(() => this.#change(before));
       });
     }
-    getCurrentTime() { return Math.floor(this.exactly / STEP) * STEP; }
-    getDuration() { return DURATION; }
-    getPlayerState() { return this.exactly >= DURATION ? PlayerState.ENDED : this.#state; }
-    getPlaybackRate() { return this.#rate; }
-    setPlaybackRate(rate) { this.#later(() => { this.#position = this.exactly; this.#at = performance.now(); this.#rate = rate; }); }
-    getVolume() { return this.#volume; }
-    setVolume(volume) { this.#later(() => (this.#volume = volume)); }
-    isMuted() { return this.#muted; }
-    mute() { this.#muted = true; }
-    unMute() { this.#muted = false; }
-    destroy() { this.destroyed = true; }
+    getCurrentTime() {
+      return Math.floor(this.exactly / STEP) * STEP;
+    }
+    getDuration() {
+      return DURATION;
+    }
+    getPlayerState() {
+      return this.exactly >= DURATION ? PlayerState.ENDED : this.#state;
+    }
+    getPlaybackRate() {
+      return this.#rate;
+    }
+    setPlaybackRate(rate) {
+      this.#later(() => {
+        this.#position = this.exactly;
+        this.#at = performance.now();
+        this.#rate = rate;
+      });
+    }
+    getVolume() {
+      return this.#volume;
+    }
+    setVolume(volume) {
+      this.#later(() => (this.#volume = volume));
+    }
+    isMuted() {
+      return this.#muted;
+    }
+    mute() {
+      this.#muted = true;
+    }
+    unMute() {
+      this.#muted = false;
+    }
+    destroy() {
+      this.destroyed = true;
+    }
   }
 
   window.YT = { Player, PlayerState };

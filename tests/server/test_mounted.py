@@ -224,3 +224,18 @@ def test_the_plugin_brings_neither_a_server_nor_a_command_line() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == []
+
+
+def test_the_page_lies_where_the_plugin_does_and_only_where_it_is_wanted(parts: Parts) -> None:
+    plugin = WatchBuddyPlugin(parts=parts, store=MemoryStore(), path="/buddy", page=True)
+    with TestClient(application(plugin)) as client:
+        page = client.get("/buddy")
+        assert '<base href="/buddy/">' in page.text
+        assert '<base href="/buddy/">' in client.get("/buddy/overlay").text
+        module = client.get("/buddy/web/app.js")
+        assert module.headers["content-type"] == "text/javascript; charset=utf-8"
+        tag = {"If-None-Match": module.headers["etag"]}
+        assert client.get("/buddy/web/app.js", headers=tag).status_code == 304
+        assert client.get("/").status_code == 404
+    with TestClient(application(WatchBuddyPlugin(parts=parts, store=MemoryStore()))) as client:
+        assert client.get("/").status_code == 404

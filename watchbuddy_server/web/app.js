@@ -32,9 +32,6 @@ function leave() {
 
 document.documentElement.lang = language;
 addEventListener("hashchange", show);
-addEventListener("popstate", () => {
-  if (!SESSION.test(location.hash)) show();
-});
 addEventListener("pagehide", ({ persisted }) => persisted || shown?.close());
 document.documentElement.style.setProperty("--drop-words", JSON.stringify(say("dropHere")));
 show();

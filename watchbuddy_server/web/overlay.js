@@ -15,7 +15,10 @@ const ROOM = { silent: [130, 140], speaking: [430, 250], menu: [360, 400] };
 const CORNER = { x: 1, y: 1 };
 
 document.documentElement.lang = language;
-const origins = document.querySelector("meta[name=watchbuddy-origins]").content.split(" ").filter(Boolean);
+const origins = document
+  .querySelector("meta[name=watchbuddy-origins]")
+  .content.split(" ")
+  .filter(Boolean);
 const player = new FramedPlayer(origins);
 const voice = new Voice();
 const overlay = el("main", { class: "overlay" });
@@ -35,12 +38,49 @@ function room() {
 // --- the menu -------------------------------------------------------------------------------
 
 const status = el("p", { class: "status", role: "status" });
-const who = el("select", { aria: { label: say("who") }, on: { change: () => { keep("character", who.value); show(); } } });
-const begin = el("button", { type: "button", on: { click: () => (watched ? stop() : start()) } }, say("go"));
-const box = el("input", { type: "text", maxLength: 2000, autocomplete: "off", placeholder: say("talkHint"), aria: { label: say("send") } });
-const form = el("form", { class: "row", hidden: true, on: { submit: (event) => { event.preventDefault(); talk(); } } },
-  box, el("button", { type: "submit", class: "quiet" }, say("send")));
-const menu = el("div", { class: "menu", hidden: true }, status, el("div", { class: "row" }, who, begin), form);
+const who = el("select", {
+  aria: { label: say("who") },
+  on: {
+    change: () => {
+      keep("character", who.value);
+      show();
+    },
+  },
+});
+const begin = el(
+  "button",
+  { type: "button", on: { click: () => (watched ? stop() : start()) } },
+  say("go"),
+);
+const box = el("input", {
+  type: "text",
+  maxLength: 2000,
+  autocomplete: "off",
+  placeholder: say("talkHint"),
+  aria: { label: say("send") },
+});
+const form = el(
+  "form",
+  {
+    class: "row",
+    hidden: true,
+    on: {
+      submit: (event) => {
+        event.preventDefault();
+        talk();
+      },
+    },
+  },
+  box,
+  el("button", { type: "submit", class: "quiet" }, say("send")),
+);
+const menu = el(
+  "div",
+  { class: "menu", hidden: true },
+  status,
+  el("div", { class: "row" }, who, begin),
+  form,
+);
 overlay.append(menu);
 
 function toggle() {
@@ -82,15 +122,26 @@ async function start() {
   who.disabled = true;
   status.textContent = say("fetching");
   try {
-    session.id = await createSession({ video_url: page.link, character_id: who.value, user_id: userId() });
+    session.id = await createSession({
+      video_url: page.link,
+      character_id: who.value,
+      user_id: userId(),
+    });
   } catch (error) {
-    if (watched === session) fail(error instanceof ApiError ? sayError(error) : say("errors.INTERNAL_ERROR"));
+    if (watched === session)
+      fail(error instanceof ApiError ? sayError(error) : say("errors.INTERNAL_ERROR"));
     return;
   }
   if (watched !== session) return;
   session.connection = new Connection(socketUrl(session.id, FEATURES));
-  session.connection.addEventListener("message", ({ detail }) => watched === session && hear(detail));
-  session.connection.addEventListener("closed", ({ detail: { why } }) => watched === session && why !== "failed" && fail(say(why)));
+  session.connection.addEventListener(
+    "message",
+    ({ detail }) => watched === session && hear(detail),
+  );
+  session.connection.addEventListener(
+    "closed",
+    ({ detail: { why } }) => watched === session && why !== "failed" && fail(say(why)),
+  );
   session.connection.open();
 }
 
@@ -109,7 +160,12 @@ function hear(message) {
 }
 
 function join() {
-  const companion = (watched.companion = new Companion({ player, connection: watched.connection, voice, start: player.position }));
+  const companion = (watched.companion = new Companion({
+    player,
+    connection: watched.connection,
+    voice,
+    start: player.position,
+  }));
   status.textContent = "";
   form.hidden = false;
   if (isMenuOpen) toggle();
@@ -120,7 +176,10 @@ function join() {
     room();
     buddy.say(action.text);
   });
-  companion.addEventListener("end", ({ detail: { action } }) => action.action_type === "SPEAK" && buddy.fallSilent());
+  companion.addEventListener(
+    "end",
+    ({ detail: { action } }) => action.action_type === "SPEAK" && buddy.fallSilent(),
+  );
   companion.addEventListener("speaking", ({ detail: { is } }) => (buddy.speaking = is));
   companion.begin();
 }
@@ -156,7 +215,9 @@ new MutationObserver(() => {
 }).observe(overlay, { subtree: true, attributes: true, attributeFilter: ["class"] });
 
 characters = await listCharacters();
-who.append(...characters.map(({ id, name: names }) => el("option", { value: id }, inLanguage(names))));
+who.append(
+  ...characters.map(({ id, name: names }) => el("option", { value: id }, inLanguage(names))),
+);
 who.value = kept("character", characters[0].id);
 if (who.selectedIndex < 0) who.selectedIndex = 0;
 show();

@@ -142,11 +142,19 @@ const action = (action_type, at, rest) => ({
   ...rest,
 });
 
-export const speak = (at, rest = {}) => action("SPEAK", at, { text: "Hm?", pause_video: false, ...rest });
-export const pauseVideo = (at, seconds, rest = {}) => action("PAUSE_VIDEO", at, { duration_seconds: seconds, ...rest });
+export const speak = (at, rest = {}) =>
+  action("SPEAK", at, { text: "Hm?", pause_video: false, ...rest });
+export const pauseVideo = (at, seconds, rest = {}) =>
+  action("PAUSE_VIDEO", at, { duration_seconds: seconds, ...rest });
 export const seek = (at, target, rest = {}) =>
   action("SEEK", at, { target_timestamp: target, post_seek_behavior: "RESUME_PLAYBACK", ...rest });
 export const replay = (at, start, end, rest = {}) =>
-  action("REPLAY_SEGMENT", at, { start_timestamp: start, end_timestamp: end, post_replay_behavior: "RESUME_FROM_ORIGINAL", ...rest });
-export const expression = (at, emotion, rest = {}) => action("EXPRESSION", at, { emotion, ...rest });
+  action("REPLAY_SEGMENT", at, {
+    start_timestamp: start,
+    end_timestamp: end,
+    post_replay_behavior: "RESUME_FROM_ORIGINAL",
+    ...rest,
+  });
+export const expression = (at, emotion, rest = {}) =>
+  action("EXPRESSION", at, { emotion, ...rest });
 export const goodbye = (at, rest = {}) => action("END_REACTION", at, rest);

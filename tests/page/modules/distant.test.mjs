@@ -24,7 +24,11 @@ function theatre({ step = 0.25, delay = 0.3 } = {}) {
     distant.addEventListener(type, ({ detail }) => real.events.push([type, detail?.position]));
   }
   const report = () =>
-    distant.report({ position: Math.floor(real.position / step) * step, paused: real.paused, rate: real.rate });
+    distant.report({
+      position: Math.floor(real.position / step) * step,
+      paused: real.paused,
+      rate: real.rate,
+    });
   const pass = (seconds, { every = 0.1, each = () => {} } = {}) => {
     const until = real.now + seconds;
     let reportAt = real.now;
@@ -44,7 +48,13 @@ function theatre({ step = 0.25, delay = 0.3 } = {}) {
   };
   report();
   real.events.length = 0;
-  return { real, distant, pass, obey, seeks: () => real.events.filter(([type]) => type === "sought") };
+  return {
+    real,
+    distant,
+    pass,
+    obey,
+    seeks: () => real.events.filter(([type]) => type === "sought"),
+  };
 }
 
 test("its clock is read on between two steps: never back, never ahead by more than one", () => {
@@ -54,7 +64,10 @@ test("its clock is read on between two steps: never back, never ahead by more th
   pass(20, {
     each: () => {
       assert.ok(distant.position >= last, "back");
-      assert.ok(Math.abs(distant.position - real.position) < 0.27, `${distant.position} for ${real.position}`);
+      assert.ok(
+        Math.abs(distant.position - real.position) < 0.27,
+        `${distant.position} for ${real.position}`,
+      );
       last = distant.position;
     },
   });
@@ -112,7 +125,10 @@ test("a leap is the viewer's; playing, stalling and changing speed are none", ()
   pass(1);
   real.position = 40;
   pass(0.5);
-  assert.deepEqual(seeks().map(([, position]) => Math.round(position)), [100, 10, 40]);
+  assert.deepEqual(
+    seeks().map(([, position]) => Math.round(position)),
+    [100, 10, 40],
+  );
 });
 
 test("a seek that was asked for is none of the viewer's, and lands", async () => {

@@ -56,7 +56,10 @@ describe("what belongs to one organ", () => {
     const cinema = new Cinema();
     cinema.arrive(speak(0.5, { id: "a" }), speak(0.6, { id: "b" }), speak(0.7, { id: "c" }));
     cinema.pass(10);
-    assert.deepEqual(cinema.outcomes.map(([id]) => id), ["a", "b", "c"]);
+    assert.deepEqual(
+      cinema.outcomes.map(([id]) => id),
+      ["a", "b", "c"],
+    );
     near(cinema.beginOf("c").now - cinema.beginOf("a").now, 4);
   });
 
@@ -75,7 +78,10 @@ describe("what belongs to one organ", () => {
       speak(0.5, { id: "after" }),
     );
     cinema.pass(12);
-    assert.deepEqual(cinema.begun.map(({ action }) => action.id), ["pause", "with pause", "after"]);
+    assert.deepEqual(
+      cinema.begun.map(({ action }) => action.id),
+      ["pause", "with pause", "after"],
+    );
   });
 });
 
@@ -121,7 +127,10 @@ describe("a pause", () => {
     cinema.press("pause");
     cinema.arrive(speak(9.9, { id: "a", pause_video: true }), pauseVideo(9.9, 1, { id: "b" }));
     cinema.pass(10);
-    assert.deepEqual(cinema.outcomes, [["a", "done"], ["b", "skipped"]]);
+    assert.deepEqual(cinema.outcomes, [
+      ["a", "done"],
+      ["b", "skipped"],
+    ]);
     assert.equal(cinema.paused, true);
   });
 
@@ -143,8 +152,16 @@ describe("a jump", () => {
     cinema.pass(2);
     near(cinema.position, 50.9, 0.02);
     const [landing] = cinema.sent.filter(({ type }) => type === "seek_update");
-    assert.deepEqual(landing, { type: "seek_update", timestamp: 50, cause: "action", action_id: "jump" });
-    assert.deepEqual(cinema.outcomes, [["jump", "done"], ["left out", "skipped"]]);
+    assert.deepEqual(landing, {
+      type: "seek_update",
+      timestamp: 50,
+      cause: "action",
+      action_id: "jump",
+    });
+    assert.deepEqual(cinema.outcomes, [
+      ["jump", "done"],
+      ["left out", "skipped"],
+    ]);
   });
 
   test("can leave the video paused, for the viewer to go on", () => {
@@ -177,7 +194,10 @@ describe("a jump", () => {
 
   test("announced by a line that pauses waits for the line", () => {
     const cinema = new Cinema({ position: 20 });
-    cinema.arrive(speak(20, { id: "line", pause_video: true }), replay(20, 12, 14, { id: "again" }));
+    cinema.arrive(
+      speak(20, { id: "line", pause_video: true }),
+      replay(20, 12, 14, { id: "again" }),
+    );
     cinema.pass(1.9);
     assert.equal(cinema.position, 20);
     cinema.pass(0.5);
@@ -195,7 +215,10 @@ describe("a replay", () => {
     near(cinema.position, 60.1, 0.1);
     assert.deepEqual(cinema.outcomes, [["a", "done"]]);
     const landings = cinema.sent.filter(({ type }) => type === "seek_update");
-    assert.deepEqual(landings.map(({ timestamp }) => timestamp), [50, 60]);
+    assert.deepEqual(
+      landings.map(({ timestamp }) => timestamp),
+      [50, 60],
+    );
   });
 
   test("keeps what lies behind it for when the player comes there", () => {
@@ -249,7 +272,13 @@ describe("what the server is told", () => {
     cinema.arrive(line);
     cinema.pass(5);
     assert.equal(cinema.begun.length, 1);
-    assert.deepEqual(completed(cinema).map(({ action_id, outcome }) => [action_id, outcome]), [["a", "done"], ["a", "done"]]);
+    assert.deepEqual(
+      completed(cinema).map(({ action_id, outcome }) => [action_id, outcome]),
+      [
+        ["a", "done"],
+        ["a", "done"],
+      ],
+    );
   });
 
   test("says how far a line was heard that was interrupted", () => {
@@ -312,8 +341,14 @@ describe("whatever happens", () => {
         () => speak(at, { pause_video: random() < 0.5 }),
         () => pauseVideo(at, 3 * random()),
         () => expression(at, "joy"),
-        () => seek(cinema.position, back + pick(0, 30), { post_seek_behavior: pick("RESUME_PLAYBACK", "STAY_PAUSED") }),
-        () => replay(cinema.position, back, back + 2, { post_replay_behavior: pick("RESUME_FROM_ORIGINAL", "STAY_PAUSED_AT_END") }),
+        () =>
+          seek(cinema.position, back + pick(0, 30), {
+            post_seek_behavior: pick("RESUME_PLAYBACK", "STAY_PAUSED"),
+          }),
+        () =>
+          replay(cinema.position, back, back + 2, {
+            post_replay_behavior: pick("RESUME_FROM_ORIGINAL", "STAY_PAUSED_AT_END"),
+          }),
       );
       const roll = random();
       if (roll < 0.5) {
@@ -332,7 +367,10 @@ describe("whatever happens", () => {
         const before = { paused: cinema.paused, grips: cinema.performer.grips };
         cinema.pass(2 * random());
         if (before.paused && !before.grips) {
-          assert.ok(cinema.paused || cinema.ended, "only the viewer ends a pause that is the viewer's");
+          assert.ok(
+            cinema.paused || cinema.ended,
+            "only the viewer ends a pause that is the viewer's",
+          );
         }
       }
     }

@@ -41,7 +41,13 @@ test("between two faces there are others", () => {
 
 test("times are read and told as players do", () => {
   assert.deepEqual([0, 5.9, 65, 3723].map(clock), ["0:00", "0:05", "1:05", "1:02:03"]);
-  assert.deepEqual(["1:05", "65", "1:02:03", "7.5", ""].map(secondsOf), [65, 65, 3723, 7.5, undefined]);
+  assert.deepEqual(["1:05", "65", "1:02:03", "7.5", ""].map(secondsOf), [
+    65,
+    65,
+    3723,
+    7.5,
+    undefined,
+  ]);
   assert.deepEqual(["x", "1:", "-3", "1:2:3:4"].map(secondsOf), [null, null, null, null]);
 });
 

@@ -20,7 +20,10 @@ const REPORT_MS = 250;
 /** A paused viewer is still there. */
 const PAUSED_REPORT_MS = 5000;
 const TICK_MS = 100;
-/** When a timer comes so late, the machine has slept, and its connections are dead. */
+/**
+ * When a timer comes so late the machine has slept, and its connections are dead; or the page was
+ * hidden, whose timers come late anyway, and it is looked after when it is seen again.
+ */
 const SLEPT_MS = 20_000;
 const LONGEST_WAIT = 3600;
 
@@ -154,8 +157,10 @@ export class Companion extends EventTarget {
 
   #tick() {
     const now = performance.now();
-    if (now - this.#tickedAt > SLEPT_MS) this.#connection.renew();
-    this.#tickedAt = now;
+    if (!document.hidden) {
+      if (now - this.#tickedAt > SLEPT_MS) this.#connection.renew();
+      this.#tickedAt = now;
+    }
     const every = this.#player.paused ? PAUSED_REPORT_MS : REPORT_MS;
     if (now - this.#reportedAt >= every - TICK_MS / 2) this.#report();
   }

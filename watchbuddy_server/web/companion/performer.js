@@ -209,7 +209,9 @@ export class Performer {
       this.#send(completed); // it was sent again, since this got lost
     } else if (!this.#has(action.id) && !this.#isOfAnOlderPass(action)) {
       if (action.trigger_timestamp > this.#player.position) {
-        const later = this.#held.findIndex((one) => one.trigger_timestamp > action.trigger_timestamp);
+        const later = this.#held.findIndex(
+          (one) => one.trigger_timestamp > action.trigger_timestamp,
+        );
         this.#held.splice(later < 0 ? this.#held.length : later, 0, action);
       } else {
         this.#waiting.push(action);
@@ -226,7 +228,8 @@ export class Performer {
 
   /** Whether it was on its way already when the viewer sought, and is out of place now. */
   #isOfAnOlderPass({ action_type, trigger_timestamp }) {
-    if (this.#player.now - this.#soughtAt > CROSSING || action_type === "END_REACTION") return false;
+    if (this.#player.now - this.#soughtAt > CROSSING || action_type === "END_REACTION")
+      return false;
     const first = this.#soughtTo - LOOKBACK;
     return trigger_timestamp < first || trigger_timestamp > this.#player.position + AHEAD;
   }

@@ -25,12 +25,15 @@ export class Voice extends EventTarget {
   name = "";
   #synthesis;
   #speaking = null;
+  #isOver = new AbortController();
 
   /** @param {SpeechSynthesis | undefined} synthesis */
   constructor(synthesis = globalThis.speechSynthesis) {
     super();
     this.#synthesis = synthesis;
-    synthesis?.addEventListener?.("voiceschanged", () => this.dispatchEvent(new Event("voices")));
+    const { signal } = this.#isOver;
+    const changed = () => this.dispatchEvent(new Event("voices"));
+    synthesis?.addEventListener?.("voiceschanged", changed, { signal });
   }
 
   /** What there is to choose from. */
@@ -76,6 +79,11 @@ export class Voice extends EventTarget {
   /** Stop in the middle. */
   hush() {
     if (this.#speaking) this.#end();
+  }
+
+  close() {
+    this.hush();
+    this.#isOver.abort();
   }
 
   #utter(text, speaking, { heard, done, after, seconds }) {

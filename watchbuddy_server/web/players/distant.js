@@ -43,9 +43,23 @@ export class DistantPlayer extends EventTarget {
   command = () => {};
 
   /** The real player has said what it does. */
-  report({ position, paused, rate = 1, ended = false, buffering = false, duration, volume, muted }) {
+  report({
+    position,
+    paused,
+    rate = 1,
+    ended = false,
+    buffering = false,
+    duration,
+    volume,
+    muted,
+  }) {
     const now = this.#now();
-    const before = { paused: this.paused, rate: this.rate, ended: this.ended, stalled: this.stalled };
+    const before = {
+      paused: this.paused,
+      rate: this.rate,
+      ended: this.ended,
+      stalled: this.stalled,
+    };
     const stands = this.#said.paused || this.#said.buffering;
     this.#settle({ position, paused, now });
     const isSeeking = this.#asked.position !== null;
@@ -58,7 +72,12 @@ export class DistantPlayer extends EventTarget {
     this.#duration = duration ?? this.#duration;
     this.#settleVolume({ volume, muted, now });
     if (hasLeapt && !isSeeking) this.#tell("sought", { position });
-    const after = { paused: this.paused, rate: this.rate, ended: this.ended, stalled: this.stalled };
+    const after = {
+      paused: this.paused,
+      rate: this.rate,
+      ended: this.ended,
+      stalled: this.stalled,
+    };
     if (Object.keys(after).some((key) => after[key] !== before[key])) this.#tell("change");
   }
 

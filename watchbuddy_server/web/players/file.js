@@ -14,20 +14,36 @@
  */
 
 const ENOUGH = 0.05;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 8000;
 
 export class FilePlayer extends EventTarget {
   #video;
   #target = null;
+  /** Whether it could be played: what fails then is the way to it, and that may mend. */
+  #isPlayable = false;
+  /** While the way to it is broken: where it was. */
+  #broken = null;
+  #retryMs = FIRST_RETRY_MS;
+  #retrying = null;
 
   /** @param {HTMLVideoElement} video with its source */
   constructor(video) {
     super();
     this.#video = video;
-    const changed = () => this.#tell("change");
-    for (const type of ["play", "pause", "playing", "waiting", "ratechange", "ended"]) {
+    const changed = () => this.#broken || this.#tell("change");
+    for (const type of [
+      "play",
+      "pause",
+      "playing",
+      "waiting",
+      "ratechange",
+      "ended",
+      "durationchange",
+    ]) {
       video.addEventListener(type, changed);
     }
-    for (const type of ["loadedmetadata", "durationchange"]) video.addEventListener(type, changed);
+    video.addEventListener("loadedmetadata", () => this.#loaded());
     video.addEventListener("volumechange", () => this.#tell("volume"));
     video.addEventListener("seeking", () => this.#seeking());
     video.addEventListener("seeked", () => this.#seeked());
@@ -35,24 +51,26 @@ export class FilePlayer extends EventTarget {
   }
 
   get position() {
-    return this.#video.currentTime;
+    return this.#broken?.position ?? this.#video.currentTime;
   }
   get paused() {
-    return this.#video.paused;
+    return this.#broken?.paused ?? this.#video.paused;
   }
   get rate() {
-    return this.#video.playbackRate;
+    return this.#broken?.rate ?? this.#video.playbackRate;
   }
   set rate(rate) {
+    if (this.#broken) this.#broken.rate = rate;
     this.#video.playbackRate = rate;
   }
   get ended() {
     return this.#video.ended;
   }
   get seeking() {
-    return this.#video.seeking;
+    return this.#broken !== null || this.#video.seeking;
   }
   get stalled() {
+    if (this.#broken) return true;
     return !this.#video.paused && this.#video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
   }
   get duration() {
@@ -71,41 +89,71 @@ export class FilePlayer extends EventTarget {
     this.#video.muted = muted;
   }
 
-  play() {
-    return this.#video.play();
+  async play() {
+    if (this.#broken) this.#broken.paused = false;
+    else await this.#video.play();
   }
 
   pause() {
-    this.#video.pause();
+    if (this.#broken) this.#broken.paused = true;
+    else this.#video.pause();
   }
 
   seek(position) {
-    const last = this.duration ?? Infinity;
-    this.#target = Math.min(Math.max(position, 0), last);
-    this.#video.currentTime = this.#target;
+    this.#target = Math.min(Math.max(position, 0), this.duration ?? Infinity);
+    if (this.#broken) this.#broken.position = this.#target;
+    else this.#video.currentTime = this.#target;
   }
 
   close() {
+    clearTimeout(this.#retrying);
+    this.#isPlayable = false;
+    this.#broken = null;
     this.#video.pause();
     this.#video.removeAttribute("src");
     this.#video.load();
   }
 
   #seeking() {
+    if (this.#broken) return;
     if (this.#target !== null && Math.abs(this.#video.currentTime - this.#target) <= ENOUGH) return;
     this.#target = null;
     this.#tell("sought", { position: this.#video.currentTime });
   }
 
   #seeked() {
-    if (this.#target === null) return;
+    if (this.#target === null || this.#broken) return;
     this.#target = null;
     this.#tell("landed");
   }
 
+  // --- where it comes from ------------------------------------------------------------------
+
   #failed() {
-    const isNetwork = this.#video.error?.code === MediaError.MEDIA_ERR_NETWORK;
-    this.#tell("failed", { reason: isNetwork ? "network" : "format" });
+    const { error, currentTime, paused, playbackRate } = this.#video;
+    if (!error || !this.#video.hasAttribute("src")) return;
+    if (!this.#isPlayable) {
+      const isNetwork = error.code === MediaError.MEDIA_ERR_NETWORK;
+      this.#tell("failed", { reason: isNetwork ? "network" : "format" });
+      return;
+    }
+    this.#broken ??= { position: currentTime, paused, rate: playbackRate };
+    this.#retrying = setTimeout(() => this.#video.load(), this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
+    this.#tell("change");
+  }
+
+  #loaded() {
+    this.#isPlayable = true;
+    this.#retryMs = FIRST_RETRY_MS;
+    if (this.#broken) {
+      const { position, paused, rate } = this.#broken;
+      this.#broken = null;
+      this.seek(position);
+      this.#video.playbackRate = rate;
+      if (!paused) this.#video.play().catch(() => {}); // it played before: it may
+    }
+    this.#tell("change");
   }
 
   #tell(type, detail) {

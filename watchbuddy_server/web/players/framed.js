@@ -65,7 +65,9 @@ export class FramedPlayer extends DistantPlayer {
         muted: data.muted === true,
       });
     } else if (data.watchbuddy === "page" && isText(data.link) && isText(data.title)) {
-      this.dispatchEvent(new CustomEvent("page", { detail: { link: data.link, title: data.title } }));
+      this.dispatchEvent(
+        new CustomEvent("page", { detail: { link: data.link, title: data.title } }),
+      );
     }
   }
 }

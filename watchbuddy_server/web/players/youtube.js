@@ -13,7 +13,12 @@ const POLL_MS = 100;
 /** A player that has said nothing for so long is not let in, by a blocker or the network. */
 const LOADING_MS = 15_000;
 const ID = /^[\w-]{11}$/;
-const HOSTS = new Set(["youtube.com", "m.youtube.com", "music.youtube.com", "youtube-nocookie.com"]);
+const HOSTS = new Set([
+  "youtube.com",
+  "m.youtube.com",
+  "music.youtube.com",
+  "youtube-nocookie.com",
+]);
 const PLAYING = 1;
 const PAUSED = 2;
 const BUFFERING = 3;

@@ -17,13 +17,27 @@ export function preparing({ character, cancel }) {
   const bar = el("progress", { max: 1, aria: { label: say("progress") } });
   const doing = el("p", { class: "doing", role: "status" }, say("fetching"));
   const heading = el("h1", { tabIndex: -1 }, say("preparing", { name }));
-  const element = el("main", { class: "panel preparing" },
-    el("div", { class: "portrait" }, face.element), heading,
-    el("ol", { class: "steps" }, steps), bar, doing,
-    el("div", { class: "actions" }, el("button", { type: "button", class: "quiet", on: { click: cancel } }, say("cancel"))));
+  const element = el(
+    "main",
+    { class: "panel preparing" },
+    el("div", { class: "portrait" }, face.element),
+    heading,
+    el("ol", { class: "steps" }, steps),
+    bar,
+    doing,
+    el(
+      "div",
+      { class: "actions" },
+      el("button", { type: "button", class: "quiet", on: { click: cancel } }, say("cancel")),
+    ),
+  );
   let at = null;
 
   function hear(message) {
+    if (message.type === "lost") {
+      at = null;
+      doing.textContent = say("lost");
+    }
     if (message.type !== "progress") return;
     const place = STAGES.indexOf(message.stage);
     if (message.stage !== at) {

@@ -47,6 +47,7 @@ export function session(id, leave) {
     connection = new Connection(socketUrl(id, FEATURES));
     const { signal } = listening;
     connection.addEventListener("message", ({ detail }) => hear(detail), { signal });
+    connection.addEventListener("lost", () => shown.hear?.({ type: "lost" }), { signal });
     connection.addEventListener("closed", ({ detail }) => closed(detail.why), { signal });
     connection.open();
   }
@@ -79,7 +80,8 @@ export function session(id, leave) {
 
   function closed(why) {
     if (shown.closed) shown.closed(why);
-    else if (why !== "failed") fail({ code: why === "gone" ? "SESSION_NOT_FOUND" : "INTERNAL_ERROR", message: say(why) });
+    else if (why !== "failed")
+      fail({ code: why === "gone" ? "SESSION_NOT_FOUND" : "INTERNAL_ERROR", message: say(why) });
   }
 
   async function cancel() {
@@ -107,13 +109,25 @@ function failure(error, { character, again, leave }) {
   face.show("worry");
   face.element.setAttribute("aria-hidden", "true");
   const heading = el("h1", { tabIndex: -1 }, say("errorTitle"));
-  const element = el("main", { class: "panel failure" }, el("div", { class: "portrait" }, face.element), heading, el("p", { role: "alert" }, told));
+  const element = el(
+    "main",
+    { class: "panel failure" },
+    el("div", { class: "portrait" }, face.element),
+    heading,
+    el("p", { role: "alert" }, told),
+  );
   if (error.message && error.message !== told) {
     element.append(el("p", { class: "details", dir: "auto" }, error.message));
   }
   const actions = el("div", { class: "actions" });
   if (again) actions.append(el("button", { type: "button", on: { click: again } }, say("retry")));
-  actions.append(el("button", { type: "button", class: again ? "quiet" : "", on: { click: leave } }, say("other")));
+  actions.append(
+    el(
+      "button",
+      { type: "button", class: again ? "quiet" : "", on: { click: leave } },
+      say("other"),
+    ),
+  );
   element.append(actions);
   return { element, ready: () => heading.focus(), close: () => face.close() };
 }

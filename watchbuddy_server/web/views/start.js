@@ -14,40 +14,120 @@ export function start(watch) {
   const cancelling = new AbortController();
   let uploading = null;
 
-  const link = el("input", { id: "link", name: "link", type: "text", inputMode: "url", autocomplete: "off", spellcheck: false, placeholder: say("linkHint"), required: true, aria: { describedby: "problem" } });
+  const link = el("input", {
+    id: "link",
+    name: "link",
+    type: "text",
+    inputMode: "url",
+    autocomplete: "off",
+    spellcheck: false,
+    placeholder: say("linkHint"),
+    required: true,
+    aria: { describedby: "problem" },
+  });
   const go = el("button", { type: "submit", class: "go" }, say("go"));
-  const file = el("input", { type: "file", accept: "video/*,audio/*,.mkv,.srt,.vtt,.ass", hidden: true });
-  const pick = el("button", { type: "button", class: "quiet", title: say("pick"), aria: { label: say("pick") }, on: { click: () => file.click() } }, icon("file"));
+  const file = el("input", {
+    type: "file",
+    accept: "video/*,audio/*,.mkv,.srt,.vtt,.ass",
+    hidden: true,
+  });
+  const pick = el(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      title: say("pick"),
+      aria: { label: say("pick") },
+      on: { click: () => file.click() },
+    },
+    icon("file"),
+  );
   const problem = el("p", { id: "problem", class: "problem", role: "alert" });
   const bar = el("progress", { max: 1, value: 0, aria: { label: say("progress") } });
-  const sending = el("div", { class: "sending", hidden: true }, el("span", {}, say("uploading")), bar,
-    el("button", { type: "button", class: "quiet", on: { click: () => uploading?.abort() } }, say("cancel")));
+  const sending = el(
+    "div",
+    { class: "sending", hidden: true },
+    el("span", {}, say("uploading")),
+    bar,
+    el(
+      "button",
+      { type: "button", class: "quiet", on: { click: () => uploading?.abort() } },
+      say("cancel"),
+    ),
+  );
 
   const cards = el("div", { class: "cards", role: "radiogroup", aria: { labelledby: "who" } });
-  const wish = el("textarea", { id: "wish", rows: 2, maxLength: 4000, placeholder: say("wishHint") });
-  const from = el("input", { id: "from", type: "text", inputMode: "numeric", placeholder: say("timeHint"), size: 7 });
-  const to = el("input", { id: "to", type: "text", inputMode: "numeric", placeholder: say("timeHint"), size: 7 });
-  const density = el("select", { id: "density" }, DENSITIES.map((name) => el("option", { value: name }, say(name || "usual"))));
+  const wish = el("textarea", {
+    id: "wish",
+    rows: 2,
+    maxLength: 4000,
+    placeholder: say("wishHint"),
+  });
+  const from = el("input", {
+    id: "from",
+    type: "text",
+    inputMode: "numeric",
+    placeholder: say("timeHint"),
+    size: 7,
+  });
+  const to = el("input", {
+    id: "to",
+    type: "text",
+    inputMode: "numeric",
+    placeholder: say("timeHint"),
+    size: 7,
+  });
+  const density = el(
+    "select",
+    { id: "density" },
+    DENSITIES.map((name) => el("option", { value: name }, say(name || "usual"))),
+  );
   const library = el("section", { class: "library", hidden: true });
   const recent = el("section", { class: "recent", hidden: true });
 
-  const options = el("details", { class: "options" },
+  const options = el(
+    "details",
+    { class: "options" },
     el("summary", {}, say("options")),
-    el("div", { class: "fields" },
+    el(
+      "div",
+      { class: "fields" },
       el("label", { for: "wish", class: "wide" }, say("wish"), wish),
       el("label", { for: "density" }, say("density"), density),
       el("label", { for: "from" }, say("from"), from),
-      el("label", { for: "to" }, say("to"), to)));
+      el("label", { for: "to" }, say("to"), to),
+    ),
+  );
 
-  const form = el("form", { class: "ask", noValidate: true, on: { submit: (event) => { event.preventDefault(); begin(link.value.trim()); } } },
+  const form = el(
+    "form",
+    {
+      class: "ask",
+      noValidate: true,
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          begin(link.value.trim());
+        },
+      },
+    },
     el("label", { for: "link", class: "sr" }, say("link")),
     el("div", { class: "line" }, link, file, pick, go),
-    problem, sending,
-    el("h2", { id: "who" }, say("who")), cards, options);
+    problem,
+    sending,
+    el("h2", { id: "who" }, say("who")),
+    cards,
+    options,
+  );
 
-  const element = el("main", { class: "start" },
+  const element = el(
+    "main",
+    { class: "start" },
     el("header", {}, el("h1", {}, "AI Watch Buddy"), el("p", {}, say("tagline"))),
-    form, library, recent);
+    form,
+    library,
+    recent,
+  );
 
   file.addEventListener("change", () => file.files[0] && bring(file.files[0]));
   const dragging = (is) => (event) => {
@@ -57,12 +137,18 @@ export function start(watch) {
   };
   const { signal } = cancelling;
   addEventListener("dragover", dragging(true), { signal });
-  addEventListener("dragleave", (event) => event.relatedTarget ?? dragging(false)(event), { signal });
-  addEventListener("drop", (event) => {
-    dragging(false)(event);
-    const dropped = event.dataTransfer?.files[0];
-    if (dropped) bring(dropped);
-  }, { signal });
+  addEventListener("dragleave", (event) => event.relatedTarget ?? dragging(false)(event), {
+    signal,
+  });
+  addEventListener(
+    "drop",
+    (event) => {
+      dragging(false)(event);
+      const dropped = event.dataTransfer?.files[0];
+      if (dropped) bring(dropped);
+    },
+    { signal },
+  );
 
   async function begin(videoUrl) {
     problem.textContent = "";
@@ -119,34 +205,85 @@ export function start(watch) {
   function showCharacters(characters) {
     const wanted = kept("character", characters[0]?.id);
     const chosen = characters.some(({ id }) => id === wanted) ? wanted : characters[0]?.id;
-    cards.replaceChildren(...characters.map((character) => {
-      const face = new Face(character).wake();
-      faces.push(face);
-      const name = inLanguage(character.name);
-      const input = el("input", { type: "radio", name: "character", value: character.id, checked: character.id === chosen, class: "sr",
-        on: { change: () => { face.show("joy"); } } });
-      const card = el("label", { class: "card", on: { pointerenter: () => face.show("expectation"), pointerleave: () => face.show("neutral") } },
-        input, face.element,
-        el("span", { class: "name" }, name),
-        el("span", { class: "about" }, inLanguage(character.description)),
-        el("span", { class: "sample" }, sample(character.examples)));
-      card.style.setProperty("--own", lookOf(character).clothes);
-      face.element.setAttribute("aria-hidden", "true");
-      return card;
-    }));
+    cards.replaceChildren(
+      ...characters.map((character) => {
+        const face = new Face(character).wake();
+        faces.push(face);
+        const name = inLanguage(character.name);
+        const input = el("input", {
+          type: "radio",
+          name: "character",
+          value: character.id,
+          checked: character.id === chosen,
+          class: "sr",
+          on: {
+            change: () => {
+              face.show("joy");
+            },
+          },
+        });
+        const card = el(
+          "label",
+          {
+            class: "card",
+            on: {
+              pointerenter: () => face.show("expectation"),
+              pointerleave: () => face.show("neutral"),
+            },
+          },
+          input,
+          face.element,
+          el("span", { class: "name" }, name),
+          el("span", { class: "about" }, inLanguage(character.description)),
+          el("span", { class: "sample" }, sample(character.examples)),
+        );
+        card.style.setProperty("--own", lookOf(character).clothes);
+        face.element.setAttribute("aria-hidden", "true");
+        return card;
+      }),
+    );
   }
 
   async function showLibrary(offset = 0) {
     const { videos, total } = await listLibrary(offset);
     const list = library.querySelector("ul") ?? el("ul", {});
-    list.append(...videos.filter(({ duration }) => duration !== null).map((video) =>
-      el("li", {}, el("button", { type: "button", on: { click: () => { link.value = video.video_url; begin(video.video_url); } } },
-        el("span", { class: "title", dir: "auto" }, video.title),
-        el("span", { class: "length" }, clock(video.duration))))));
+    list.append(
+      ...videos
+        .filter(({ duration }) => duration !== null)
+        .map((video) =>
+          el(
+            "li",
+            {},
+            el(
+              "button",
+              {
+                type: "button",
+                on: {
+                  click: () => {
+                    link.value = video.video_url;
+                    begin(video.video_url);
+                  },
+                },
+              },
+              el("span", { class: "title", dir: "auto" }, video.title),
+              el("span", { class: "length" }, clock(video.duration)),
+            ),
+          ),
+        ),
+    );
     const shown = offset + videos.length;
-    library.replaceChildren(el("h2", {}, say("library")), total ? list : el("p", { class: "hint" }, say("noLibrary")));
+    library.replaceChildren(
+      el("h2", {}, say("library")),
+      total ? list : el("p", { class: "hint" }, say("noLibrary")),
+    );
     if (shown < total) {
-      library.append(el("button", { type: "button", class: "quiet", on: { click: () => showLibrary(shown) } }, say("libraryMore")));
+      library.append(
+        el(
+          "button",
+          { type: "button", class: "quiet", on: { click: () => showLibrary(shown) } },
+          say("libraryMore"),
+        ),
+      );
     }
     library.hidden = total > 0 && list.childElementCount === 0;
   }
@@ -154,11 +291,40 @@ export function start(watch) {
   function showRecent() {
     const sessions = recentSessions();
     recent.hidden = sessions.length === 0;
-    recent.replaceChildren(el("h2", {}, say("recent")), el("ul", {}, sessions.map(({ id, title, character }) =>
-      el("li", {},
-        el("button", { type: "button", title: say("goOn"), on: { click: () => watch(id) } },
-          el("span", { class: "title", dir: "auto" }, title), el("span", { class: "length" }, character)),
-        el("button", { type: "button", class: "quiet forget", aria: { label: say("forget", { title }) }, on: { click: () => { forgetSession(id); showRecent(); } } }, icon("close"))))));
+    recent.replaceChildren(
+      el("h2", {}, say("recent")),
+      el(
+        "ul",
+        {},
+        sessions.map(({ id, title, character }) =>
+          el(
+            "li",
+            {},
+            el(
+              "button",
+              { type: "button", title: say("goOn"), on: { click: () => watch(id) } },
+              el("span", { class: "title", dir: "auto" }, title),
+              el("span", { class: "length" }, character),
+            ),
+            el(
+              "button",
+              {
+                type: "button",
+                class: "quiet forget",
+                aria: { label: say("forget", { title }) },
+                on: {
+                  click: () => {
+                    forgetSession(id);
+                    showRecent();
+                  },
+                },
+              },
+              icon("close"),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 
   density.value = kept("density", "");

@@ -36,32 +36,96 @@ export function watching({ id, video, character, connection, leave, density, ear
     seek: (position) => companion.seek(position),
     send: (text) => companion.say(text),
     feedBack: (kind) => companion.feedBack(kind),
-    again: () => lastLine && voice.speak(lastLine, onlyAloud(lastLine)),
+    again: () => lastLine && !voice.isBusy && voice.speak(lastLine, onlyAloud(lastLine)),
   });
   const bar = controls({ player, companion, voice, strip, stage, talk });
   const held = el("div", { class: "held", hidden: true }, icon("play"), say("paused", { name }));
   const waiting = el("div", { class: "waiting", hidden: true, role: "status" }, say("buffering"));
-  const invitation = el("div", { class: "invitation", hidden: true },
-    el("button", { type: "button", class: "go", on: { click: () => { invitation.hidden = true; companion.play(); } } }, icon("play"), say("pressPlay")),
-    el("p", {}, say("pressPlayHint")));
-  const ending = el("div", { class: "ending", hidden: true },
+  const invitation = el(
+    "div",
+    { class: "invitation", hidden: true },
+    el(
+      "button",
+      {
+        type: "button",
+        class: "go",
+        on: {
+          click: () => {
+            invitation.hidden = true;
+            companion.play();
+          },
+        },
+      },
+      icon("play"),
+      say("pressPlay"),
+    ),
+    el("p", {}, say("pressPlayHint")),
+  );
+  const ending = el(
+    "div",
+    { class: "ending", hidden: true },
     el("p", {}, say("ended", { name })),
-    el("div", { class: "actions" },
-      el("button", { type: "button", on: { click: () => { companion.seek(start); companion.play(); } } }, say("watchAgain")),
-      el("button", { type: "button", class: "quiet", on: { click: leave } }, say("other"))));
+    el(
+      "div",
+      { class: "actions" },
+      el(
+        "button",
+        {
+          type: "button",
+          on: {
+            click: () => {
+              companion.seek(start);
+              companion.play();
+            },
+          },
+        },
+        say("watchAgain"),
+      ),
+      el("button", { type: "button", class: "quiet", on: { click: leave } }, say("other")),
+    ),
+  );
   const notes = el("div", { class: "notes", role: "status" });
   let lastLine = "";
   let hasBegun = false;
 
   stage.append(
-    el("div", { class: "screen", on: { click: () => (player.paused ? companion.play() : companion.pause()) } }, screen),
-    waiting, held, invitation, ending, notes, buddy.element,
-    el("div", { class: "bar" }, strip.element, bar.element));
-  const element = el("main", { class: "watching" },
-    el("header", {},
-      el("button", { type: "button", class: "quiet", title: say("home"), aria: { label: say("home") }, on: { click: leave } }, icon("back")),
-      el("h1", { dir: "auto", tabIndex: -1 }, video.title ?? video.video_url)),
-    el("div", { class: "room" }, stage, talk.element));
+    el(
+      "div",
+      {
+        class: "screen",
+        on: { click: () => (player.paused ? companion.play() : companion.pause()) },
+      },
+      screen,
+    ),
+    waiting,
+    held,
+    invitation,
+    ending,
+    notes,
+    buddy.element,
+    el("div", { class: "bar" }, strip.element, bar.element),
+  );
+  const element = el(
+    "main",
+    { class: "watching" },
+    el(
+      "header",
+      {},
+      el(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          title: say("home"),
+          aria: { label: say("home") },
+          on: { click: leave },
+        },
+        icon("back"),
+      ),
+      el("h1", { dir: "auto", tabIndex: -1 }, video.title ?? video.video_url),
+    ),
+    el("div", { class: "room" }, stage, talk.element),
+  );
 
   // --- what the companion does ------------------------------------------------------------
 
@@ -137,14 +201,34 @@ export function watching({ id, video, character, connection, leave, density, ear
   let asking = null;
   function knowMore() {
     clearTimeout(asking);
-    asking = setTimeout(() => sessionVideo(id).then((more) => strip.know(more), () => {}), 1000);
+    asking = setTimeout(
+      () =>
+        sessionVideo(id).then(
+          (more) => strip.know(more),
+          () => {},
+        ),
+      1000,
+    );
   }
 
   // --- what is told beside ----------------------------------------------------------------
 
   function note(words, kind = "") {
-    const shown = el("div", { class: `note ${kind}` }, el("span", { dir: "auto" }, words),
-      el("button", { type: "button", class: "quiet", aria: { label: say("dismiss") }, on: { click: () => shown.remove() } }, icon("close")));
+    const shown = el(
+      "div",
+      { class: `note ${kind}` },
+      el("span", { dir: "auto" }, words),
+      el(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          aria: { label: say("dismiss") },
+          on: { click: () => shown.remove() },
+        },
+        icon("close"),
+      ),
+    );
     if (kind === "lost") notes.querySelector(".lost")?.remove();
     notes.append(shown);
     if (kind !== "lost") setTimeout(() => shown.remove(), NOTICE_MS);
@@ -153,12 +237,27 @@ export function watching({ id, video, character, connection, leave, density, ear
   function over(words, actions) {
     companion.close();
     player.pause();
-    stage.append(el("div", { class: "over", role: "alert" }, el("p", {}, words), el("div", { class: "actions" }, actions)));
+    stage.append(
+      el(
+        "div",
+        { class: "over", role: "alert" },
+        el("p", {}, words),
+        el("div", { class: "actions" }, actions),
+      ),
+    );
   }
 
   function closed(why) {
-    const other = el("button", { type: "button", class: "quiet", on: { click: leave } }, say("other"));
-    const here = el("button", { type: "button", on: { click: () => location.reload() } }, say("useHere"));
+    const other = el(
+      "button",
+      { type: "button", class: "quiet", on: { click: leave } },
+      say("other"),
+    );
+    const here = el(
+      "button",
+      { type: "button", on: { click: () => location.reload() } },
+      say("useHere"),
+    );
     over(say(why === "failed" ? "refused" : why), why === "replaced" ? [here, other] : [other]);
   }
 
@@ -184,7 +283,10 @@ export function watching({ id, video, character, connection, leave, density, ear
     else if (error?.code === "VIDEO_UNAVAILABLE") words = say("noPicture");
     else if (error) words = sayError(error);
     over(words, [el("button", { type: "button", on: { click: leave } }, say("other"))]);
-    if (error && !isYoutube) stage.querySelector(".over p").after(el("p", { class: "details", dir: "auto" }, error.message));
+    if (error && !isYoutube)
+      stage
+        .querySelector(".over p")
+        .after(el("p", { class: "details", dir: "auto" }, error.message));
   }
 
   let stalledSince = null;
@@ -220,6 +322,7 @@ export function watching({ id, video, character, connection, leave, density, ear
       clearTimeout(asking);
       document.removeEventListener("keydown", bar.key);
       companion.close();
+      voice.close();
       player.close();
       buddy.close();
     },

@@ -34,10 +34,31 @@ export class Buddy {
     this.#face = new Face(character).wake();
     this.#face.show("neutral");
     this.#face.element.setAttribute("aria-hidden", "true");
-    const enough = el("button", { type: "button", class: "enough", title: say("stop"), aria: { label: say("stop") }, on: { click: stop } }, icon("close"));
+    const enough = el(
+      "button",
+      {
+        type: "button",
+        class: "enough",
+        title: say("stop"),
+        aria: { label: say("stop") },
+        on: { click: stop },
+      },
+      icon("close"),
+    );
     this.#bubble = el("div", { class: "bubble", hidden: true }, this.#line, enough);
-    const portrait = el("div", { class: "portrait", tabIndex: 0, role: "group", aria: { label: say("companion", { name: this.#name }) },
-      on: place ? {} : { keydown: (event) => this.#key(event), pointerdown: (event) => this.#grab(event) } }, this.#face.element);
+    const portrait = el(
+      "div",
+      {
+        class: "portrait",
+        tabIndex: 0,
+        role: "group",
+        aria: { label: say("companion", { name: this.#name }) },
+        on: place
+          ? {}
+          : { keydown: (event) => this.#key(event), pointerdown: (event) => this.#grab(event) },
+      },
+      this.#face.element,
+    );
     this.element = el("div", { class: "buddy" }, this.#bubble, portrait, this.#captions);
     this.element.style.setProperty("--own", lookOf(character).clothes);
     this.#settle();
@@ -96,7 +117,12 @@ export class Buddy {
   }
 
   #key(event) {
-    const by = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
+    const by = {
+      ArrowLeft: [-STEP, 0],
+      ArrowRight: [STEP, 0],
+      ArrowUp: [0, -STEP],
+      ArrowDown: [0, STEP],
+    }[event.key];
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
@@ -111,7 +137,10 @@ export class Buddy {
     const from = { ...this.#place };
     const room = this.#room(portrait);
     const drag = ({ clientX, clientY }) =>
-      this.#move(from.x + (clientX - startX) / room.width, from.y + (clientY - startY) / room.height);
+      this.#move(
+        from.x + (clientX - startX) / room.width,
+        from.y + (clientY - startY) / room.height,
+      );
     const drop = () => {
       portrait.removeEventListener("pointermove", drag);
       this.element.classList.remove("dragged");

@@ -11,7 +11,11 @@ const LONG_SKIP = 10;
 /** @param {{player, companion, voice, strip, stage, talk}} facts */
 export function controls({ player, companion, voice, strip, stage, talk }) {
   const button = (name, label, act) =>
-    el("button", { type: "button", class: "quiet", title: label, aria: { label }, on: { click: act } }, icon(name));
+    el(
+      "button",
+      { type: "button", class: "quiet", title: label, aria: { label }, on: { click: act } },
+      icon(name),
+    );
   const named = (element, name, label) => {
     element.replaceChildren(icon(name));
     element.title = label;
@@ -21,14 +25,50 @@ export function controls({ player, companion, voice, strip, stage, talk }) {
   const toggle = () => (player.paused ? companion.play() : companion.pause());
   const play = button("play", say("play"), toggle);
   const sound = button("sound", say("mute"), () => (player.muted = !player.muted));
-  const volume = el("input", { type: "range", min: 0, max: 1, step: 0.05, value: player.volume, class: "volume", aria: { label: say("volume") },
-    on: { input: () => { player.volume = Number(volume.value); player.muted = false; keep("volume", player.volume); } } });
-  const rate = el("select", { class: "rate", aria: { label: say("rate") }, on: { change: () => (player.rate = Number(rate.value)) } },
-    RATES.map((value) => el("option", { value, selected: value === 1 }, `${value}×`)));
+  const volume = el("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    value: player.volume,
+    class: "volume",
+    aria: { label: say("volume") },
+    on: {
+      input: () => {
+        player.volume = Number(volume.value);
+        player.muted = false;
+        keep("volume", player.volume);
+      },
+    },
+  });
+  const rate = el(
+    "select",
+    {
+      class: "rate",
+      aria: { label: say("rate") },
+      on: { change: () => (player.rate = Number(rate.value)) },
+    },
+    RATES.map((value) => el("option", { value, selected: value === 1 }, `${value}×`)),
+  );
   const whole = button("whole", say("fullscreen"), () =>
-    document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen?.().catch(() => {}));
+    document.fullscreenElement
+      ? document.exitFullscreen()
+      : stage.requestFullscreen?.().catch(() => {}),
+  );
 
-  const element = el("div", { class: "controls" }, play, sound, volume, strip.time, el("span", { class: "space" }), rate, voiceMenu(voice), whole);
+  const element = el(
+    "div",
+    { class: "controls" },
+    play,
+    sound,
+    volume,
+    strip.time,
+    strip.chapter,
+    el("span", { class: "space" }),
+    rate,
+    voiceMenu(voice),
+    whole,
+  );
 
   function changed() {
     named(play, player.paused ? "play" : "pause", say(player.paused ? "play" : "pause"));
@@ -48,9 +88,12 @@ export function controls({ player, companion, voice, strip, stage, talk }) {
     const isButton = target.closest?.("button, summary, a, label");
     if (event.key === " " && isButton) return;
     const act = {
-      " ": toggle, k: toggle,
-      ArrowLeft: () => skip(event, -SKIP), ArrowRight: () => skip(event, SKIP),
-      j: () => skip(event, -LONG_SKIP), l: () => skip(event, LONG_SKIP),
+      " ": toggle,
+      k: toggle,
+      ArrowLeft: () => skip(event, -SKIP),
+      ArrowRight: () => skip(event, SKIP),
+      j: () => skip(event, -LONG_SKIP),
+      l: () => skip(event, LONG_SKIP),
       m: () => (player.muted = !player.muted),
       f: () => whole.click(),
       c: () => talk.focus(),
@@ -74,24 +117,62 @@ export function controls({ player, companion, voice, strip, stage, talk }) {
 }
 
 function voiceMenu(voice) {
-  const isOn = el("input", { type: "checkbox", checked: voice.isOn, on: { change: () => { voice.isOn = isOn.checked; keep("voice.on", voice.isOn); } } });
-  const volume = el("input", { type: "range", min: 0, max: 1, step: 0.05, value: voice.volume, on: { input: () => { voice.volume = Number(volume.value); keep("voice.volume", voice.volume); } } });
-  const names = el("select", { on: { change: () => { voice.name = names.value; keep("voice.name", voice.name); } } });
+  const isOn = el("input", {
+    type: "checkbox",
+    checked: voice.isOn,
+    on: {
+      change: () => {
+        voice.isOn = isOn.checked;
+        keep("voice.on", voice.isOn);
+      },
+    },
+  });
+  const volume = el("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    value: voice.volume,
+    on: {
+      input: () => {
+        voice.volume = Number(volume.value);
+        keep("voice.volume", voice.volume);
+      },
+    },
+  });
+  const names = el("select", {
+    on: {
+      change: () => {
+        voice.name = names.value;
+        keep("voice.name", voice.name);
+      },
+    },
+  });
   const none = el("p", { class: "none" }, say("voiceNone"));
 
   function list() {
     none.hidden = voice.voices.length > 0;
     names.replaceChildren(
       el("option", { value: "" }, say("voiceAny")),
-      ...voice.voices.map(({ name, lang }) => el("option", { value: name, selected: name === voice.name }, `${name} (${lang})`)));
+      ...voice.voices.map(({ name, lang }) =>
+        el("option", { value: name, selected: name === voice.name }, `${name} (${lang})`),
+      ),
+    );
   }
   list();
   voice.addEventListener("voices", list);
 
-  return el("details", { class: "voice" },
+  return el(
+    "details",
+    { class: "voice" },
     el("summary", { title: say("voice"), aria: { label: say("voice") } }, icon("voice")),
-    el("div", { class: "menu" },
+    el(
+      "div",
+      { class: "menu" },
       el("label", { class: "check" }, isOn, say("voiceOn")),
       el("label", {}, say("voiceVolume"), volume),
-      el("label", {}, say("voiceName"), names), none));
+      el("label", {}, say("voiceName"), names),
+      none,
+    ),
+  );
 }

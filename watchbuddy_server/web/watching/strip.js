@@ -17,7 +17,9 @@ export class Strip {
   #duration;
   #seek;
   #range;
-  #time;
+  /** Where the player is, in words, and in which chapter: to be put where it fits. */
+  time = el("output", { class: "time" });
+  chapter = el("span", { class: "chapter", dir: "auto" });
   #covered = el("div", { class: "covered" });
   #played = el("div", { class: "played" });
   #chapters = el("div", { class: "chapters" });
@@ -25,6 +27,8 @@ export class Strip {
   #marks = el("div", { class: "marks", role: "toolbar", aria: { label: say("transcript") } });
   #marked = new Map();
   #titles = [];
+  #loudness = [];
+  /** How far the player has come: of what lies beyond, not even a title is told. */
   #reached = 0;
   #isDragging = false;
 
@@ -33,54 +37,62 @@ export class Strip {
    * @param {(position: number) => void} seek
    */
   constructor(video, seek) {
-    this.#duration = video.duration ?? 1;
+    this.#duration = video.duration ?? video.end_time ?? 1;
     this.#seek = seek;
     this.#range = el("input", {
-      type: "range", min: 0, max: this.#duration, step: 0.1, value: 0, class: "seek",
+      type: "range",
+      min: 0,
+      max: this.#duration,
+      step: 0.1,
+      value: 0,
+      class: "seek",
       aria: { label: say("seek") },
       on: {
         pointerdown: () => (this.#isDragging = true),
         input: () => this.#show(Number(this.#range.value)),
-        change: () => { this.#isDragging = false; seek(Number(this.#range.value)); },
+        change: () => {
+          this.#isDragging = false;
+          seek(Number(this.#range.value));
+        },
         keydown: (event) => this.#key(event),
       },
     });
-    this.#time = el("output", { class: "time" });
     this.#marks.addEventListener("keydown", (event) => this.#walk(event));
-    this.element = el("div", { class: "strip", role: "group", aria: { label: say("strip") } },
+    this.element = el(
+      "div",
+      { class: "strip", role: "group", aria: { label: say("strip") } },
       el("div", { class: "track" }, this.#covered, this.#canvas, this.#chapters, this.#played),
-      this.#range, this.#marks);
+      this.#range,
+      this.#marks,
+    );
     this.#clip(video.start_time ?? 0, video.end_time ?? this.#duration);
     this.know(video);
     new ResizeObserver(() => this.#drawLoudness()).observe(this.#canvas);
   }
 
-  /** Where the time is told, to be put where it fits. */
-  get time() {
-    return this.#time;
-  }
-
   /** More is known of the video. */
   know({ chapters, loudness }) {
-    this.#titles = chapters.filter(({ start }) => start > 0.5);
-    this.#chapters.replaceChildren(...this.#titles.map(({ start }) => this.#at(el("i", {}), start)));
+    this.#titles = chapters;
+    const borders = chapters.filter(({ start }) => start > 0.5);
+    this.#chapters.replaceChildren(...borders.map(({ start }) => this.#at(el("i", {}), start)));
     this.#loudness = loudness;
     this.#drawLoudness();
   }
-  #loudness = [];
-
   /** What is scripted. */
   cover(ranges) {
-    this.#covered.replaceChildren(...ranges.map(([from, to]) => {
-      const part = this.#at(el("i", {}), from);
-      part.style.width = `${(100 * (to - from)) / this.#duration}%`;
-      return part;
-    }));
+    this.#covered.replaceChildren(
+      ...ranges.map(([from, to]) => {
+        const part = this.#at(el("i", {}), from);
+        part.style.width = `${(100 * (to - from)) / this.#duration}%`;
+        return part;
+      }),
+    );
   }
 
   /** The player is there. */
   move(position) {
     if (this.#isDragging) return;
+    this.#reached = Math.max(this.#reached, position);
     this.#range.value = position;
     this.#show(position);
   }
@@ -91,8 +103,11 @@ export class Strip {
     const at = action.trigger_timestamp;
     const label = say("action", { time: clock(at), text });
     const mark = el("button", {
-      type: "button", class: `mark ${action.action_type.toLowerCase()}`, tabIndex: this.#marked.size ? -1 : 0,
-      aria: { label }, dataset: { tip: label.length > 120 ? `${label.slice(0, 119)}…` : label },
+      type: "button",
+      class: `mark ${action.action_type.toLowerCase()}`,
+      tabIndex: this.#marked.size ? -1 : 0,
+      aria: { label },
+      dataset: { tip: label.length > 120 ? `${label.slice(0, 119)}…` : label },
       on: { click: () => this.#seek(at) },
     });
     this.#at(mark, at);
@@ -104,13 +119,16 @@ export class Strip {
   }
 
   #at(element, position) {
-    element.style.left = `${(100 * Math.min(Math.max(position / this.#duration, 0), 1))}%`;
+    element.style.left = `${100 * Math.min(Math.max(position / this.#duration, 0), 1)}%`;
     return element;
   }
 
   #clip(start, end) {
     if (start <= 0.5 && end >= this.#duration - 0.5) return;
-    for (const [from, to] of [[0, start], [end, this.#duration]]) {
+    for (const [from, to] of [
+      [0, start],
+      [end, this.#duration],
+    ]) {
       const outside = this.#at(el("i", { class: "outside" }), from);
       outside.style.width = `${(100 * (to - from)) / this.#duration}%`;
       this.#covered.after(outside);
@@ -120,17 +138,24 @@ export class Strip {
   #show(position) {
     this.#played.style.transform = `scaleX(${Math.min(position / this.#duration, 1)})`;
     const said = `${clock(position)} / ${clock(this.#duration)}`;
-    if (this.#time.textContent === said) return;
-    this.#reached = Math.max(this.#reached, position);
-    const chapter = this.#titles.findLast(({ start }) => start <= Math.min(position, this.#reached));
-    this.#time.textContent = said;
-    this.#time.title = chapter?.title ?? "";
-    this.#range.setAttribute("aria-valuetext", chapter ? `${said}, ${chapter.title}` : said);
+    if (this.time.textContent === said) return;
+    const known = Math.min(position, this.#reached);
+    const title = this.#titles.findLast(({ start }) => start <= known)?.title ?? "";
+    this.time.textContent = said;
+    this.chapter.textContent = title;
+    this.#range.setAttribute("aria-valuetext", title ? `${said}, ${title}` : said);
   }
 
   #key(event) {
     const position = Number(this.#range.value);
-    const by = { ArrowLeft: -STEP, ArrowDown: -STEP, ArrowRight: STEP, ArrowUp: STEP, PageDown: -LARGE_STEP, PageUp: LARGE_STEP }[event.key];
+    const by = {
+      ArrowLeft: -STEP,
+      ArrowDown: -STEP,
+      ArrowRight: STEP,
+      ArrowUp: STEP,
+      PageDown: -LARGE_STEP,
+      PageUp: LARGE_STEP,
+    }[event.key];
     if (by === undefined) return;
     event.preventDefault();
     event.stopPropagation();
@@ -165,7 +190,8 @@ export class Strip {
         const first = Math.floor((start + i) / perPixel);
         const last = Math.max(Math.ceil((start + i + 1) / perPixel), first + 1);
         const share = Math.max((level - QUIETEST) / -QUIETEST, 0);
-        for (let x = first; x < last && x < loudest.length; x++) loudest[x] = Math.max(loudest[x], share);
+        for (let x = first; x < last && x < loudest.length; x++)
+          loudest[x] = Math.max(loudest[x], share);
       });
     }
     const most = loudest.reduce((one, other) => Math.max(one, other), 0.3);

@@ -28,19 +28,58 @@ export class Talk {
     this.#name = name;
     this.#seek = seek;
     this.#empty = el("li", { class: "empty" }, say("transcriptEmpty", { name }));
-    this.#list = el("ol", { class: "lines", tabIndex: 0, aria: { label: say("transcript") } }, this.#empty);
+    this.#list = el(
+      "ol",
+      { class: "lines", tabIndex: 0, aria: { label: say("transcript") } },
+      this.#empty,
+    );
     this.#thinking = el("p", { class: "thinking", role: "status" });
-    this.#box = el("input", { type: "text", maxLength: 2000, autocomplete: "off", placeholder: say("talkHint"), aria: { label: say("talk", { name }) } });
-    const quick = (kind, drawing, act) => (this.#quick[kind] = el("button", { type: "button", class: "quick", on: { click: act } }, icon(drawing), el("span", {}, say(kind))));
-    this.element = el("aside", { class: "talk", aria: { label: say("talk", { name }) } },
-      el("div", { class: "quicks" },
+    this.#box = el("input", {
+      type: "text",
+      maxLength: 2000,
+      autocomplete: "off",
+      placeholder: say("talkHint"),
+      aria: { label: say("talk", { name }) },
+    });
+    const quick = (kind, drawing, act) =>
+      (this.#quick[kind] = el(
+        "button",
+        { type: "button", class: "quick", on: { click: act } },
+        icon(drawing),
+        el("span", {}, say(kind)),
+      ));
+    this.element = el(
+      "aside",
+      { class: "talk", aria: { label: say("talk", { name }) } },
+      el(
+        "div",
+        { class: "quicks" },
         quick("less", "less", () => feedBack("less")),
         quick("more", "more", () => feedBack("more")),
         quick("quietPlease", "silent", () => feedBack(this.#isMuted ? "unmute" : "mute")),
-        quick("again", "again", again)),
-      this.#list, this.#thinking,
-      el("form", { class: "say", on: { submit: (event) => { event.preventDefault(); this.#submit(send); } } },
-        this.#box, el("button", { type: "submit", class: "quiet", aria: { label: say("send") } }, icon("send"))));
+        quick("again", "again", again),
+      ),
+      this.#list,
+      this.#thinking,
+      el(
+        "form",
+        {
+          class: "say",
+          on: {
+            submit: (event) => {
+              event.preventDefault();
+              this.#submit(send);
+            },
+          },
+        },
+        this.#box,
+        el(
+          "button",
+          { type: "submit", class: "quiet", aria: { label: say("send") } },
+          icon("send"),
+        ),
+      ),
+    );
   }
 
   focus() {
@@ -60,7 +99,9 @@ export class Talk {
   /** How much the companion says from here on. */
   set density(value) {
     this.#isMuted = value === "muted";
-    this.#quick.quietPlease.lastChild.textContent = say(this.#isMuted ? "speakAgain" : "quietPlease");
+    this.#quick.quietPlease.lastChild.textContent = say(
+      this.#isMuted ? "speakAgain" : "quietPlease",
+    );
     this.#quick.quietPlease.setAttribute("aria-pressed", this.#isMuted);
     this.#quick.less.disabled = value === "quiet" || this.#isMuted;
     this.#quick.more.disabled = value === "chatty" || this.#isMuted;
@@ -78,9 +119,22 @@ export class Talk {
   #append(position, who, text, kind) {
     this.#empty.remove();
     const isAtEnd = this.#list.scrollTop + this.#list.clientHeight > this.#list.scrollHeight - 40;
-    const when = position === null ? null
-      : el("button", { type: "button", class: "when", on: { click: () => this.#seek(position) } }, clock(position));
-    this.#list.append(el("li", { class: kind }, el("span", { class: "who" }, who, " ", when), el("span", { class: "text", dir: "auto" }, text)));
+    const when =
+      position === null
+        ? null
+        : el(
+            "button",
+            { type: "button", class: "when", on: { click: () => this.#seek(position) } },
+            clock(position),
+          );
+    this.#list.append(
+      el(
+        "li",
+        { class: kind },
+        el("span", { class: "who" }, who, " ", when),
+        el("span", { class: "text", dir: "auto" }, text),
+      ),
+    );
     while (this.#list.childElementCount > MOST) this.#list.firstChild.remove();
     if (isAtEnd) this.#list.scrollTop = this.#list.scrollHeight;
   }
