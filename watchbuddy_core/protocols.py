@@ -227,6 +227,8 @@ class Brief:
     """What they have seen by then, ascending and apart. `understanding` holds no more."""
     talk: tuple[Exchange, ...] = ()
     """What was said before, the oldest first."""
+    language: str | None = None
+    """The viewer's, as an ISO 639 code. What their wish says goes before it."""
     video_url: str = ""
     """What was asked for, such as the address of a page."""
     desk: Desk = field(default_factory=EmptyDesk, compare=False)
@@ -394,6 +396,8 @@ class SessionRecord(BaseModel):
     """Who pays: whoever created the session, by token or address. Not what they say of
     themselves."""
     density: Density | None = None
+    language: str | None = None
+    """The viewer's, where they say it."""
     created_at: float
     """Seconds since 1970."""
 

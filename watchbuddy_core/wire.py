@@ -58,6 +58,14 @@ Position = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """Where a player says it is, in media seconds. Any finite number: the Timeline clamps it."""
 
 
+def _primary(value: object) -> object:
+    """Of a tag such as `zh-CN`, what stands first."""
+    return value.partition("-")[0].lower() if isinstance(value, str) else value
+
+
+_Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), BeforeValidator(_primary)]
+
+
 class CreateSession(BaseModel):
     """The body of `POST /api/v1/sessions`. Unknown keys are ignored."""
 
@@ -72,6 +80,8 @@ class CreateSession(BaseModel):
         None
     )
     density: Annotated[Density | None, BeforeValidator(_absent)] = None
+    language: Annotated[_Language | None, BeforeValidator(_absent)] = None
+    """Of the viewer: what stands first in a language tag (BCP 47)."""
 
     def check_range(self) -> None:
         """Raises: InvalidTimeRange, where the end does not lie after the start."""

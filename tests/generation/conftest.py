@@ -154,6 +154,7 @@ def briefs(miao: Character) -> Callable[..., list[Brief]]:
         *,
         grid: Sequence[float] = GRID,
         character: Character = miao,
+        language: str | None = None,
     ) -> list[Brief]:
         return [
             Brief(
@@ -164,6 +165,7 @@ def briefs(miao: Character) -> Callable[..., list[Brief]]:
                 understanding=known_until(film, end),
                 character=character,
                 wish=wish,
+                language=language,
             )
             for index, (start, end) in enumerate(pairwise(grid))
         ]

@@ -305,6 +305,29 @@ def test_it_speaks_the_language_asked_for_or_the_viewers_or_the_videos(
     assert all(is_chinese(line.text) is chinese for line in said)
 
 
+@pytest.mark.parametrize(
+    ("name", "wish", "language", "chinese"),
+    [
+        ("an English talk", "", "zh", True),
+        ("a Chinese talk", "", "en", False),
+        ("nothing at all", "", "en", False),
+        ("a Chinese talk", "说中文", "en", True),
+        ("an English talk", "", "fr", False),
+    ],
+)
+def test_what_the_viewer_speaks_goes_before_the_video_and_behind_the_wish(
+    films: dict[str, Understanding],
+    script: Script,
+    name: str,
+    wish: str,
+    language: str,
+    chinese: bool,
+) -> None:
+    said = lines(script(films[name], wish, language=language))
+    assert said
+    assert all(is_chinese(line.text) is chinese for line in said)
+
+
 def test_every_line_ends_as_the_api_document_wishes(film: Understanding, script: Script) -> None:
     said = lines(script(film, API_EXAMPLE))
     assert said

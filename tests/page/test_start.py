@@ -41,7 +41,7 @@ def test_the_whole_way_from_the_start_page_to_the_goodbye(house: Any, viewer: An
     assert any(one["action_type"] == "SPEAK" for one in done)
     assert all(one["position"] >= one["trigger_timestamp"] for one in done)
     (record,) = house.do(house.store.list())
-    assert (record.character_id, record.density) == ("shen", "chatty")
+    assert (record.character_id, record.density, record.language) == ("shen", "chatty", "en")
     assert record.user_id.startswith("web_")
     viewer.wait("document.querySelector('video').ended", seconds=30)
     page.wait_for_selector(".ending")

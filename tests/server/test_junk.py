@@ -110,6 +110,7 @@ maybe = {
     "text": anything,
     "user_id": anything,
     "density": anything,
+    "language": anything,
 }
 
 

@@ -347,7 +347,8 @@ def test_the_document_names_every_code_where_it_may_come(client: Client) -> None
     body = post["requestBody"]["content"]["application/json"]["schema"]
     assert sorted(body["required"]) == ["character_id", "video_url"]
     assert set(body["properties"]) == {
-        *("video_url", "start_time", "end_time", "text", "character_id", "user_id", "density")
+        *("video_url", "start_time", "end_time", "text", "character_id", "user_id", "density"),
+        "language",
     }
     assert set(upload["requestBody"]["content"]) == {
         *("application/octet-stream", "multipart/form-data")

@@ -63,7 +63,7 @@ def test_what_was_asked_for_reaches_the_source(client: Client, source: Any) -> N
 
 
 def test_null_and_empty_text_mean_that_a_field_is_absent(client: Client) -> None:
-    optional = ("start_time", "end_time", "text", "user_id", "density")
+    optional = ("start_time", "end_time", "text", "user_id", "density", "language")
     for empty in (None, ""):
         response = client.post(SESSIONS, json=REQUEST | dict.fromkeys(optional, empty))
         assert response.status_code == 202, response.text
@@ -149,6 +149,8 @@ SECRET = "s3cr3t"
         ({"text": SECRET * 1000}, "text"),
         ({"user_id": [SECRET]}, "user_id"),
         ({"density": SECRET}, "density"),
+        ({"language": SECRET}, "language"),
+        ({"language": 7}, "language"),
     ],
 )
 def test_a_wrong_field_is_named_and_not_echoed(

@@ -130,7 +130,8 @@ def _phrases(character: Character, language: str, kind: AnswerKind) -> tuple[Phr
 
 def _language(brief: Brief, message: str) -> str:
     """The one that the message is in, if there are answers in it."""
-    return "zh" if _HAN.search(message) or read_wish(brief.wish).language == "zh" else "en"
+    wanted = read_wish(brief.wish).language or brief.language
+    return "zh" if _HAN.search(message) or wanted == "zh" else "en"
 
 
 def _fillings(brief: Brief, language: str) -> dict[str, str]:

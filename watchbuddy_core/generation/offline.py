@@ -171,7 +171,8 @@ def _language(brief: Brief, wish: Wish) -> str:
     that the viewer does not want, as long as the character speaks another."""
     spoken = brief.character.languages
     wanted = tuple(one for one in spoken if one not in wish.unwanted_languages) or spoken
-    for language in (wish.language, wish.written_in, brief.understanding.language):
+    likely = (wish.language, wish.written_in, brief.language, brief.understanding.language)
+    for language in likely:
         if language is not None and language in wanted:
             return language
     return wanted[0]

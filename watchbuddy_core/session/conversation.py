@@ -242,6 +242,7 @@ class Answering:
             understanding=self._understanding(footage, seen, window),
             character=self._parts.characters[record.character_id],
             wish=record.text,
+            language=record.language,
             outline=tuple(
                 point for point in outline if seen.share_of(point.start, point.end) >= _MOSTLY
             ),

@@ -129,6 +129,7 @@ class Scripting:
             understanding=understanding,
             character=self._character,
             wish=self._record.text,
+            language=self._record.language,
             outline=self._outline_until(window.end),
             memory=self._memory_before(window),
             last_lines=tuple(

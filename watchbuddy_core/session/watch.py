@@ -155,6 +155,7 @@ class WatchSession:
             user_id=request.user_id,
             caller=caller,
             density=density,
+            language=request.language,
             created_at=created_at,
         )
         await store.put(record)

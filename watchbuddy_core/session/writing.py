@@ -213,6 +213,7 @@ class Writing:
             character.id,
             character.revision or character.model_dump_json(),
             brief.wish,
+            brief.language,
         )
 
     def _key(

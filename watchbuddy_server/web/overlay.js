@@ -125,6 +125,7 @@ async function start() {
     session.id = await createSession({
       video_url: page.link,
       character_id: who.value,
+      language,
       user_id: userId(),
     });
   } catch (error) {

@@ -81,7 +81,7 @@ def letters_of(cues: Iterable[Cue], start: float, end: float) -> int:
 def language_of(brief: Brief) -> str:
     """The language to speak: the one asked for, else the viewer's, else the video's."""
     wish = read_wish(brief.wish)
-    likely = (wish.language, wish.written_in, brief.understanding.language)
+    likely = (wish.language, wish.written_in, brief.language, brief.understanding.language)
     for language in (*likely, *brief.character.languages):
         if language and language not in wish.unwanted_languages:
             return language

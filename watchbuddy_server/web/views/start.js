@@ -168,6 +168,7 @@ export function start(watch) {
         end_time: endTime,
         text: wish.value.trim() || undefined,
         density: density.value || undefined,
+        language,
         user_id: userId(),
       });
       watch(id);
