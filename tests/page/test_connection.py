@@ -79,10 +79,15 @@ def test_reloading_goes_on_with_the_session(house: Any, viewer: Any) -> None:
     session_id = house.session(line)
     viewer.watch(house.url, session_id)
     viewer.wait_for(line)
+    viewer.set_video("currentTime", 20.0)
+    viewer.wait("document.querySelector('video').currentTime > 21")
     viewer.page.reload()
     viewer.page.wait_for_selector(".watching")
     viewer.start()
+    assert 20 <= viewer.position < 24
     assert viewer.page.title() == "Film · AI Watch Buddy"
+    moved = [one for one in house.log(session_id) if one.kind == "moved"]
+    assert moved[-1].playhead.epoch == 1, "going on is no seek"
 
 
 def test_a_film_that_breaks_off_is_taken_up_where_it_was(

@@ -13,6 +13,12 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
+/** A button that does `act`. Where its content is a drawing alone, `label` says what it is. */
+export function button(content, act, { label, ...properties } = {}) {
+  const named = label ? { title: label, aria: { label } } : {};
+  return el("button", { type: "button", on: { click: act }, ...named, ...properties }, content);
+}
+
 /** An element of a drawing; `attributes` are its attributes. */
 export function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS(SVG, tag);

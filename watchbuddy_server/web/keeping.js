@@ -19,13 +19,24 @@ export function keep(name, value) {
   }
 }
 
-/** @returns {{id: string, title: string, character: string, at: number}[]} the latest first */
+/** @returns {{id: string, title: string, character: string, position?: number}[]} the latest first */
 export const recentSessions = () => kept("sessions", []);
 
 export function rememberSession(session) {
+  const known = recentSessions().find(({ id }) => id === session.id);
   const others = recentSessions().filter(({ id }) => id !== session.id);
-  keep("sessions", [{ ...session, at: Date.now() }, ...others].slice(0, MOST_SESSIONS));
+  keep("sessions", [{ ...known, ...session }, ...others].slice(0, MOST_SESSIONS));
 }
+
+/** Where the viewer is in a session, in whole seconds: so often is it worth keeping. */
+export function keepPosition(id, position) {
+  const second = Math.floor(position);
+  if (second === positionOf(id)) return;
+  const moved = (session) => (session.id === id ? { ...session, position: second } : session);
+  keep("sessions", recentSessions().map(moved));
+}
+
+export const positionOf = (id) => recentSessions().find((one) => one.id === id)?.position ?? 0;
 
 export const forgetSession = (gone) =>
   keep(

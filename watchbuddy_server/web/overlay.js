@@ -4,7 +4,7 @@ import { ApiError, createSession, deleteSession, listCharacters, socketUrl } fro
 import { Companion, FEATURES } from "./companion/companion.js";
 import { Connection } from "./companion/connection.js";
 import { Voice } from "./companion/voice.js";
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 import { keep, kept, userId } from "./keeping.js";
 import { FramedPlayer } from "./players/framed.js";
 import { Buddy } from "./watching/buddy.js";
@@ -47,11 +47,7 @@ const who = el("select", {
     },
   },
 });
-const begin = el(
-  "button",
-  { type: "button", on: { click: () => (watched ? stop() : start()) } },
-  say("go"),
-);
+const begin = button(say("go"), () => (watched ? stop() : start()));
 const box = el("input", {
   type: "text",
   maxLength: 2000,

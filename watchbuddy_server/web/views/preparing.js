@@ -1,7 +1,7 @@
 /** While a session is prepared: how far it is, and what is happening. */
 
 import { Face } from "../companion/face.js";
-import { el } from "../dom.js";
+import { button, el } from "../dom.js";
 import { inLanguage, say } from "../words.js";
 
 const STAGES = ["fetching", "understanding", "generating"];
@@ -25,11 +25,7 @@ export function preparing({ character, cancel }) {
     el("ol", { class: "steps" }, steps),
     bar,
     doing,
-    el(
-      "div",
-      { class: "actions" },
-      el("button", { type: "button", class: "quiet", on: { click: cancel } }, say("cancel")),
-    ),
+    el("div", { class: "actions" }, button(say("cancel"), cancel, { class: "quiet" })),
   );
   let at = null;
 

@@ -4,7 +4,7 @@ import { deleteSession, listCharacters, sessionStatus, sessionVideo, socketUrl }
 import { FEATURES } from "../companion/companion.js";
 import { Connection } from "../companion/connection.js";
 import { Face } from "../companion/face.js";
-import { el } from "../dom.js";
+import { button, el } from "../dom.js";
 import { forgetSession, rememberSession } from "../keeping.js";
 import { inLanguage, say, sayError } from "../words.js";
 import { preparing } from "./preparing.js";
@@ -119,15 +119,9 @@ function failure(error, { character, again, leave }) {
   if (error.message && error.message !== told) {
     element.append(el("p", { class: "details", dir: "auto" }, error.message));
   }
-  const actions = el("div", { class: "actions" });
-  if (again) actions.append(el("button", { type: "button", on: { click: again } }, say("retry")));
-  actions.append(
-    el(
-      "button",
-      { type: "button", class: again ? "quiet" : "", on: { click: leave } },
-      say("other"),
-    ),
-  );
+  const retry = again ? button(say("retry"), again) : null;
+  const other = button(say("other"), leave, again ? { class: "quiet" } : {});
+  const actions = el("div", { class: "actions" }, retry, other);
   element.append(actions);
   return { element, ready: () => heading.focus(), close: () => face.close() };
 }

@@ -1,17 +1,21 @@
 /** Where everything begins: what to watch, and with whom. */
 
-import { ApiError, createSession, listCharacters, listLibrary, upload } from "../api.js";
-import { Face, lookOf } from "../companion/face.js";
-import { clock, el, icon, secondsOf } from "../dom.js";
-import { forgetSession, keep, kept, recentSessions, userId } from "../keeping.js";
-import { inLanguage, language, say, sayError } from "../words.js";
+import { ApiError, createSession, listCharacters, upload } from "../api.js";
+import { button, el, icon, secondsOf } from "../dom.js";
+import { keep, kept, userId } from "../keeping.js";
+import { Characters } from "../starting/characters.js";
+import { takeDrops } from "../starting/dropping.js";
+import { library, recent } from "../starting/lists.js";
+import { language, say, sayError } from "../words.js";
 
 const DENSITIES = ["", "quiet", "normal", "chatty", "muted"];
+const FILES = "video/*,audio/*,.mkv,.srt,.vtt,.ass";
 
 /** @param {(sessionId: string) => void} watch is told which session was begun */
 export function start(watch) {
-  const faces = [];
-  const cancelling = new AbortController();
+  const leaving = new AbortController();
+  const characters = new Characters();
+  const options = wishes();
   let uploading = null;
 
   const link = el("input", {
@@ -22,335 +26,159 @@ export function start(watch) {
     autocomplete: "off",
     spellcheck: false,
     placeholder: say("linkHint"),
-    required: true,
     aria: { describedby: "problem" },
   });
+  const file = el("input", { type: "file", accept: FILES, hidden: true });
+  const pick = button(icon("file"), () => file.click(), { label: say("pick"), class: "quiet" });
   const go = el("button", { type: "submit", class: "go" }, say("go"));
-  const file = el("input", {
-    type: "file",
-    accept: "video/*,audio/*,.mkv,.srt,.vtt,.ass",
-    hidden: true,
-  });
-  const pick = el(
-    "button",
-    {
-      type: "button",
-      class: "quiet",
-      title: say("pick"),
-      aria: { label: say("pick") },
-      on: { click: () => file.click() },
-    },
-    icon("file"),
-  );
   const problem = el("p", { id: "problem", class: "problem", role: "alert" });
-  const bar = el("progress", { max: 1, value: 0, aria: { label: say("progress") } });
-  const sending = el(
-    "div",
-    { class: "sending", hidden: true },
-    el("span", {}, say("uploading")),
-    bar,
-    el(
-      "button",
-      { type: "button", class: "quiet", on: { click: () => uploading?.abort() } },
-      say("cancel"),
-    ),
-  );
-
-  const cards = el("div", { class: "cards", role: "radiogroup", aria: { labelledby: "who" } });
-  const wish = el("textarea", {
-    id: "wish",
-    rows: 2,
-    maxLength: 4000,
-    placeholder: say("wishHint"),
-  });
-  const from = el("input", {
-    id: "from",
-    type: "text",
-    inputMode: "numeric",
-    placeholder: say("timeHint"),
-    size: 7,
-  });
-  const to = el("input", {
-    id: "to",
-    type: "text",
-    inputMode: "numeric",
-    placeholder: say("timeHint"),
-    size: 7,
-  });
-  const density = el(
-    "select",
-    { id: "density" },
-    DENSITIES.map((name) => el("option", { value: name }, say(name || "usual"))),
-  );
-  const library = el("section", { class: "library", hidden: true });
-  const recent = el("section", { class: "recent", hidden: true });
-
-  const options = el(
-    "details",
-    { class: "options" },
-    el("summary", {}, say("options")),
-    el(
-      "div",
-      { class: "fields" },
-      el("label", { for: "wish", class: "wide" }, say("wish"), wish),
-      el("label", { for: "density" }, say("density"), density),
-      el("label", { for: "from" }, say("from"), from),
-      el("label", { for: "to" }, say("to"), to),
-    ),
-  );
+  const sent = el("progress", { max: 1, value: 0, aria: { label: say("progress") } });
+  const enough = button(say("cancel"), () => uploading?.abort(), { class: "quiet" });
+  const sending = el("div", { class: "sending", hidden: true }, say("uploading"), sent, enough);
 
   const form = el(
     "form",
-    {
-      class: "ask",
-      noValidate: true,
-      on: {
-        submit: (event) => {
-          event.preventDefault();
-          begin(link.value.trim());
-        },
-      },
-    },
+    { class: "ask", noValidate: true },
     el("label", { for: "link", class: "sr" }, say("link")),
     el("div", { class: "line" }, link, file, pick, go),
     problem,
     sending,
-    el("h2", { id: "who" }, say("who")),
-    cards,
-    options,
+    el("h2", {}, say("who")),
+    characters.element,
+    options.element,
   );
-
   const element = el(
     "main",
     { class: "start" },
     el("header", {}, el("h1", {}, "AI Watch Buddy"), el("p", {}, say("tagline"))),
     form,
-    library,
-    recent,
+    library((url) => {
+      link.value = url;
+      begin(url);
+    }),
+    recent(watch),
   );
 
-  file.addEventListener("change", () => file.files[0] && bring(file.files[0]));
-  const dragging = (is) => (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    document.body.classList.toggle("dropping", is);
-  };
-  const { signal } = cancelling;
-  addEventListener("dragover", dragging(true), { signal });
-  addEventListener("dragleave", (event) => event.relatedTarget ?? dragging(false)(event), {
-    signal,
+    begin(link.value.trim());
   });
-  addEventListener(
-    "drop",
-    (event) => {
-      dragging(false)(event);
-      const dropped = event.dataTransfer?.files[0];
-      if (dropped) bring(dropped);
-    },
-    { signal },
-  );
+  file.addEventListener("change", () => file.files[0] && bring(file.files[0]));
+  takeDrops(bring, leaving.signal);
+  listCharacters().then((found) => characters.show(found), complain);
 
+  /** Watch what is at this address, as wished. */
   async function begin(videoUrl) {
     problem.textContent = "";
-    if (!videoUrl) return complain(say("linkHint"), link);
-    const [startTime, endTime] = [secondsOf(from.value), secondsOf(to.value)];
-    if (startTime === null) return complain(say("errors.INVALID_TIME_RANGE"), from);
-    if (endTime === null) return complain(say("errors.INVALID_TIME_RANGE"), to);
-    const character = cards.querySelector("input:checked")?.value;
-    keep("character", character);
-    keep("density", density.value);
     go.disabled = true;
     try {
+      if (!videoUrl) throw new Mistake(say("link"), link);
+      const wished = options.read();
+      keep("character", characters.chosen);
+      keep("density", wished.density ?? "");
       const id = await createSession({
         video_url: videoUrl,
-        character_id: character ?? "miao",
-        start_time: startTime,
-        end_time: endTime,
-        text: wish.value.trim() || undefined,
-        density: density.value || undefined,
+        character_id: characters.chosen ?? "miao",
         language,
         user_id: userId(),
+        ...wished,
       });
       watch(id);
     } catch (error) {
-      complain(told(error), link);
+      complain(error);
     } finally {
       go.disabled = false;
     }
   }
 
+  /** Watch a file of the viewer's own. */
   async function bring(picked) {
-    uploading?.abort();
-    uploading = new AbortController();
     problem.textContent = "";
-    link.value = picked.name;
-    sending.hidden = false;
+    uploading?.abort();
+    const own = (uploading = new AbortController());
     try {
-      const taken = await upload(picked, (share) => (bar.value = share), uploading.signal);
+      options.read(); // what is wrong there is better told before than after
+      link.value = picked.name;
+      sending.hidden = false;
+      const taken = await upload(picked, (share) => (sent.value = share), own.signal);
       await begin(taken.video_url);
     } catch (error) {
-      if (error.name !== "AbortError") complain(told(error), link);
+      if (error.name !== "AbortError") complain(error);
     } finally {
-      sending.hidden = true;
+      sending.hidden = uploading === own;
     }
   }
 
-  function complain(words, field) {
-    if (field === from || field === to) options.open = true;
-    problem.textContent = words;
+  function complain(error) {
+    const field = error.field ?? link;
+    problem.textContent = told(error);
     field.setAttribute("aria-invalid", "true");
     field.addEventListener("input", () => field.removeAttribute("aria-invalid"), { once: true });
     field.focus();
   }
 
-  function showCharacters(characters) {
-    const wanted = kept("character", characters[0]?.id);
-    const chosen = characters.some(({ id }) => id === wanted) ? wanted : characters[0]?.id;
-    cards.replaceChildren(
-      ...characters.map((character) => {
-        const face = new Face(character).wake();
-        faces.push(face);
-        const name = inLanguage(character.name);
-        const input = el("input", {
-          type: "radio",
-          name: "character",
-          value: character.id,
-          checked: character.id === chosen,
-          class: "sr",
-          on: {
-            change: () => {
-              face.show("joy");
-            },
-          },
-        });
-        const card = el(
-          "label",
-          {
-            class: "card",
-            on: {
-              pointerenter: () => face.show("expectation"),
-              pointerleave: () => face.show("neutral"),
-            },
-          },
-          input,
-          face.element,
-          el("span", { class: "name" }, name),
-          el("span", { class: "about" }, inLanguage(character.description)),
-          el("span", { class: "sample" }, sample(character.examples)),
-        );
-        card.style.setProperty("--own", lookOf(character).clothes);
-        face.element.setAttribute("aria-hidden", "true");
-        return card;
-      }),
-    );
-  }
-
-  async function showLibrary(offset = 0) {
-    const { videos, total } = await listLibrary(offset);
-    const list = library.querySelector("ul") ?? el("ul", {});
-    list.append(
-      ...videos
-        .filter(({ duration }) => duration !== null)
-        .map((video) =>
-          el(
-            "li",
-            {},
-            el(
-              "button",
-              {
-                type: "button",
-                on: {
-                  click: () => {
-                    link.value = video.video_url;
-                    begin(video.video_url);
-                  },
-                },
-              },
-              el("span", { class: "title", dir: "auto" }, video.title),
-              el("span", { class: "length" }, clock(video.duration)),
-            ),
-          ),
-        ),
-    );
-    const shown = offset + videos.length;
-    library.replaceChildren(
-      el("h2", {}, say("library")),
-      total ? list : el("p", { class: "hint" }, say("noLibrary")),
-    );
-    if (shown < total) {
-      library.append(
-        el(
-          "button",
-          { type: "button", class: "quiet", on: { click: () => showLibrary(shown) } },
-          say("libraryMore"),
-        ),
-      );
-    }
-    library.hidden = total > 0 && list.childElementCount === 0;
-  }
-
-  function showRecent() {
-    const sessions = recentSessions();
-    recent.hidden = sessions.length === 0;
-    recent.replaceChildren(
-      el("h2", {}, say("recent")),
-      el(
-        "ul",
-        {},
-        sessions.map(({ id, title, character }) =>
-          el(
-            "li",
-            {},
-            el(
-              "button",
-              { type: "button", title: say("goOn"), on: { click: () => watch(id) } },
-              el("span", { class: "title", dir: "auto" }, title),
-              el("span", { class: "length" }, character),
-            ),
-            el(
-              "button",
-              {
-                type: "button",
-                class: "quiet forget",
-                aria: { label: say("forget", { title }) },
-                on: {
-                  click: () => {
-                    forgetSession(id);
-                    showRecent();
-                  },
-                },
-              },
-              icon("close"),
-            ),
-          ),
-        ),
-      ),
-    );
-  }
-
-  density.value = kept("density", "");
-  if (density.selectedIndex < 0) density.value = "";
-  showRecent();
-  listCharacters().then(showCharacters, (error) => (problem.textContent = told(error)));
-  showLibrary().catch(() => (library.hidden = true));
-
   return {
     element,
     ready: () => link.focus(),
     close() {
-      cancelling.abort();
+      leaving.abort();
       uploading?.abort();
-      document.body.classList.remove("dropping");
-      faces.forEach((face) => face.close());
+      characters.close();
     },
   };
 }
 
-/** A line in the page's language, where the character has one. */
-function sample(examples) {
-  const isHan = (line) => /\p{Script=Han}/u.test(line);
-  return examples.find((line) => isHan(line) === (language === "zh")) ?? examples[0] ?? "…";
+/** What the viewer has written is not what it should be, in this field. */
+class Mistake extends Error {
+  constructor(words, field) {
+    super(words);
+    this.field = field;
+  }
 }
 
-const told = (error) =>
-  error instanceof ApiError ? sayError(error) : sayError({ code: "INTERNAL_ERROR" });
+function told(error) {
+  if (error instanceof Mistake) return error.message;
+  return sayError(error instanceof ApiError ? error : { code: "INTERNAL_ERROR" });
+}
+
+/** The wish, which part, and how much is said. `read` tells it as the server wants it. */
+function wishes() {
+  const wish = el("textarea", { id: "wish", rows: 2, maxLength: 4000 });
+  wish.placeholder = say("wishHint");
+  const time = (id) =>
+    el("input", { id, type: "text", inputMode: "numeric", placeholder: say("timeHint"), size: 7 });
+  const [from, to] = [time("from"), time("to")];
+  const names = DENSITIES.map((name) => el("option", { value: name }, say(name || "usual")));
+  const density = el("select", { id: "density" }, names);
+  density.value = kept("density", "");
+  if (density.selectedIndex < 0) density.value = "";
+
+  const fields = el(
+    "div",
+    { class: "fields" },
+    el("label", { for: "wish", class: "wide" }, say("wish"), wish),
+    el("label", { for: "density" }, say("density"), density),
+    el("label", { for: "from" }, say("from"), from),
+    el("label", { for: "to" }, say("to"), to),
+  );
+  const element = el("details", { class: "options" }, el("summary", {}, say("options")), fields);
+
+  function timeOf(field) {
+    const seconds = secondsOf(field.value);
+    if (seconds !== null) return seconds;
+    element.open = true;
+    throw new Mistake(say("errors.INVALID_TIME_RANGE"), field);
+  }
+
+  /** Throws Mistake. */
+  function read() {
+    return {
+      start_time: timeOf(from),
+      end_time: timeOf(to),
+      text: wish.value.trim() || undefined,
+      density: density.value || undefined,
+    };
+  }
+
+  return { element, read };
+}

@@ -1,21 +1,25 @@
 /** Watching: the video, the companion at it, the strip, and the talk beside. */
 
-import { mediaUrl, sessionVideo } from "../api.js";
+import { sessionVideo } from "../api.js";
 import { Companion } from "../companion/companion.js";
 import { Voice } from "../companion/voice.js";
-import { clock, el, icon } from "../dom.js";
-import { kept } from "../keeping.js";
-import { FilePlayer } from "../players/file.js";
-import { youtubeId, youtubePlayer } from "../players/youtube.js";
+import { button, clock, el, icon } from "../dom.js";
+import { keepPosition, kept, positionOf } from "../keeping.js";
 import { Buddy } from "../watching/buddy.js";
 import { controls } from "../watching/controls.js";
+import { ending, invitation, over } from "../watching/curtains.js";
+import { Notes } from "../watching/notes.js";
+import { screenOf, whyNot } from "../watching/screen.js";
 import { Strip } from "../watching/strip.js";
 import { Talk } from "../watching/talk.js";
-import { inLanguage, say, sayError } from "../words.js";
+import { inLanguage, say } from "../words.js";
 
-const STRIP_MS = 200;
-const NOTICE_MS = 9000;
+const SHOW_MS = 200;
 const BUFFERING_MS = 600;
+/** The server is asked for more of the strip when so much time has passed without news. */
+const ASK_MS = 1000;
+/** Nearer to the end than this, in seconds, watching begins at the beginning. */
+const NEARLY_OVER = 5;
 
 /** @param {{id, video, character, connection, leave, density, early}} facts */
 export function watching({ id, video, character, connection, leave, density, early }) {
@@ -25,7 +29,8 @@ export function watching({ id, video, character, connection, leave, density, ear
   voice.volume = kept("voice.volume", 1);
   voice.name = kept("voice.name", "");
 
-  const start = video.start_time ?? 0;
+  const beginning = video.start_time ?? 0;
+  const start = whereToBegin();
   const { screen, player } = screenOf(id, video, start);
   const companion = new Companion({ player, connection, voice, start });
   const stage = el("section", { class: "stage", aria: { label: video.title ?? "" } });
@@ -36,121 +41,47 @@ export function watching({ id, video, character, connection, leave, density, ear
     seek: (position) => companion.seek(position),
     send: (text) => companion.say(text),
     feedBack: (kind) => companion.feedBack(kind),
-    again: () => lastLine && !voice.isBusy && voice.speak(lastLine, onlyAloud(lastLine)),
+    again: sayAgain,
   });
   const bar = controls({ player, companion, voice, strip, stage, talk });
+  const notes = new Notes();
   const held = el("div", { class: "held", hidden: true }, icon("play"), say("paused", { name }));
   const waiting = el("div", { class: "waiting", hidden: true, role: "status" }, say("buffering"));
-  const invitation = el(
-    "div",
-    { class: "invitation", hidden: true },
-    el(
-      "button",
-      {
-        type: "button",
-        class: "go",
-        on: {
-          click: () => {
-            invitation.hidden = true;
-            companion.play();
-          },
-        },
-      },
-      icon("play"),
-      say("pressPlay"),
-    ),
-    el("p", {}, say("pressPlayHint")),
-  );
-  const ending = el(
-    "div",
-    { class: "ending", hidden: true },
-    el("p", {}, say("ended", { name })),
-    el(
-      "div",
-      { class: "actions" },
-      el(
-        "button",
-        {
-          type: "button",
-          on: {
-            click: () => {
-              companion.seek(start);
-              companion.play();
-            },
-          },
-        },
-        say("watchAgain"),
-      ),
-      el("button", { type: "button", class: "quiet", on: { click: leave } }, say("other")),
-    ),
-  );
-  const notes = el("div", { class: "notes", role: "status" });
+  const invited = invitation(() => companion.play());
+  const ended = ending(name, fromTheBeginning, leave);
   let lastLine = "";
-  let hasBegun = false;
 
   stage.append(
-    el(
-      "div",
-      {
-        class: "screen",
-        on: { click: () => (player.paused ? companion.play() : companion.pause()) },
-      },
-      screen,
-    ),
-    waiting,
-    held,
-    invitation,
-    ending,
-    notes,
-    buddy.element,
+    el("div", { class: "screen", on: { click: toggle } }, screen),
+    ...[waiting, held, invited, ended, notes.element, buddy.element],
     el("div", { class: "bar" }, strip.element, bar.element),
   );
+  const heading = el("h1", { dir: "auto", tabIndex: -1 }, video.title ?? video.video_url);
+  const home = button(icon("back"), leave, { label: say("home"), class: "quiet" });
   const element = el(
     "main",
     { class: "watching" },
-    el(
-      "header",
-      {},
-      el(
-        "button",
-        {
-          type: "button",
-          class: "quiet",
-          title: say("home"),
-          aria: { label: say("home") },
-          on: { click: leave },
-        },
-        icon("back"),
-      ),
-      el("h1", { dir: "auto", tabIndex: -1 }, video.title ?? video.video_url),
-    ),
+    el("header", {}, home, heading),
     el("div", { class: "room" }, stage, talk.element),
   );
 
   // --- what the companion does ------------------------------------------------------------
 
-  companion.addEventListener("begin", ({ detail: { action } }) => begin(action));
-  companion.addEventListener("end", ({ detail: { action } }) => {
-    if (action.action_type === "SPEAK") buddy.fallSilent();
-  });
-  companion.addEventListener("speaking", ({ detail: { is } }) => {
+  const on = (type, act) => companion.addEventListener(type, ({ detail }) => act(detail));
+  on("begin", ({ action }) => begin(action));
+  on("end", ({ action }) => action.action_type === "SPEAK" && buddy.fallSilent());
+  on("speaking", ({ is }) => {
     buddy.speaking = is;
     stage.classList.toggle("spoken", is);
   });
-  companion.addEventListener("message", ({ detail }) => hear(detail));
-  companion.addEventListener("blocked", () => (invitation.hidden = false));
-  companion.addEventListener("lost", () => note(say("lost"), "lost"));
-  companion.addEventListener("back", () => {
-    const lost = notes.querySelector(".lost");
-    if (!lost) return;
-    lost.remove();
-    note(say("backAgain"));
-  });
+  on("message", hear);
+  on("blocked", () => (invited.hidden = false));
+  on("lost", () => notes.lost());
+  on("back", () => notes.back());
 
   function begin(action) {
     const { action_type: kind, trigger_timestamp: at } = action;
     const time = clock(action.target_timestamp ?? action.start_timestamp ?? at);
-    const emotion = say(`emotions.${action.emotion}`);
     if (kind === "SPEAK") {
       lastLine = action.text;
       buddy.say(action.text);
@@ -158,12 +89,12 @@ export function watching({ id, video, character, connection, leave, density, ear
       strip.mark(action, action.text);
     } else if (kind === "EXPRESSION") {
       buddy.show(action.emotion);
-      strip.mark(action, say(kind, { emotion }));
+      strip.mark(action, say(kind, { emotion: say(`emotions.${action.emotion}`) }));
     } else if (kind === "END_REACTION") {
       talk.add(at, say("goodbye", { name }), "act");
     } else {
-      strip.mark(action, say(kind, { time }));
       talk.add(player.position, say(kind, { time }), "act");
+      strip.mark(action, say(kind, { time }));
     }
   }
 
@@ -173,12 +104,9 @@ export function watching({ id, video, character, connection, leave, density, ear
         strip.cover(message.ranges);
         knowMore();
         break;
-      case "notice":
-        note(message.message, "told");
-        break;
       case "density":
         talk.density = message.value;
-        note(say("densityNow", { name, density: say(message.value) }));
+        notes.tell(say("densityNow", { name, density: say(message.value) }));
         break;
       case "reply_started":
         talk.thinking = true;
@@ -186,116 +114,79 @@ export function watching({ id, video, character, connection, leave, density, ear
       case "reply_finished":
         talk.thinking = false;
         break;
+      case "notice":
       case "processing_error":
-        note(message.message, "told");
+        notes.tell(message.message);
         break;
     }
   }
 
-  /** The line once more, beside whatever is going on. */
-  function onlyAloud(line) {
-    buddy.say(line);
-    return { heard: () => {}, said: () => buddy.fallSilent() };
+  /** The last line once more, unless another is being said. */
+  function sayAgain() {
+    if (!lastLine || voice.isBusy) return;
+    buddy.say(lastLine);
+    voice.speak(lastLine, { heard: () => {}, said: () => buddy.fallSilent() });
   }
 
   let asking = null;
   function knowMore() {
     clearTimeout(asking);
-    asking = setTimeout(
-      () =>
-        sessionVideo(id).then(
-          (more) => strip.know(more),
-          () => {},
-        ),
-      1000,
-    );
+    const know = (more) => strip.know(more);
+    asking = setTimeout(() => sessionVideo(id).then(know, () => {}), ASK_MS);
   }
 
-  // --- what is told beside ----------------------------------------------------------------
+  // --- what the viewer does ---------------------------------------------------------------
 
-  function note(words, kind = "") {
-    const shown = el(
-      "div",
-      { class: `note ${kind}` },
-      el("span", { dir: "auto" }, words),
-      el(
-        "button",
-        {
-          type: "button",
-          class: "quiet",
-          aria: { label: say("dismiss") },
-          on: { click: () => shown.remove() },
-        },
-        icon("close"),
-      ),
-    );
-    if (kind === "lost") notes.querySelector(".lost")?.remove();
-    notes.append(shown);
-    if (kind !== "lost") setTimeout(() => shown.remove(), NOTICE_MS);
+  function whereToBegin() {
+    const position = positionOf(id);
+    const end = video.end_time ?? video.duration ?? Infinity;
+    return position > beginning && position < end - NEARLY_OVER ? position : beginning;
   }
 
-  function over(words, actions) {
-    companion.close();
-    player.pause();
-    stage.append(
-      el(
-        "div",
-        { class: "over", role: "alert" },
-        el("p", {}, words),
-        el("div", { class: "actions" }, actions),
-      ),
-    );
+  function toggle() {
+    if (player.paused) companion.play();
+    else companion.pause();
   }
 
-  function closed(why) {
-    const other = el(
-      "button",
-      { type: "button", class: "quiet", on: { click: leave } },
-      say("other"),
-    );
-    const here = el(
-      "button",
-      { type: "button", on: { click: () => location.reload() } },
-      say("useHere"),
-    );
-    over(say(why === "failed" ? "refused" : why), why === "replaced" ? [here, other] : [other]);
+  function fromTheBeginning() {
+    companion.seek(beginning);
+    companion.play();
   }
 
   // --- the player -------------------------------------------------------------------------
 
   player.addEventListener("change", () => {
     bar.changed();
-    if (!player.paused) {
-      hasBegun = true;
-      invitation.hidden = true;
-    }
-    ending.hidden = !player.ended;
+    if (!player.paused) invited.hidden = true;
+    ended.hidden = !player.ended;
   });
   player.addEventListener("volume", bar.louder);
-  player.addEventListener("failed", ({ detail: { reason } }) => cannotPlay(reason));
+  player.addEventListener("failed", async ({ detail: { reason } }) => {
+    const [words, details] = await whyNot(id, video, reason);
+    end(words, details, button(say("other"), leave));
+  });
 
-  /** The server knows better than the browser why there is nothing to be seen. */
-  async function cannotPlay(reason) {
-    const { error = null } = (await sessionVideo(id).catch(() => null)) ?? {};
-    const isYoutube = youtubeId(video.video_url) !== null;
-    let words = say(reason === "network" ? "mediaLost" : "cannotPlay");
-    if (isYoutube) words = say(reason === "network" ? "youtubeBlocked" : "youtubeRefused");
-    else if (error?.code === "VIDEO_UNAVAILABLE") words = say("noPicture");
-    else if (error) words = sayError(error);
-    over(words, [el("button", { type: "button", on: { click: leave } }, say("other"))]);
-    if (error && !isYoutube)
-      stage
-        .querySelector(".over p")
-        .after(el("p", { class: "details", dir: "auto" }, error.message));
+  function end(...told) {
+    companion.close();
+    player.pause();
+    stage.append(over(...told));
+  }
+
+  function closed(why) {
+    const other = button(say("other"), leave, { class: "quiet" });
+    const here = button(say("useHere"), () => location.reload());
+    const actions = why === "replaced" ? [here, other] : [other];
+    end(say(why === "failed" ? "refused" : why), null, ...actions);
   }
 
   let stalledSince = null;
   const showing = setInterval(() => {
     strip.move(player.position);
     stalledSince = player.stalled ? (stalledSince ?? performance.now()) : null;
-    held.hidden = !companion.holdsVideo || stage.classList.contains("spoken");
     waiting.hidden = !(stalledSince && performance.now() - stalledSince > BUFFERING_MS);
-  }, STRIP_MS);
+    held.hidden = !companion.holdsVideo || stage.classList.contains("spoken");
+    if (!player.paused && !player.seeking) keepPosition(id, player.position);
+  }, SHOW_MS);
   document.addEventListener("keydown", bar.key);
 
   function ready() {
@@ -309,7 +200,7 @@ export function watching({ id, video, character, connection, leave, density, ear
     if (player.isThere ?? true) begins();
     else player.addEventListener("ready", begins, { once: true });
     companion.begin();
-    element.querySelector("h1").focus();
+    heading.focus();
   }
 
   return {
@@ -327,16 +218,4 @@ export function watching({ id, video, character, connection, leave, density, ear
       buddy.close();
     },
   };
-}
-
-/** What plays it: YouTube's own player for its links, the browser's for everything else. */
-function screenOf(id, video, start) {
-  const youtube = youtubeId(video.video_url);
-  if (youtube) {
-    const place = el("div", {});
-    const player = youtubePlayer(place, youtube, { start });
-    return { screen: el("div", { class: "foreign" }, place), player };
-  }
-  const screen = el("video", { src: mediaUrl(id), preload: "auto", playsInline: true });
-  return { screen, player: new FilePlayer(screen) };
 }

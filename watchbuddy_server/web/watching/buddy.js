@@ -2,7 +2,7 @@
 
 import { Face, lookOf } from "../companion/face.js";
 import { spokenSeconds } from "../companion/spoken.js";
-import { el, icon } from "../dom.js";
+import { button, el, icon } from "../dom.js";
 import { keep, kept } from "../keeping.js";
 import { inLanguage, say } from "../words.js";
 
@@ -34,17 +34,7 @@ export class Buddy {
     this.#face = new Face(character).wake();
     this.#face.show("neutral");
     this.#face.element.setAttribute("aria-hidden", "true");
-    const enough = el(
-      "button",
-      {
-        type: "button",
-        class: "enough",
-        title: say("stop"),
-        aria: { label: say("stop") },
-        on: { click: stop },
-      },
-      icon("close"),
-    );
+    const enough = button(icon("close"), stop, { label: say("stop"), class: "enough" });
     this.#bubble = el("div", { class: "bubble", hidden: true }, this.#line, enough);
     const portrait = el(
       "div",

@@ -1,6 +1,6 @@
 /** The buttons under the video, and the keys that do the same. */
 
-import { el, icon } from "../dom.js";
+import { button, el, icon } from "../dom.js";
 import { keep } from "../keeping.js";
 import { say } from "../words.js";
 
@@ -10,12 +10,7 @@ const LONG_SKIP = 10;
 
 /** @param {{player, companion, voice, strip, stage, talk}} facts */
 export function controls({ player, companion, voice, strip, stage, talk }) {
-  const button = (name, label, act) =>
-    el(
-      "button",
-      { type: "button", class: "quiet", title: label, aria: { label }, on: { click: act } },
-      icon(name),
-    );
+  const control = (name, label, act) => button(icon(name), act, { label, class: "quiet" });
   const named = (element, name, label) => {
     element.replaceChildren(icon(name));
     element.title = label;
@@ -23,8 +18,8 @@ export function controls({ player, companion, voice, strip, stage, talk }) {
   };
 
   const toggle = () => (player.paused ? companion.play() : companion.pause());
-  const play = button("play", say("play"), toggle);
-  const sound = button("sound", say("mute"), () => (player.muted = !player.muted));
+  const play = control("play", say("play"), toggle);
+  const sound = control("sound", say("mute"), () => (player.muted = !player.muted));
   const volume = el("input", {
     type: "range",
     min: 0,
@@ -50,7 +45,7 @@ export function controls({ player, companion, voice, strip, stage, talk }) {
     },
     RATES.map((value) => el("option", { value, selected: value === 1 }, `${value}×`)),
   );
-  const whole = button("whole", say("fullscreen"), () =>
+  const whole = control("whole", say("fullscreen"), () =>
     document.fullscreenElement
       ? document.exitFullscreen()
       : stage.requestFullscreen?.().catch(() => {}),

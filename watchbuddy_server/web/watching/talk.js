@@ -1,6 +1,6 @@
 /** The transcript, and a box to write to the companion. */
 
-import { clock, el, icon } from "../dom.js";
+import { button, clock, el, icon } from "../dom.js";
 import { say } from "../words.js";
 
 const MOST = 500;
@@ -42,12 +42,9 @@ export class Talk {
       aria: { label: say("talk", { name }) },
     });
     const quick = (kind, drawing, act) =>
-      (this.#quick[kind] = el(
-        "button",
-        { type: "button", class: "quick", on: { click: act } },
-        icon(drawing),
-        el("span", {}, say(kind)),
-      ));
+      (this.#quick[kind] = button([icon(drawing), el("span", {}, say(kind))], act, {
+        class: "quick",
+      }));
     this.element = el(
       "aside",
       { class: "talk", aria: { label: say("talk", { name }) } },
@@ -122,11 +119,7 @@ export class Talk {
     const when =
       position === null
         ? null
-        : el(
-            "button",
-            { type: "button", class: "when", on: { click: () => this.#seek(position) } },
-            clock(position),
-          );
+        : button(clock(position), () => this.#seek(position), { class: "when" });
     this.#list.append(
       el(
         "li",
