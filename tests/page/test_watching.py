@@ -127,7 +127,10 @@ def test_going_back_after_a_jump_is_the_viewers_right(house: Any, viewer: Any) -
     viewer.watch(house.url, house.session(jump))
     viewer.wait_for(jump)
     viewer.wait("document.querySelector('video').paused")
-    viewer.wait("document.querySelector('video').currentTime === 30")
+    viewer.wait("document.querySelector('video').currentTime >= 29.9")
+    viewer.wait("!document.querySelector('video').seeking")
+    assert viewer.position < 30.1
+    assert viewer.video("paused")
     viewer.page.keyboard.press("k")
     viewer.wait("document.querySelector('video').currentTime > 30.3")
     viewer.set_video("currentTime", 1.0)

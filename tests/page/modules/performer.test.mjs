@@ -169,6 +169,18 @@ describe("a jump", () => {
     cinema.arrive(seek(1, 50, { post_seek_behavior: "STAY_PAUSED" }));
     cinema.pass(20);
     assert.deepEqual([cinema.paused, cinema.performer.grips], [true, false]);
+    assert.equal(cinema.position, 50, "not a frame further");
+  });
+
+  test("that would have stayed paused leaves nothing paused when it is overruled", () => {
+    const cinema = new Cinema();
+    cinema.seekSeconds = 2;
+    cinema.arrive(seek(1, 50, { post_seek_behavior: "STAY_PAUSED" }));
+    cinema.pass(1.5);
+    cinema.go(200);
+    cinema.pass(4);
+    assert.equal(cinema.paused, false);
+    near(cinema.position, 202, 0.5);
   });
 
   test("is not made while the viewer looks at something", () => {

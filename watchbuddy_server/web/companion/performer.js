@@ -47,6 +47,7 @@ const ORGANS = {
 };
 
 const isJump = (action) => action.action_type === "SEEK" || action.action_type === "REPLAY_SEGMENT";
+const staysPaused = (action) => action.post_seek_behavior === "STAY_PAUSED";
 const organsOf = (action) => ORGANS[action.action_type]?.(action) ?? [];
 
 export class Performer {
@@ -180,7 +181,7 @@ export class Performer {
       hand.replay = true;
       return;
     }
-    if (action.post_seek_behavior === "STAY_PAUSED") this.#pause();
+    if (staysPaused(action)) this.#grips = false; // from here on it is the viewer's
     this.#finish(hand, "done");
     this.#release();
   }
@@ -285,6 +286,7 @@ export class Performer {
         break;
       case "SEEK":
         performance.moving = true;
+        if (staysPaused(action)) this.#grip(); // before it goes: it would play on where it lands
         this.#effects.push({ type: "seek", position: action.target_timestamp });
         break;
       case "REPLAY_SEGMENT":
