@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from watchbuddy_core import plugins
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
-from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
+from watchbuddy_core.protocols import ActionGenerator, Cache, Store, Transcriber, VideoSource
 from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
@@ -15,6 +16,8 @@ from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
 from watchbuddy_core.stores.files import FileCache
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
 
 _log = logging.getLogger("watchbuddy.plugins")
 
@@ -64,6 +67,21 @@ def build_parts(settings: Settings) -> Parts:
 
 def _cache(settings: Settings, folder: str, most_bytes: int) -> Cache | None:
     return FileCache(settings.data_dir / folder, most_bytes=most_bytes) if most_bytes else None
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Where a server keeps its sessions, as the settings ask for it.
+
+    Raises:
+        StoreFailed: the file cannot be used, or another program uses it.
+        MissingExtra: what it takes is not installed.
+    """
+    if settings.store == "memory":
+        yield MemoryStore()
+        return
+    async with SQLiteStore(settings.data_dir / "sessions.sqlite") as store:
+        yield store
 
 
 def _check_options(settings: Settings) -> None:

@@ -22,6 +22,7 @@
     │   └── SessionCancelled           SESSION_CANCELLED
     ├── InvalidMessage                 a client's frame that is no message (INVALID_MESSAGE)
     ├── InvalidPosition                a time that is no time (also a ValueError)
+    ├── StoreFailed                    what is kept of sessions cannot be read or written
     ├── StaleFence                     a replaced connection or a revived worker tried to write
     ├── MissingExtra                   an optional dependency is not installed
     ├── TranscriptionFailed            what is said could not be written down
@@ -232,6 +233,12 @@ class InvalidPosition(WatchBuddyError, ValueError):
     def __init__(self, value: object) -> None:
         self.value = value
         super().__init__(f"A time must be a finite number of seconds, not {value!r:.40}.")
+
+
+class StoreFailed(WatchBuddyError):
+    """What is kept of sessions cannot be read or written, or is somebody else's."""
+
+    retryable = True
 
 
 class StaleFence(WatchBuddyError):

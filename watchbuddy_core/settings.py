@@ -112,6 +112,9 @@ class Settings(_Group):
     """The port to listen at. 0: any free one."""
     data_dir: Path = Field(default_factory=user_data_dir)
     """Where files are kept between runs. Created when the first one is written."""
+    store: Literal["sqlite", "memory"] = "sqlite"
+    """Where a server keeps its sessions. sqlite: in a file in `data_dir`, so that they go on
+    after a restart; memory: nowhere."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect, beside those on loopback."""
     server_names: tuple[str, ...] = ()

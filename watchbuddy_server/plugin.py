@@ -138,6 +138,10 @@ class WatchBuddyPlugin(InitPlugin):
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         async with self._jobs, asyncio.TaskGroup() as tasks:
-            sweeping = tasks.create_task(self.sessions.sweep())
+            beside = [
+                tasks.create_task(self.sessions.resume()),
+                tasks.create_task(self.sessions.sweep()),
+            ]
             yield
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()

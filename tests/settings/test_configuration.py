@@ -23,6 +23,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "host": ('"::1"', "0.0.0.0", "localhost"),
     "port": ("1", "2", 3),
     "data_dir": ('"/a"', "/b", Path("/c")),
+    "store": ('"memory"', "sqlite", "memory"),
     "allow_origins": ('["https://a.example"]', "https://b.example,https://c.example", ("d",)),
     "server_names": ('["a.example"]', "b.example", ("c.example",)),
     "allow_hosts": ('["a.example:80"]', "b.example,c.example", ("d.example",)),

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from watchbuddy_core.entries import Cancelled, Logged, Ready, Stage, Wanted
-from watchbuddy_core.errors import SessionNotFound, StaleFence
-from watchbuddy_core.protocols import Records, SessionLog, SessionRecord, Store
+from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
+from watchbuddy_core.protocols import ProgressReport, SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
 
 SESSION = "ses_0000000000000001"
 
 
-@pytest.fixture(params=[MemoryStore])
-def store(request: pytest.FixtureRequest) -> Store:
-    made: Store = request.param()
-    return made
+Run = Callable[[Callable[[Store], Awaitable[None]]], None]
+
+
+@asynccontextmanager
+async def in_memory(_: Path) -> AsyncIterator[Store]:
+    yield MemoryStore()
+
+
+@asynccontextmanager
+async def in_a_file(folder: Path) -> AsyncIterator[Store]:
+    async with SQLiteStore(folder / "sessions.sqlite") as store:
+        yield store
+
+
+@pytest.fixture(params=[in_memory, in_a_file])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """Run a scenario with a new store."""
+
+    def run_scenario(scenario: Callable[[Store], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with asyncio.timeout(20), request.param(tmp_path) as store:
+                await scenario(store)
+
+        asyncio.run(main())
+
+    return run_scenario
 
 
 def record(session_id: str = SESSION) -> SessionRecord:
@@ -36,42 +62,44 @@ async def first(store: Store, count: int, after: int = 0) -> list[Logged]:
     return seen
 
 
-def test_a_store_fulfils_its_contracts(store: Store) -> None:
-    assert isinstance(store, SessionLog)
-    assert isinstance(store, Records)
+def test_a_store_fulfils_its_contracts(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        assert isinstance(store, Store)
+
+    run(scenario)
 
 
-def test_records_come_back_as_they_were_put(store: Store) -> None:
-    async def scenario() -> None:
+def test_records_come_back_as_they_were_put(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         await store.put(record())
         assert await store.get(SESSION) == record()
         assert list(await store.list()) == [record()]
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
-def test_an_unknown_session_is_an_error_and_deleting_it_is_none(store: Store) -> None:
-    async def scenario() -> None:
+def test_an_unknown_session_is_an_error_and_deleting_it_is_none(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         await store.delete(SESSION)
         with pytest.raises(SessionNotFound):
             await store.get(SESSION)
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
-def test_a_deleted_session_leaves_nothing(store: Store) -> None:
-    async def scenario() -> None:
+def test_a_deleted_session_leaves_nothing(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         await store.put(record())
         await store.append(SESSION, [Ready()], await store.fence(SESSION, "producer"))
         await store.delete(SESSION)
         assert not await store.read(SESSION)
         assert not await store.list()
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
-def test_entries_keep_their_order_and_are_counted_from_one(store: Store) -> None:
-    async def scenario() -> None:
+def test_entries_keep_their_order_and_are_counted_from_one(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         fence = await store.fence(SESSION, "producer")
         assert await store.append(SESSION, [Stage(stage="fetching"), Ready()], fence) == 2
         assert await store.append(SESSION, [Cancelled()], None) == 3
@@ -82,11 +110,11 @@ def test_entries_keep_their_order_and_are_counted_from_one(store: Store) -> None
         ]
         assert await store.read(SESSION, after=2) == [Logged(3, Cancelled())]
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
-def test_only_the_newest_fence_of_a_role_may_write(store: Store) -> None:
-    async def scenario() -> None:
+def test_only_the_newest_fence_of_a_role_may_write(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         old = await store.fence(SESSION, "deliverer")
         producer = await store.fence(SESSION, "producer")
         new = await store.fence(SESSION, "deliverer")
@@ -98,11 +126,11 @@ def test_only_the_newest_fence_of_a_role_may_write(store: Store) -> None:
         await store.append(SESSION, [Ready()], producer)
         assert len(await store.read(SESSION)) == 2
 
-    asyncio.run(scenario())
+    run(scenario)
 
 
-def test_following_gives_what_stands_and_then_what_comes(store: Store) -> None:
-    async def scenario() -> None:
+def test_following_gives_what_stands_and_then_what_comes(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         fence = await store.fence(SESSION, "producer")
         await store.append(SESSION, [Stage(stage="fetching")], fence)
         async with asyncio.TaskGroup() as tasks:
@@ -116,15 +144,109 @@ def test_following_gives_what_stands_and_then_what_comes(store: Store) -> None:
         assert [task.result() for task in followers] == [expected, expected]
         assert late.result() == expected[2:]
 
-    asyncio.run(asyncio.wait_for(scenario(), 10))
+    run(scenario)
 
 
-def test_sessions_do_not_mix(store: Store) -> None:
-    async def scenario() -> None:
+def test_sessions_do_not_mix(run: Run) -> None:
+    async def scenario(store: Store) -> None:
         other = "ses_0000000000000002"
         await store.append(SESSION, [Ready()], await store.fence(SESSION, "producer"))
         assert not await store.read(other)
         fence = await store.fence(other, "producer")
         assert await store.append(other, [Cancelled()], fence) == 1
 
-    asyncio.run(scenario())
+    run(scenario)
+
+
+def test_what_was_deleted_begins_anew(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.put(record())
+        old = await store.fence(SESSION, "producer")
+        await store.append(SESSION, [Ready(), Ready()], old)
+        await store.delete(SESSION)
+        await store.put(record())
+        fence = await store.fence(SESSION, "producer")
+        assert await store.append(SESSION, [Ready()], fence) == 1
+
+    run(scenario)
+
+
+def test_many_at_once_keep_their_order_and_lose_nothing(run: Run) -> None:
+    sessions = [f"ses_{number:016x}" for number in range(20)]
+
+    async def scenario(store: Store) -> None:
+        fences = {one: await store.fence(one, "deliverer") for one in sessions}
+
+        async def write(session_id: str) -> None:
+            for second in range(50):
+                entry = Wanted(position=float(second))
+                position = await store.append(session_id, [entry], fences[session_id])
+                assert position == second + 1
+
+        await asyncio.gather(*map(write, sessions))
+        for session_id in sessions:
+            logged = await store.read(session_id)
+            assert [one.entry.position for one in logged] == [float(n) for n in range(50)]
+
+    run(scenario)
+
+
+def test_one_that_is_refused_does_no_harm_to_others(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        old = await store.fence(SESSION, "deliverer")
+        new = await store.fence(SESSION, "deliverer")
+        told = await asyncio.gather(
+            store.append(SESSION, [Wanted(position=1.0)], new),
+            store.append(SESSION, [Wanted(position=2.0)], old),
+            store.append(SESSION, [Wanted(position=3.0)], new),
+            return_exceptions=True,
+        )
+        assert [told[0], type(told[1]), told[2]] == [1, StaleFence, 2]
+        assert [one.entry.position for one in await store.read(SESSION)] == [1.0, 3.0]
+
+    run(scenario)
+
+
+def test_accounts_are_paid_from_up_to_their_limits(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.reserve({"day": 1.0, "session": 0.5}, 0.4)
+        with pytest.raises(BudgetReached) as refused:
+            await store.reserve({"day": 1.0, "session": 0.5}, 0.2)
+        assert refused.value.account == "session"
+        await store.settle(["day", "session"], 0.4, 0.1)
+        await store.reserve({"day": 1.0, "session": 0.5}, 0.4)
+        with pytest.raises(BudgetReached):
+            await store.reserve({"day": 0.45}, 0.0)
+
+    run(scenario)
+
+
+def test_two_who_pay_at_once_do_not_share_the_last_cent(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        told = await asyncio.gather(
+            *(store.reserve({"day": 1.0}, 0.3) for _ in range(10)), return_exceptions=True
+        )
+        assert sum(one is None for one in told) == 3
+
+    run(scenario)
+
+
+def test_preferences_are_kept_by_caller_and_user(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        assert await store.preference("here", "ann") is None
+        await store.prefer("here", "ann", "quiet")
+        await store.prefer("here", "ann", "chatty")
+        assert await store.preference("here", "ann") == "chatty"
+        assert await store.preference("there", "ann") is None
+
+    run(scenario)
+
+
+def test_reports_are_for_those_who_listen(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        store.publish(SESSION, ProgressReport("fetching", 0.5, "half"))
+        async for report in store.reports(SESSION):
+            assert report.fraction == 0.5
+            break
+
+    run(scenario)

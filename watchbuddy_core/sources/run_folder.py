@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import sys
 import tempfile
 import weakref
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+
+from watchbuddy_core.locks import take
 
 _ENDING = ".lock"
 
@@ -54,7 +55,7 @@ class RunFolder:
             return
         for lock in self._base.glob(f"*{_ENDING}"):
             with suppress(OSError), lock.open("ab") as file:
-                if _take(file):
+                if take(file):
                     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                     lock.unlink()
 
@@ -69,7 +70,7 @@ class RunFolder:
             lock = base / f"{secrets.token_hex(8)}{_ENDING}"
             file = lock.open("xb")
             # A sweep of another program may have come in between.
-            if _take(file) and lock.exists():
+            if take(file) and lock.exists():
                 break
             file.close()
         path = lock.with_suffix("")
@@ -83,26 +84,3 @@ def _leave(path: Path, lock: Path, file: BinaryIO) -> None:
     file.close()
     with suppress(OSError):
         lock.unlink()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _take(file: BinaryIO) -> bool:
-        """Lock the file, unless another has; for as long as it stays open."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _take(file: BinaryIO) -> bool:
-        """Lock the file, unless another has; for as long as it stays open."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

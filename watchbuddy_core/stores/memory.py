@@ -12,6 +12,7 @@ from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
 from watchbuddy_core.protocols import ProgressReport, SessionRecord
+from watchbuddy_core.stores.progress import ProgressBoard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,7 @@ class MemoryStore:
         self._logs: dict[str, list[Logged]] = {}
         self._newest: dict[tuple[str, Role], int] = {}
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._reports: dict[str, ProgressReport] = {}
-        self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._progress = ProgressBoard()
         self._spent: dict[str, float] = {}
         self._preferences: dict[tuple[str, str], Density] = {}
 
@@ -47,7 +47,7 @@ class MemoryStore:
     async def delete(self, session_id: str) -> None:
         self._records.pop(session_id, None)
         self._logs.pop(session_id, None)
-        self._reports.pop(session_id, None)
+        self._progress.forget(session_id)
         self._newest.pop((session_id, "producer"), None)
         self._newest.pop((session_id, "deliverer"), None)
 
@@ -85,21 +85,10 @@ class MemoryStore:
     # --- ProgressChannel ---------------------------------------------------------------
 
     def publish(self, session_id: str, report: ProgressReport) -> None:
-        self._reports[session_id] = report
-        for listener in self._listeners.get(session_id, ()):
-            listener.set()
+        self._progress.publish(session_id, report)
 
-    async def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
-        told: ProgressReport | None = None
-        with _waked_by(self._listeners, session_id) as published:
-            while True:
-                published.clear()
-                latest = self._reports.get(session_id)
-                if latest is not None and latest is not told:
-                    yield latest
-                    told = latest
-                else:
-                    await published.wait()
+    def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
+        return self._progress.reports(session_id)
 
     # --- Ledger ------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from watchbuddy_core.assembly import build_parts
+from watchbuddy_core.assembly import build_parts, open_store
 from watchbuddy_core.client import create_session
 from watchbuddy_core.configuration import Configuration, as_toml, configure
 from watchbuddy_core.errors import InvalidTrack
@@ -65,6 +65,7 @@ def cli(ctx: click.Context) -> None:
 @options.companion
 @options.transcriber
 @options.data_dir
+@options.store
 @options.setting(
     "allow_origins",
     "--allow-origin",
@@ -357,7 +358,7 @@ def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) 
 
 
 async def _serve(settings: Settings) -> None:
-    async with serving(settings) as url:
+    async with open_store(settings) as store, serving(settings, store=store) as url:
         click.echo(f"Watching at {url}")
         click.echo(f"The API is described at {url}/schema/openapi.json")
         await asyncio.Event().wait()

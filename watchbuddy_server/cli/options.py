@@ -106,6 +106,12 @@ data_dir = setting(
     type=_NEW_FOLDER,
     help="Where files are kept between runs.  [default: a folder of your own]",
 )
+store = setting(
+    "store",
+    "--store",
+    type=click.Choice(["sqlite", "memory"]),
+    help="Where sessions are kept: in a file in the data folder, or nowhere.  [default: sqlite]",
+)
 companion = _options(
     setting("character", "--character", help="Who watches along.  [default: miao]"),
     characters,

@@ -1,0 +1,209 @@
+"""The SQLite store: what is durable, what is refused, and what happens when the disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from watchbuddy_core.entries import Ready, Stage, Wanted
+from watchbuddy_core.errors import StorageFull, StoreFailed
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.stores.sqlite import SQLiteStore
+
+SESSION = "ses_0000000000000001"
+
+
+def opened(path: Path, scenario: Callable[[SQLiteStore], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(20), SQLiteStore(path) as store:
+            await scenario(store)
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "sessions.sqlite"
+
+
+def test_everything_is_there_again_when_it_is_opened_again(path: Path) -> None:
+    record = SessionRecord(
+        session_id=SESSION, video_url="library:a.mp4", character_id="miao", created_at=1.0
+    )
+
+    async def first(store: SQLiteStore) -> None:
+        await store.put(record)
+        fence = await store.fence(SESSION, "producer")
+        await store.append(SESSION, [Stage(stage="fetching", title="Film"), Ready()], fence)
+        await store.reserve({"day": 1.0}, 0.25)
+        await store.prefer("here", "ann", "quiet")
+
+    async def second(store: SQLiteStore) -> None:
+        assert await store.list() == (record,)
+        assert [one.entry for one in await store.read(SESSION)] == [
+            Stage(stage="fetching", title="Film"),
+            Ready(),
+        ]
+        fence = await store.fence(SESSION, "producer")
+        assert fence.number == 2
+        assert await store.append(SESSION, [Ready()], fence) == 3
+        assert await store.preference("here", "ann") == "quiet"
+
+    opened(path, first)
+    opened(path, second)
+
+
+def test_what_append_has_returned_survives_kill_9(path: Path) -> None:
+    program = """
+import asyncio, sys
+from pathlib import Path
+from watchbuddy_core.entries import Wanted
+from watchbuddy_core.stores.sqlite import SQLiteStore
+
+async def main():
+    async with SQLiteStore(Path(sys.argv[1])) as store:
+        fence = await store.fence(sys.argv[2], "deliverer")
+        for second in range(100_000):
+            print(await store.append(sys.argv[2], [Wanted(position=float(second))], fence))
+
+asyncio.run(main())
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-c", program, str(path), SESSION], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    told = [int(child.stdout.readline()) for _ in range(200)]
+    os.kill(child.pid, signal.SIGKILL)
+    told += [int(line) for line in child.stdout.read().split("\n")[:-1]]
+    child.wait()
+    child.stdout.close()
+
+    async def check(store: SQLiteStore) -> None:
+        logged = await store.read(SESSION)
+        assert len(logged) in (len(told), len(told) + 1)
+        assert [one.position for one in logged] == list(range(1, len(logged) + 1))
+
+    opened(path, check)
+
+
+def test_what_is_asked_for_together_is_written_together(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        sessions = [f"ses_{number:016x}" for number in range(300)]
+        fences = await asyncio.gather(*(store.fence(one, "deliverer") for one in sessions))
+        commits: list[str] = []
+        await store._writer.set_trace_callback(
+            lambda statement: commits.append(statement) if statement == "COMMIT" else None
+        )
+        pairs = zip(sessions, fences, strict=True)
+        await asyncio.gather(
+            *(store.append(one, [Wanted(position=1.0)], fence) for one, fence in pairs)
+        )
+        assert 1 <= len(commits) <= 3
+
+    opened(path, scenario)
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    async def nothing(store: SQLiteStore) -> None:
+        pass
+
+    opened(path, nothing)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreFailed, match="newer version"):
+        opened(path, nothing)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_another_program_is_refused_and_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE recipes (name TEXT)")
+    database.close()
+
+    async def nothing(store: SQLiteStore) -> None:
+        pass
+
+    with pytest.raises(StoreFailed, match="another program"):
+        opened(path, nothing)
+    with sqlite3.connect(path) as database:
+        tables = database.execute("SELECT name FROM sqlite_schema").fetchall()
+    database.close()
+    assert tables == [("recipes",)]
+
+
+def test_what_is_no_database_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all, but long enough to look like something" * 20)
+
+    async def nothing(store: SQLiteStore) -> None:
+        pass
+
+    with pytest.raises(StoreFailed):
+        opened(path, nothing)
+    assert path.read_bytes().startswith(b"no database")
+
+
+def test_two_programs_do_not_share_a_file(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        with pytest.raises(StoreFailed, match="Another watchbuddy"):
+            async with SQLiteStore(path):
+                pass
+
+    opened(path, scenario)
+    opened(path, lambda store: store.prefer("here", "ann", "quiet"))
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_written(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        fence = await store.fence(SESSION, "producer")
+        await store.append(SESSION, [Stage(stage="fetching")], fence)
+        async with store._writer.execute("PRAGMA page_count") as found:
+            row = await found.fetchone()
+        assert row is not None
+        await store._writer.execute(f"PRAGMA max_page_count = {row[0] + 1}")
+        large = Stage(stage="fetching", title="x" * 50_000)
+        with pytest.raises(StorageFull):
+            await store.append(SESSION, [large, large], fence)
+        assert len(await store.read(SESSION)) == 1
+        await store._writer.execute("PRAGMA max_page_count = 1000000")
+        assert await store.append(SESSION, [large], fence) == 2
+
+    opened(path, scenario)
+
+
+def test_a_file_that_somebody_holds_for_long_is_told_and_not_waited_for_ever(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        await store._writer.execute("PRAGMA busy_timeout = 100")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreFailed, match="locked"):
+            await store.prefer("here", "ann", "quiet")
+        other.execute("ROLLBACK")
+        other.close()
+        await store.prefer("here", "ann", "quiet")
+
+    opened(path, scenario)
+
+
+def test_who_is_cancelled_does_not_take_back_what_is_being_written(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        fence = await store.fence(SESSION, "deliverer")
+        task = asyncio.create_task(store.append(SESSION, [Ready()], fence))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await store.append(SESSION, [Ready()], fence) == 2
+
+    opened(path, scenario)
