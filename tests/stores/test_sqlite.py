@@ -154,6 +154,16 @@ def test_what_is_no_database_is_refused(path: Path) -> None:
     assert path.read_bytes().startswith(b"no database")
 
 
+def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+
+    async def nothing(store: SQLiteStore) -> None:
+        pass
+
+    with pytest.raises(StoreFailed, match="--data-dir"):
+        opened(tmp_path / "data" / "sessions.sqlite", nothing)
+
+
 def test_two_programs_do_not_share_a_file(path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         with pytest.raises(StoreFailed, match="Another watchbuddy"):

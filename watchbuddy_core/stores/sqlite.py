@@ -16,7 +16,7 @@ One program at a time: it holds a lock beside the file.
 from __future__ import annotations
 
 import asyncio
-import errno
+import os
 import sqlite3
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -481,8 +481,10 @@ def _locked(path: Path) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.with_suffix(".lock").open("ab")
     except OSError as exc:
-        reason = errno.errorcode.get(exc.errno or 0, "it cannot be written")
-        raise StoreFailed(f"The data folder cannot be used: {reason}.") from exc
+        raise StoreFailed(
+            f"The data folder cannot be used: {os.strerror(exc.errno or 0)}. Choose another with"
+            " --data-dir, or keep nothing with --store memory."
+        ) from exc
     if not take(file):
         file.close()
         raise StoreFailed(
