@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from watchbuddy_core import plugins
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
@@ -69,6 +70,11 @@ def _cache(settings: Settings, folder: str, most_bytes: int) -> Cache | None:
     return FileCache(settings.data_dir / folder, most_bytes=most_bytes) if most_bytes else None
 
 
+def sessions_file(settings: Settings) -> Path:
+    """Where sessions are kept that outlive the program."""
+    return settings.data_dir / "sessions.sqlite"
+
+
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Where a server keeps its sessions, as the settings ask for it.
@@ -80,7 +86,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     if settings.store == "memory":
         yield MemoryStore()
         return
-    async with SQLiteStore(settings.data_dir / "sessions.sqlite") as store:
+    async with SQLiteStore(sessions_file(settings)) as store:
         yield store
 
 

@@ -301,37 +301,42 @@ class WatchSession:
 
     async def status(self) -> SessionStatus:
         history = History(await self._store.read(self.session_id))
-        stage = history.stage
-        failed = history.failed
-        return SessionStatus(
-            session_id=self.session_id,
-            status=(
-                "cancelled"
-                if history.cancelled
-                else "failed"
-                if failed is not None
-                else "ready"
-                if history.ready
-                else "preparing"
-            ),
-            stage=stage.stage if stage else None,
-            title=stage.title if stage else None,
-            character_id=self.record.character_id,
-            density=density_in_force(self.record, self._parts, history),
-            duration=stage.duration if stage else None,
-            start_time=stage.start if stage else None,
-            end_time=stage.end if stage else None,
-            coverage=tuple(history.coverage.ranges),
-            watched=tuple(history.watched),
-            actions=dict(Counter(action.action_type for action in history.script.values())),
-            drops=dict(history.drops),
-            notes=stage.notes if stage else (),
-            estimate=stage.estimate if stage else None,
-            usage=history.usage,
-            cost=history.usage.cost,
-            windows=tuple(_windows(history)),
-            error=SessionError(code=failed.code, message=failed.message) if failed else None,
-        )
+        return status_of(self.record, history, self._parts)
+
+
+def status_of(record: SessionRecord, history: History, parts: Parts) -> SessionStatus:
+    """How far a session is, by what stands in its log."""
+    stage = history.stage
+    failed = history.failed
+    return SessionStatus(
+        session_id=record.session_id,
+        status=(
+            "cancelled"
+            if history.cancelled
+            else "failed"
+            if failed is not None
+            else "ready"
+            if history.ready
+            else "preparing"
+        ),
+        stage=stage.stage if stage else None,
+        title=stage.title if stage else None,
+        character_id=record.character_id,
+        density=density_in_force(record, parts, history),
+        duration=stage.duration if stage else None,
+        start_time=stage.start if stage else None,
+        end_time=stage.end if stage else None,
+        coverage=tuple(history.coverage.ranges),
+        watched=tuple(history.watched),
+        actions=dict(Counter(action.action_type for action in history.script.values())),
+        drops=dict(history.drops),
+        notes=stage.notes if stage else (),
+        estimate=stage.estimate if stage else None,
+        usage=history.usage,
+        cost=history.usage.cost,
+        windows=tuple(_windows(history)),
+        error=SessionError(code=failed.code, message=failed.message) if failed else None,
+    )
 
 
 def _windows(history: History) -> Iterator[WindowStatus]:

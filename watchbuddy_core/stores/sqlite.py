@@ -111,7 +111,89 @@ class _Writing:
     """What followers are handed when it is on the disk."""
 
 
-class SQLiteStore:
+class _Reading:
+    """What can be read from the file."""
+
+    _reader: aiosqlite.Connection
+
+    async def get(self, session_id: str) -> SessionRecord:
+        rows = await self._read("SELECT record FROM sessions WHERE session_id = ?", session_id)
+        if not rows:
+            raise SessionNotFound
+        return SessionRecord.model_validate_json(rows[0][0])
+
+    async def list(self) -> Sequence[SessionRecord]:
+        rows = await self._read("SELECT record FROM sessions ORDER BY created_at")
+        return tuple(SessionRecord.model_validate_json(row[0]) for row in rows)
+
+    async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
+        statement = (
+            "SELECT position, entry FROM log WHERE session_id = ? AND position > ?"
+            " ORDER BY position"
+        )
+        rows = await self._read(statement, session_id, after)
+        return [Logged(position, _ENTRY.validate_json(entry)) for position, entry in rows]
+
+    async def preference(self, caller: str, user_id: str) -> Density | None:
+        statement = "SELECT density FROM preferences WHERE caller = ? AND user_id = ?"
+        rows = await self._read(statement, caller, user_id)
+        return rows[0][0] if rows else None
+
+    async def _read(self, statement: str, *facts: object) -> Sequence[Any]:
+        try:
+            return list(await self._reader.execute_fetchall(statement, facts))
+        except sqlite3.Error as exc:
+            raise _failure(exc) from exc
+
+
+class SQLiteArchive(_Reading):
+    """Reads the file of sessions, also while a server writes it. An async context manager.
+
+    Args:
+        path: of the file.
+
+    Raises, on entering:
+        MissingExtra: aiosqlite is not installed.
+        StoreFailed: there is no such file, or it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as held:
+            if not await asyncio.to_thread(self._path.is_file):
+                raise StoreFailed("No sessions are kept in this data folder.")
+            self._reader = await held.enter_async_context(_database(self._path, read_only=True))
+            await _check(self._reader)
+            self._held = held.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._held.aclose()
+
+    async def preferences(self, user_id: str) -> Mapping[str, Density]:
+        """How much a user wants to hear, by caller."""
+        statement = "SELECT caller, density FROM preferences WHERE user_id = ?"
+        return dict(await self._read(statement, user_id))
+
+    async def back_up(self, into: Path) -> None:
+        """Write a copy that is whole, whatever is written meanwhile.
+
+        Raises:
+            StoreFailed: it cannot be written, or there is such a file already.
+        """
+        if await asyncio.to_thread(into.exists):
+            raise StoreFailed(f"{into} exists already. Choose another name.")
+        await self._read("VACUUM INTO ?", str(into))
+
+
+class SQLiteStore(_Reading):
     """A whole Store in one file. An async context manager, for one event loop.
 
     Args:
@@ -124,7 +206,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path.absolute()
         self._orders: asyncio.Queue[_Order[Any]] = asyncio.Queue()
         self._ends: OrderedDict[str, int] = OrderedDict()
         self._followers: defaultdict[str, set[_Follower]] = defaultdict(set)
@@ -159,12 +241,6 @@ class SQLiteStore:
 
     # --- Records -----------------------------------------------------------------------
 
-    async def get(self, session_id: str) -> SessionRecord:
-        rows = await self._read("SELECT record FROM sessions WHERE session_id = ?", session_id)
-        if not rows:
-            raise SessionNotFound
-        return SessionRecord.model_validate_json(rows[0][0])
-
     async def put(self, record: SessionRecord) -> None:
         row = (record.session_id, record.user_id, record.created_at, record.model_dump_json())
 
@@ -172,10 +248,6 @@ class SQLiteStore:
             await writing.database.execute("REPLACE INTO sessions VALUES (?, ?, ?, ?)", row)
 
         await self._order(write)
-
-    async def list(self) -> Sequence[SessionRecord]:
-        rows = await self._read("SELECT record FROM sessions ORDER BY created_at")
-        return tuple(SessionRecord.model_validate_json(row[0]) for row in rows)
 
     async def delete(self, session_id: str) -> None:
         async def write(writing: _Writing) -> None:
@@ -222,14 +294,6 @@ class SQLiteStore:
             return end + len(told)
 
         return await self._order(write)
-
-    async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
-        statement = (
-            "SELECT position, entry FROM log WHERE session_id = ? AND position > ?"
-            " ORDER BY position"
-        )
-        rows = await self._read(statement, session_id, after)
-        return [Logged(position, _ENTRY.validate_json(entry)) for position, entry in rows]
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Logged]:
         follower = _Follower()
@@ -292,11 +356,6 @@ class SQLiteStore:
 
     # --- Preferences -------------------------------------------------------------------
 
-    async def preference(self, caller: str, user_id: str) -> Density | None:
-        statement = "SELECT density FROM preferences WHERE caller = ? AND user_id = ?"
-        rows = await self._read(statement, caller, user_id)
-        return rows[0][0] if rows else None
-
     async def prefer(self, caller: str, user_id: str, density: Density) -> None:
         async def write(writing: _Writing) -> None:
             row = (caller, user_id, density)
@@ -304,13 +363,24 @@ class SQLiteStore:
 
         await self._order(write)
 
-    # --- the file ----------------------------------------------------------------------
+    async def forget_user(self, user_id: str) -> int:
+        """Delete all that is kept of a user: sessions, with their logs, and preferences.
 
-    async def _read(self, statement: str, *facts: object) -> Sequence[Any]:
-        try:
-            return list(await self._reader.execute_fetchall(statement, facts))
-        except sqlite3.Error as exc:
-            raise _failure(exc) from exc
+        Returns:
+            How many sessions that were.
+        """
+        sessions = [record for record in await self.list() if record.user_id == user_id]
+        for record in sessions:
+            await self.delete(record.session_id)
+
+        async def write(writing: _Writing) -> None:
+            statement = "DELETE FROM preferences WHERE user_id = ?"
+            await writing.database.execute(statement, (user_id,))
+
+        await self._order(write)
+        return len(sessions)
+
+    # --- the file ----------------------------------------------------------------------
 
     async def _order(self, write: Callable[[_Writing], Awaitable[_T]]) -> _T:
         """Have it written. Who is cancelled meanwhile does not take it back."""
@@ -389,17 +459,19 @@ class _Follower:
 
 
 @asynccontextmanager
-async def _database(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+async def _database(path: Path, *, read_only: bool = False) -> AsyncIterator[aiosqlite.Connection]:
     try:
         import aiosqlite
     except ImportError as exc:
         raise MissingExtra("server", "Keeping sessions in a file") from exc
     try:
-        database = await aiosqlite.connect(path, isolation_level=None)
+        uri = f"{path.as_uri()}{'?mode=ro' if read_only else ''}"
+        database = await aiosqlite.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error as exc:
         raise _failure(exc) from exc
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {_BUSY_MS}"):
+        writing = () if read_only else ("journal_mode = WAL", "synchronous = FULL")
+        for pragma in (*writing, f"busy_timeout = {_BUSY_MS}"):
             await database.execute(f"PRAGMA {pragma}")
         yield database
     except sqlite3.Error as exc:
@@ -408,8 +480,8 @@ async def _database(path: Path) -> AsyncIterator[aiosqlite.Connection]:
         await database.close()
 
 
-async def _migrate(database: aiosqlite.Connection) -> None:
-    """Bring the file to the present version, or refuse it as it is."""
+async def _check(database: aiosqlite.Connection) -> int:
+    """The version of the file, where it is one of ours."""
     application = await _pragma(database, "application_id")
     version = await _pragma(database, "user_version")
     if version > len(_MIGRATIONS):
@@ -419,6 +491,12 @@ async def _migrate(database: aiosqlite.Connection) -> None:
         )
     if application not in (0, _APPLICATION) or (application == 0 and await _has_tables(database)):
         raise StoreFailed("The file of sessions belongs to another program.")
+    return version
+
+
+async def _migrate(database: aiosqlite.Connection) -> None:
+    """Bring the file to the present version, or refuse it as it is."""
+    version = await _check(database)
     for number, statements in enumerate(_MIGRATIONS[version:], version + 1):
         script = (
             f"BEGIN; {statements} PRAGMA application_id = {_APPLICATION};"

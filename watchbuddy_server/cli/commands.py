@@ -29,6 +29,7 @@ from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import Video, VideoRequest, clock
 from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.cli import options, running
+from watchbuddy_server.cli.sessions import sessions
 from watchbuddy_server.demo import demo_clip, run_demo
 from watchbuddy_server.generating import generate_track, new_file, standard_output, summary
 from watchbuddy_server.listings import (
@@ -267,6 +268,8 @@ def demo(
             )
         )
 
+
+cli.add_command(sessions)
 
 _json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
 

@@ -1,0 +1,105 @@
+"""`watchbuddy sessions`, with the real command, beside a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+RUN = (sys.executable, "-m", "watchbuddy_server.cli", "sessions")
+
+
+def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RUN, *arguments, "--data-dir", str(data)], capture_output=True, text=True, check=False
+    )
+
+
+def said(data: Path, *arguments: str) -> str:
+    ran = run(data, *arguments)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture
+def two(host: Any) -> tuple[str, str]:
+    """Two sessions of two users, ready."""
+    first = host.create(user_id="ann", end_time=30)
+    second = host.create(user_id="bob", end_time=30)
+    for session_id in (first, second):
+        host.wait(session_id, "ready")
+    return first, second
+
+
+def test_sessions_are_listed_and_shown_while_the_server_runs(
+    host: Any, two: tuple[str, str]
+) -> None:
+    lines = said(host.data, "list").splitlines()
+    assert [line.split() for line in lines] == [[one, "ready", "film"] for one in two]
+    rows = json.loads(said(host.data, "list", "--json"))
+    assert {row["session_id"]: row["user_id"] for row in rows} == {two[0]: "ann", two[1]: "bob"}
+    assert json.loads(said(host.data, "show", two[0])) == host.status(two[0])
+
+
+def test_all_data_of_a_user_is_exported_and_deleted(host: Any, two: tuple[str, str]) -> None:
+    ann, bob = two
+    exported = [
+        json.loads(line) for line in said(host.data, "export", "--user", "ann").splitlines()
+    ]
+    assert exported[0] == {"user_id": "ann", "preferences": {}}
+    assert [one["record"]["session_id"] for one in exported[1:]] == [ann]
+    assert [entry["kind"] for entry in exported[1]["log"]][-1] == "ready"
+
+    refused = run(host.data, "rm", "--user", "ann")
+    assert refused.returncode == 1
+    assert "Another watchbuddy uses this data folder" in refused.stderr
+    host.end()
+    assert said(host.data, "rm", "--user", "ann") == "Deleted 1 session.\n"
+    host.start()
+    assert httpx.get(f"{host.url}/api/v1/sessions/{ann}").status_code == 404
+    assert host.status(bob)["status"] == "ready"
+
+
+def test_a_backup_is_whole_and_can_be_gone_back_to(
+    host: Any, two: tuple[str, str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.sqlite"
+    assert "copy.sqlite" in said(host.data, "backup", str(copy))
+    again = run(host.data, "backup", str(copy))
+    assert (again.returncode, "exists already" in again.stderr) == (1, True)
+    host.end()
+    for session_id in two:
+        said(host.data, "rm", session_id)
+    assert said(host.data, "list") == ""
+    for path in host.data.glob("sessions.sqlite*"):
+        path.unlink()
+    copy.rename(host.data / "sessions.sqlite")
+    host.start()
+    assert [host.status(one)["status"] for one in two] == ["ready", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "ses_0000000000000000"], 1, "no such session"),
+        (["export", "ses_0000000000000000"], 1, "no such session"),
+        (["export"], 2, "Name sessions, or a user"),
+        (["rm", "ses_0000000000000000", "--user", "ann"], 2, "Name sessions, or a user"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    host: Any, arguments: list[str], code: int, words: str
+) -> None:
+    ran = run(host.data, *arguments)
+    assert (ran.returncode, words in ran.stderr) == (code, True), ran.stderr
+
+
+def test_a_folder_without_sessions_is_told(tmp_path: Path) -> None:
+    ran = run(tmp_path, "list")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "No sessions are kept" in ran.stderr

@@ -1,0 +1,183 @@
+"""`watchbuddy sessions`: what a server keeps, for the one who runs it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from watchbuddy_core import plugins
+from watchbuddy_core.assembly import sessions_file
+from watchbuddy_core.configuration import configure
+from watchbuddy_core.errors import SessionNotFound
+from watchbuddy_core.generation.offline import OfflineGenerator
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.session import Parts, SessionStatus
+from watchbuddy_core.session.history import History
+from watchbuddy_core.session.watch import status_of
+from watchbuddy_core.settings import Settings
+from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+from watchbuddy_server.cli import options, running
+from watchbuddy_server.terminal import printable
+
+_ID_WIDTH = 20
+_json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
+_user = click.option("--user", metavar="ID", help="All that is kept of this user.")
+_ids = click.argument("session_ids", nargs=-1, metavar="[SESSION_ID]…")
+
+
+@click.group("sessions")
+def sessions() -> None:
+    """See, export, back up and delete what `serve` keeps in its data folder."""
+    running.log_to_stderr(running.OneLine, level=logging.ERROR)
+
+
+@sessions.command("list")
+@options.data_dir
+@options.config
+@_json
+def list_sessions(config: Path | None, wants_json: bool, **given: Any) -> None:
+    """List the sessions, the oldest first."""
+    settings = _settings(config, given)
+
+    async def work() -> None:
+        async with SQLiteArchive(sessions_file(settings)) as archive:
+            shown = [
+                (record, await _status(archive, record, settings))
+                for record in await archive.list()
+            ]
+        if wants_json:
+            rows = [_row(record, status) for record, status in shown]
+            click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        for record, status in () if wants_json else shown:
+            title = printable(status.title or record.video_url)
+            click.echo(f"{record.session_id:<{_ID_WIDTH}}  {status.status:<9}  {title}")
+
+    running.run(work())
+
+
+@sessions.command("show")
+@click.argument("session_id")
+@options.data_dir
+@options.config
+def show_session(session_id: str, config: Path | None, **given: Any) -> None:
+    """Print the state of one session, as `GET /api/v1/sessions/…` does."""
+    settings = _settings(config, given)
+
+    async def work() -> None:
+        async with SQLiteArchive(sessions_file(settings)) as archive:
+            status = await _status(archive, await archive.get(session_id), settings)
+        click.echo(status.model_dump_json(indent=2))
+
+    running.run(work())
+
+
+@sessions.command("export")
+@_ids
+@_user
+@options.data_dir
+@options.config
+def export_sessions(
+    session_ids: tuple[str, ...], user: str | None, config: Path | None, **given: Any
+) -> None:
+    """Print all that is kept of sessions, or of a user: JSON, a line for each."""
+    _refuse_both_or_none(session_ids, user)
+    settings = _settings(config, given)
+
+    async def work() -> None:
+        async with SQLiteArchive(sessions_file(settings)) as archive:
+            async for line in _exported(archive, session_ids, user):
+                click.echo(json.dumps(line, ensure_ascii=False))
+
+    running.run(work())
+
+
+@sessions.command("rm")
+@_ids
+@_user
+@options.data_dir
+@options.config
+def remove_sessions(
+    session_ids: tuple[str, ...], user: str | None, config: Path | None, **given: Any
+) -> None:
+    """Delete sessions, or all that is kept of a user. Not while a server runs: ask that."""
+    _refuse_both_or_none(session_ids, user)
+    settings = _settings(config, given)
+
+    async def work() -> None:
+        async with SQLiteStore(sessions_file(settings)) as store:
+            for session_id in session_ids:
+                await store.get(session_id)  # all of them are there, or nothing is deleted
+            for session_id in session_ids:
+                await store.delete(session_id)
+            gone = len(session_ids) if user is None else await store.forget_user(user)
+        click.echo(f"Deleted {gone} session{'' if gone == 1 else 's'}.")
+
+    running.run(work())
+
+
+@sessions.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@options.data_dir
+@options.config
+def back_up_sessions(file: Path, config: Path | None, **given: Any) -> None:
+    """Write a copy of everything into FILE, also while a server runs.
+
+    Put it in the place of `sessions.sqlite` to go back to it.
+    """
+    settings = _settings(config, given)
+
+    async def work() -> None:
+        async with SQLiteArchive(sessions_file(settings)) as archive:
+            await archive.back_up(file)
+
+    running.run(work())
+    click.echo(f"{file}: {file.stat().st_size:,} bytes")
+
+
+def _settings(config: Path | None, given: dict[str, Any]) -> Settings:
+    return configure(given, spelled={"data_dir": "--data-dir"}, file=config).settings
+
+
+def _refuse_both_or_none(session_ids: Sequence[str], user: str | None) -> None:
+    if bool(session_ids) == (user is not None):
+        raise click.UsageError("Name sessions, or a user with --user.")
+
+
+async def _status(
+    archive: SQLiteArchive, record: SessionRecord, settings: Settings
+) -> SessionStatus:
+    parts = Parts(
+        sources=(),
+        generator=OfflineGenerator(),
+        characters=plugins.characters(settings.characters),
+        density=settings.density,
+    )
+    return status_of(record, History(await archive.read(record.session_id)), parts)
+
+
+def _row(record: SessionRecord, status: SessionStatus) -> dict[str, object]:
+    return {**record.model_dump(mode="json"), "status": status.status, "title": status.title}
+
+
+async def _exported(
+    archive: SQLiteArchive, session_ids: Sequence[str], user: str | None
+) -> AsyncIterator[dict[str, object]]:
+    """Each session with its log; of a user, what they prefer as well.
+
+    Raises:
+        SessionNotFound: one of them is not there.
+    """
+    records = {record.session_id: record for record in await archive.list()}
+    if user is not None:
+        session_ids = [one for one, record in records.items() if record.user_id == user]
+        yield {"user_id": user, "preferences": dict(await archive.preferences(user))}
+    for session_id in session_ids:
+        if session_id not in records:
+            raise SessionNotFound
+        log = [one.entry.model_dump(mode="json") for one in await archive.read(session_id)]
+        yield {"record": records[session_id].model_dump(mode="json"), "log": log}
