@@ -22,7 +22,7 @@ from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
-from watchbuddy_server.security import Cors
+from watchbuddy_server.security import Cors, add_security_headers
 
 MAX_FRAME_BYTES = 64 * 1024
 """The largest WebSocket message that is read; a larger one closes with 1009."""
@@ -52,6 +52,7 @@ def create_app(
     return Litestar(
         plugins=[plugin],
         guards=[plugin.admission.guard],
+        before_send=[add_security_headers],
         cors_config=Cors(plugin.admission),
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=OpenAPIConfig(

@@ -30,7 +30,7 @@ from watchbuddy_server.rest import (
     show_session,
     show_video,
 )
-from watchbuddy_server.security import Admission
+from watchbuddy_server.security import Admission, security_headers
 from watchbuddy_server.uploads import upload_file
 from watchbuddy_server.websocket import watch
 
@@ -131,6 +131,7 @@ class WatchBuddyPlugin(InitPlugin):
                 "admission": Provide(lambda: self.admission, sync_to_thread=False),
             },
             guards=[self.admission.guard],
+            middleware=[security_headers],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._max_body_bytes,
         )

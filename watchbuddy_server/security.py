@@ -5,6 +5,8 @@ person opens. Two headers that a page cannot forge tell such pages apart: `Origi
 names the page, and `Host` the name under which the page reached the server
 (`evil.example` resolved to 127.0.0.1 is still `evil.example` there).
 Programs that are no browsers send no `Origin`, and are let in.
+
+What is answered tells browsers what not to do with it, whatever it is.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from watchbuddy_server.errors import Forbidden
 
@@ -116,3 +119,35 @@ class Cors(CORSConfig):
 
     def is_origin_allowed(self, origin: str) -> bool:
         return self._admission.admits_origin(origin)
+
+
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
+}
+"""Of every response that does not say something else itself: what a session says is nobody
+else's, and nothing that the API answers is a page."""
+
+
+async def add_security_headers(message: Message, _: Scope) -> None:
+    """Add what a response does not say itself; a hook for an application (`before_send`)."""
+    if message["type"] == "http.response.start":
+        headers = list(message["headers"])
+        there = {name.lower() for name, _ in headers}
+        message["headers"] = [*headers, *(one for one in _HEADERS.items() if one[0] not in there)]
+
+
+def security_headers(app: ASGIApp) -> ASGIApp:
+    """Middleware that does so for the routes of a router."""
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            await add_security_headers(message, scope)
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    return respond

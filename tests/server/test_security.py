@@ -10,13 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from litestar import Litestar
+from litestar import Litestar, get
 from litestar.testing import TestClient
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from watchbuddy_core.session import Parts
+from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.app import create_app
+from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.security import Admission, is_loopback
 
 SESSIONS = "/api/v1/sessions"
@@ -212,3 +214,35 @@ def test_a_name_can_be_allowed_and_only_loopback_addresses_insist() -> None:
 )
 def test_what_is_this_machine(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", "/"), ("GET", "/web/app.js"), ("GET", "/overlay"), ("GET", "/nope")),
+        *(("GET", "/api/v1/characters"), ("GET", "/api/v1/sessions/none"), ("PUT", SESSIONS)),
+        *(("POST", SESSIONS), ("GET", "/health/live"), ("GET", "/schema/openapi.json")),
+        *(("GET", "/media/none"), ("OPTIONS", SESSIONS)),
+    ],
+)
+def test_every_answer_tells_browsers_what_not_to_do_with_it(
+    client: TestClient[Litestar], method: str, path: str
+) -> None:
+    headers = client.request(method, path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    if path != "/web/app.js":
+        assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"] in ("no-store", "no-cache")
+    assert headers["referrer-policy"]
+    assert len(headers.get_list("content-security-policy")) == 1
+
+
+def test_a_host_application_keeps_its_own_headers(parts: Parts) -> None:
+    @get("/own", sync_to_thread=False)
+    def own() -> str:
+        return "ours"
+
+    plugin = WatchBuddyPlugin(parts=parts, store=MemoryStore(), path="/buddy")
+    with TestClient(Litestar([own], plugins=[plugin])) as client:
+        assert "content-security-policy" not in client.get("/own").headers
+        assert client.get("/buddy/health/live").headers["cache-control"] == "no-store"
