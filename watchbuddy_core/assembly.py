@@ -108,7 +108,12 @@ def _videos(settings: Settings) -> VideoCache:
 
 
 def _sources(settings: Settings, cache: VideoCache, guard: AddressGuard) -> tuple[VideoSource, ...]:
-    web = {"cache": cache, "guard": guard, "most_seconds": settings.limits.video_seconds}
+    web = {
+        "cache": cache,
+        "guard": guard,
+        "most_seconds": settings.limits.video_seconds,
+        "lines": settings.picture_lines,
+    }
     limits = settings.limits
     given: dict[str, dict[str, object]] = {
         "library": {"libraries": settings.libraries},

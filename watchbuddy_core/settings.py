@@ -127,6 +127,9 @@ class Settings(_Group):
     Nothing of theirs is fetched from an inner network."""
     usual_sites: bool = True
     """Whether links of YouTube and Bilibili may be asked for without being named."""
+    picture_lines: int = Field(default=360, ge=1, le=4320)
+    """Of a video that is fetched, the smallest picture that has so many lines is taken. 360 is
+    enough to be understood; more takes longer, and is nicer to watch."""
     uploads: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """Whether viewers may upload files. auto: where no other machine can reach the server."""
     character: str = "miao"

@@ -20,6 +20,7 @@ from watchbuddy_core.errors import (
     VideoUnavailable,
     VideoUnreadable,
 )
+from watchbuddy_core.sources import hls
 from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import Overview, Video
 
@@ -51,6 +52,14 @@ WORDS = WHOLE.format("#EXTINF:3,\nw0.vtt\n#EXTINF:3,\nw1.vtt")
 MAPPED = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{}\n\n{}"
 SAID_0 = "00:01.000 --> 00:02.000\nHow far is the sea?\n"
 SAID_1 = "00:00.500 --> 00:01.500\nNot far.\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "chosen"), [(144, "small"), (360, "media"), (361, "large"), (2000, "large")]
+)
+def test_the_smallest_rendition_of_enough_lines_is_taken(lines: int, chosen: str) -> None:
+    stream = hls.choose("https://films.example/master.m3u8", MASTER, lines)
+    assert stream.picture.url == f"https://films.example/{chosen}.m3u8"
 
 
 @BY_BOTH

@@ -91,6 +91,13 @@ def test_the_smallest_picture_of_enough_lines_is_taken(
     assert [one["format_id"] for one in choose_formats({"formats": formats})] == chosen
 
 
+@pytest.mark.parametrize(("lines", "chosen"), [(144, "144"), (480, "720"), (4320, "1080")])
+def test_somebody_who_wants_to_look_at_it_may_want_more_lines(lines: int, chosen: str) -> None:
+    formats = [both("144", 144), both("360", 360), both("720", 720), both("1080", 1080)]
+    (picture,) = choose_formats({"formats": formats}, lines)
+    assert picture["format_id"] == chosen
+
+
 VTT = [{"ext": "json3", "url": "j"}, {"ext": "vtt", "url": "v"}]
 
 

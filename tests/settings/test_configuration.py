@@ -29,6 +29,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "allow_hosts": ('["a.example:80"]', "b.example,c.example", ("d.example",)),
     "ytdlp_hosts": ('["a.example"]', "b.example,c.example", ("*",)),
     "usual_sites": ("false", "yes", False),
+    "picture_lines": ("480", "720", None),
     "uploads": ('"on"', "off", None),
     "character": ('"shen"', "quinn", "other"),
     "characters": ('["/a"]', "/b", (Path("/c"),)),

@@ -51,8 +51,11 @@ def is_playlist(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"#EXTM3U")
 
 
-def choose(url: str, text: str) -> Stream:
+def choose(url: str, text: str, lines: int = ENOUGH_LINES) -> Stream:
     """What to take of the stream to which this playlist belongs.
+
+    Args:
+        lines: the smallest picture that has so many is taken.
 
     Raises:
         VideoUnavailable: it is no playlist, or one without a picture and without sound.
@@ -63,7 +66,7 @@ def choose(url: str, text: str) -> Stream:
     variants = [one for one in playlist.playlists if one.uri]
     if not variants:
         raise VideoUnavailable("The stream's playlist names no rendition.")
-    chosen = min(variants, key=_merit)
+    chosen = min(variants, key=lambda one: _merit(one, lines))
     renditions = [one for one in playlist.media if one.uri]
     sounds = [
         one
@@ -85,12 +88,12 @@ def choose(url: str, text: str) -> Stream:
     )
 
 
-def _merit(variant: m3u8.Playlist) -> tuple[bool, bool, int, int]:
+def _merit(variant: m3u8.Playlist, wanted: int) -> tuple[bool, bool, int, int]:
     """The least is the best: enough lines, and no more of them, or of bits, than that takes."""
     info = variant.stream_info
     lines = info.resolution[1] if info.resolution else 0
     sound_alone = bool(info.codecs) and not lines and info.codecs.startswith(("mp4a", "ac-3"))
-    enough = lines >= ENOUGH_LINES
+    enough = lines >= wanted
     return sound_alone, not enough, lines if enough else -lines, info.bandwidth or 0
 
 

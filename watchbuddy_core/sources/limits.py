@@ -6,7 +6,7 @@ from watchbuddy_core.errors import VideoTooLong, VideoUnavailable
 from watchbuddy_core.video import clock
 
 ENOUGH_LINES = 360
-"""Of a picture, to be understood. More only takes longer."""
+"""Of a picture, to be understood. More takes longer, and is nicer to watch."""
 
 
 def refuse_large(size: int, most: int) -> None:
@@ -25,3 +25,8 @@ def refuse_long(seconds: float, most: float) -> None:
             f"The video lasts {clock(seconds)}, and this server takes up to {clock(most)}. "
             "Its operator can raise limits.video_seconds."
         )
+
+
+def with_lines(key: str, lines: int) -> str:
+    """The key of a video that was fetched with so many lines: another number is another file."""
+    return key if lines == ENOUGH_LINES else f"{key} ({lines} lines)"

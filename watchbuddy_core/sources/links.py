@@ -16,6 +16,7 @@ from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import Link
 from watchbuddy_core.sources.identity import content_id
 from watchbuddy_core.sources.joining import beginning_of, joined
+from watchbuddy_core.sources.limits import ENOUGH_LINES, with_lines
 from watchbuddy_core.sources.local import SUBTITLE_ENDINGS, VIDEO_ENDINGS
 from watchbuddy_core.sources.receiving import portion, telling, title_from
 from watchbuddy_core.sources.web import Answer, Web, written
@@ -37,6 +38,7 @@ class LinkSource:
         cache: where videos are kept.
         guard: lets connections pass. The default lets none into an inner network.
         most_seconds: of a video.
+        lines: of a stream, the smallest picture that has so many is fetched.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class LinkSource:
         cache: VideoCache,
         guard: AddressGuard | None = None,
         most_seconds: float = 6 * 3600.0,
+        lines: int = ENOUGH_LINES,
     ) -> None:
         self._cache = cache
         self._guard = guard or AddressGuard()
         self._most_seconds = most_seconds
+        self._lines = lines
 
     def match(self, url: str) -> Match:
         if not url.lower().startswith(("http://", "https://")):
@@ -72,8 +76,9 @@ class LinkSource:
             answer, head = await web.look(url, most=_HEAD_BYTES)
         fetch = self._save_stream if hls.is_playlist(head) else self._save_file
         identity = (url, answer.version or "", str(answer.length))
+        key = f"link-{hashlib.sha256(repr(identity).encode()).hexdigest()[:32]}"
         return await self._cache.get(
-            f"link-{hashlib.sha256(repr(identity).encode()).hexdigest()[:32]}",
+            with_lines(key, self._lines) if hls.is_playlist(head) else key,
             request.url,
             partial(fetch, url),
             progress,
@@ -102,7 +107,7 @@ class LinkSource:
     async def _save_stream(self, url: str, folder: Path, room: int, progress: Progress) -> Video:
         async with Web(self._guard) as web:
             final, text = await web.read(url, most=hls.MOST_PLAYLIST_BYTES)
-            stream = hls.choose(final, text.decode("utf-8", errors="replace"))
+            stream = hls.choose(final, text.decode("utf-8", errors="replace"), self._lines)
             path = folder / "video"
             share = 1.0 if stream.sound is None else _PICTURES_SHARE
             save = partial(hls.save, web, most_bytes=room, most_seconds=self._most_seconds)

@@ -83,6 +83,12 @@ links = _options(
         metavar="HOST",
         help="A site whose links may be opened, beside the usual ones; '*' for all. Repeatable.",
     ),
+    setting(
+        "picture_lines",
+        "--picture-lines",
+        type=click.IntRange(1, 4320),
+        help="How many lines a picture that is fetched is to have at least.  [default: 360]",
+    ),
 )
 characters = setting(
     "characters",

@@ -34,24 +34,28 @@ class Track:
     format: Info
 
 
-def choose_formats(info: Info) -> tuple[Info, ...]:
+def choose_formats(info: Info, lines: int = ENOUGH_LINES) -> tuple[Info, ...]:
     """The picture, and the sound where it comes by itself; nothing, where there is neither.
 
     The smallest picture of enough lines: with sound where a site has them together, unless
     that is much larger.
     """
+
+    def merit(one: Info) -> tuple[int, int, int, float]:
+        return _merit(one, lines)
+
     formats = [one for one in info.get("formats") or () if _is_fetchable(one)]
     pictures = [one for one in formats if not _lacks(one, "vcodec")]
     sounds = [one for one in formats if _lacks(one, "vcodec") and not _lacks(one, "acodec")]
     whole = [one for one in pictures if not _lacks(one, "acodec")]
-    best = min(whole, key=_merit, default=None)
+    best = min(whole, key=merit, default=None)
     sound = min(sounds, key=_sound_merit, default=None)
     if sound is not None:
-        silent = min((p for p in pictures if _lacks(p, "acodec")), key=_merit, default=None)
-        if silent is not None and (best is None or _merit(silent)[:2] < _merit(best)[:2]):
+        silent = min((p for p in pictures if _lacks(p, "acodec")), key=merit, default=None)
+        if silent is not None and (best is None or merit(silent)[:2] < merit(best)[:2]):
             return silent, sound
     if best is None:
-        best = min(pictures, key=_merit, default=None) or sound
+        best = min(pictures, key=merit, default=None) or sound
     return () if best is None else (best,)
 
 
@@ -89,12 +93,12 @@ def _lacks(one: Info, codec: str) -> bool:
     return one.get(codec) == "none"
 
 
-def _merit(one: Info) -> tuple[int, int, int, float]:
+def _merit(one: Info, wanted: int) -> tuple[int, int, int, float]:
     """The least is the best."""
     lines = int(one.get("height") or 0)
     codec = str(one.get("vcodec") or "")
     rank = next((i for i, name in enumerate(_CODECS) if codec.startswith(name)), len(_CODECS))
-    too_few = 2 if not lines else int(lines < ENOUGH_LINES)
+    too_few = 2 if not lines else int(lines < wanted)
     return too_few, -lines if too_few else lines, rank, float(one.get("tbr") or 0)
 
 

@@ -54,6 +54,8 @@ class Go(_Message):
     """Bytes that all files together may have."""
     words_only: bool = False
     """Nothing but the subtitles is wanted."""
+    lines: int
+    """That the picture should have."""
 
 
 class Arriving(_Message):

@@ -27,7 +27,12 @@ from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import HostRule, Link
 from watchbuddy_core.sources.identity import content_id
 from watchbuddy_core.sources.joining import beginning_of, joined
-from watchbuddy_core.sources.limits import refuse_large, refuse_long
+from watchbuddy_core.sources.limits import (
+    ENOUGH_LINES,
+    refuse_large,
+    refuse_long,
+    with_lines,
+)
 from watchbuddy_core.sources.receiving import telling, title_from
 from watchbuddy_core.sources.ytdlp.messages import (
     TOLD,
@@ -61,6 +66,7 @@ class YtDlpSource:
         cache: where videos are kept.
         guard: lets connections pass. The default lets none into an inner network.
         most_seconds: of a video.
+        lines: the smallest picture that has so many is fetched.
         proxy: through which sites are reached, such as `socks5://127.0.0.1:1080`. Then it is
             the proxy that has to keep its inner network closed.
         cookies: a file in the format of Netscape, for sites that want somebody to log in.
@@ -72,12 +78,14 @@ class YtDlpSource:
         cache: VideoCache,
         guard: AddressGuard | None = None,
         most_seconds: float = 6 * 3600.0,
+        lines: int = ENOUGH_LINES,
         proxy: str | None = None,
         cookies: str | Path | None = None,
     ) -> None:
         self._cache = cache
         self._guard = guard or AddressGuard()
         self._most_seconds = most_seconds
+        self._lines = lines
         self._proxy = proxy
         self._proxy_place = (_place_of(proxy),) if proxy else ()
         self._turns = asyncio.Semaphore(cache.at_a_time)
@@ -114,11 +122,16 @@ class YtDlpSource:
 
             async def fetch(folder: Path, room: int, progress: Progress) -> Video:
                 async with held.pop_all():  # from here on the worker is the fetch's own
-                    go = Go(folder=str(folder), room=room, words_only=request.words_only)
+                    go = Go(
+                        folder=str(folder),
+                        room=room,
+                        words_only=request.words_only,
+                        lines=self._lines,
+                    )
                     return await _fetched(worker, found, link, folder, go, progress)
 
             key = found.key or f"page-{hashlib.sha256(link.url.encode()).hexdigest()[:32]}"
-            key = f"{key} (words)" if request.words_only else key
+            key = f"{key} (words)" if request.words_only else with_lines(key, self._lines)
             if self._cache.is_arriving(key):  # by another's worker: ours has done its work
                 await held.aclose()
                 await turn.aclose()

@@ -73,7 +73,9 @@ def main() -> None:
             said(site.find())
             go = Go.model_validate_json(next(lines))
             folder = Path(go.folder)
-            said(site.fetch_words(folder) if go.words_only else site.fetch(folder, go.room))
+            said(
+                site.fetch_words(folder) if go.words_only else site.fetch(folder, go.room, go.lines)
+            )
     except Exception as exc:  # noqa: BLE001 - where the process ends: its parent is told
         trouble = Trouble.INNER_NETWORK if confinement.refused else _trouble(exc)
         said(Failed(trouble=trouble, detail=_without_secrets(f"{type(exc).__name__}: {exc}")))
@@ -248,9 +250,9 @@ class _Site:
             chapters=tuple(_chapters(info))[:_MOST_CHAPTERS],
         )
 
-    def fetch(self, folder: Path, room: int) -> Fetched:
+    def fetch(self, folder: Path, room: int, lines: int) -> Fetched:
         """The subtitles, and the files of the chosen formats."""
-        formats = choose_formats(self._info)
+        formats = choose_formats(self._info, lines)
         if not formats:
             formats_known = self._info.get("formats") or ()
             protected = any(one.get("has_drm") for one in formats_known)
