@@ -41,6 +41,9 @@ _ALONE = {
     "wav": ("audio/wav", _WAVES),
 }
 """Containers of sound that browsers open, and with what in them."""
+_MOST_UNTOLD = 64
+"""Packets of a stream that may come before one that tells when it is to be decoded: no encoder
+puts pictures so far out of order."""
 _WEBM_MARK = b"webm"
 _HEADER_BYTES = 4096
 
@@ -148,20 +151,15 @@ def _in_decoding_order(
     """
     untold: dict[int, list[Packet[Any]]] = {stream.index: [] for stream in streams}
     for _, packet in packets(source, streams, stop):
-        waiting = untold[packet.stream_index]
-        if packet.dts is None and waiting is not _TOLD:
-            waiting.append(packet)
-            continue
-        ahead = packet.dts or 0
-        for one in reversed(waiting):
-            ahead -= max(one.duration or 1, 1)
-            one.dts = ahead
-        yield from waiting
-        untold[packet.stream_index] = _TOLD
+        waiting = untold.get(packet.stream_index)
+        if waiting is not None:
+            if packet.dts is None and len(waiting) < _MOST_UNTOLD:
+                waiting.append(packet)
+                continue
+            ahead = packet.dts or 0
+            for one in reversed(waiting):
+                ahead -= max(one.duration or 1, 1)
+                one.dts = ahead
+            yield from waiting
+            del untold[packet.stream_index]
         yield packet
-    for waiting in untold.values():
-        yield from waiting
-
-
-_TOLD: list[Any] = []
-"""Of a stream whose packets have times by now: none wait."""
