@@ -67,6 +67,7 @@ export class Strip {
     );
     this.#clip(video.start_time ?? 0, video.end_time ?? this.#duration);
     this.know(video);
+    this.move(video.start_time ?? 0);
     new ResizeObserver(() => this.#drawLoudness()).observe(this.#canvas);
   }
 
@@ -138,9 +139,9 @@ export class Strip {
   #show(position) {
     this.#played.style.transform = `scaleX(${Math.min(position / this.#duration, 1)})`;
     const said = `${clock(position)} / ${clock(this.#duration)}`;
-    if (this.time.textContent === said) return;
     const known = Math.min(position, this.#reached);
     const title = this.#titles.findLast(({ start }) => start <= known)?.title ?? "";
+    if (this.time.textContent === said && this.chapter.textContent === title) return;
     this.time.textContent = said;
     this.chapter.textContent = title;
     this.#range.setAttribute("aria-valuetext", title ? `${said}, ${title}` : said);
