@@ -263,7 +263,13 @@ def test_the_strip_tells_what_was_and_not_what_will_be(house: Any, viewer: Any) 
     assert page.locator(".chapters i").count() == 1
     assert page.locator(".chapter").inner_text() == "Morning"
     seek = page.locator(".seek")
-    seek.evaluate("(seek) => { seek.value = 30; seek.dispatchEvent(new Event('input')); }")
+    seek.evaluate(
+        """(seek) => {
+            seek.dispatchEvent(new Event("pointerdown"));
+            seek.value = 30;
+            seek.dispatchEvent(new Event("input"));
+        }"""
+    )
     assert page.locator(".time").inner_text() == "0:30 / 0:40"
     assert "secret" not in page.content()
     assert "secret" not in str(seek.get_attribute("aria-valuetext"))
