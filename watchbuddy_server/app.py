@@ -21,6 +21,7 @@ from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
 from watchbuddy_server.security import Cors, add_security_headers
 
@@ -52,7 +53,7 @@ def create_app(
     return Litestar(
         plugins=[plugin],
         guards=[plugin.admission.guard],
-        before_send=[add_security_headers],
+        before_send=[add_security_headers, counting_unrouted(plugin.metrics)],
         cors_config=Cors(plugin.admission),
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=OpenAPIConfig(

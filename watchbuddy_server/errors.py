@@ -14,12 +14,15 @@ from typing import Any
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, Scope
 from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.errors import RequestRefused, WatchBuddyError
 
 _log = logging.getLogger("watchbuddy.server")
+
+_ERROR = "watchbuddy_error"
+"""In the state of a request: the code of the error that it was answered with."""
 
 STATUS_OF: dict[str, int] = {
     "MALFORMED_REQUEST": 400,
@@ -143,7 +146,16 @@ def error_responses(*codes: str) -> dict[int, ResponseSpec]:
     }
 
 
-def _respond(detail: ErrorDetail, headers: dict[str, str] | None = None) -> Response[bytes]:
+def error_of(scope: Scope) -> str | None:
+    """The code of the error that a request was answered with. None: it was not."""
+    code: str | None = scope.get("state", {}).get(_ERROR)
+    return code
+
+
+def _respond(
+    request: Request[Any, Any, Any], detail: ErrorDetail, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    request.scope.setdefault("state", {})[_ERROR] = detail.error
     headers = dict(headers or {})
     if detail.error in RETRY_AFTER:
         headers.setdefault("Retry-After", str(RETRY_AFTER[detail.error]))
@@ -159,7 +171,7 @@ def _own(request: Request[Any, Any, Any], error: WatchBuddyError) -> Response[by
     if STATUS_OF.get(error.code, 500) == 500:
         return _unexpected(request, error)
     fields = error.fields if isinstance(error, InvalidRequest) and error.fields else None
-    return _respond(ErrorDetail(error=error.code, message=error.message, fields=fields))
+    return _respond(request, ErrorDetail(error=error.code, message=error.message, fields=fields))
 
 
 def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -171,7 +183,9 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if code is None:
         return _unexpected(request, error)
     return _respond(
-        ErrorDetail(error=code, message=_MESSAGE_OF_FRAMEWORK[code]), headers=error.headers
+        request,
+        ErrorDetail(error=code, message=_MESSAGE_OF_FRAMEWORK[code]),
+        headers=error.headers,
     )
 
 
@@ -187,7 +201,8 @@ def _of_parameters(wrong: list[Any]) -> InvalidRequest:
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return _respond(
-        ErrorDetail(error="INTERNAL_ERROR", message="The server failed. Its log says more.")
+        request,
+        ErrorDetail(error="INTERNAL_ERROR", message="The server failed. Its log says more."),
     )
 
 

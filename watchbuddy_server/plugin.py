@@ -16,8 +16,10 @@ from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_core.stores.observed import observed
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.media import show_media
+from watchbuddy_server.metrics import Metrics, counting, show_metrics
 from watchbuddy_server.page import show_overlay, show_page, show_page_file
 from watchbuddy_server.rest import (
     create_session,
@@ -79,6 +81,8 @@ class WatchBuddyPlugin(InitPlugin):
             limits: how much the server takes on.
         """
         self.admission = Admission.of(origins=allow_origins, hosts=server_names)
+        self.metrics = Metrics()
+        store = observed(store, self.metrics)
         self._jobs = LocalJobs(
             store=store,
             parts=parts,
@@ -113,7 +117,7 @@ class WatchBuddyPlugin(InitPlugin):
                 list_library,
                 upload_file,
             ),
-            self._router("/", live, ready, watch, show_media),
+            self._router("/", live, ready, show_metrics, watch, show_media),
         ]
         if self._page:
             app_config.route_handlers.append(
@@ -129,9 +133,10 @@ class WatchBuddyPlugin(InitPlugin):
                 "sessions": Provide(lambda: self.sessions, sync_to_thread=False),
                 "inbox": Provide(lambda: self._inbox, sync_to_thread=False),
                 "admission": Provide(lambda: self.admission, sync_to_thread=False),
+                "metrics": Provide(lambda: self.metrics, sync_to_thread=False),
             },
             guards=[self.admission.guard],
-            middleware=[security_headers],
+            middleware=[counting(self.metrics), security_headers],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._max_body_bytes,
         )
@@ -140,7 +145,7 @@ class WatchBuddyPlugin(InitPlugin):
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         async with self._jobs, asyncio.TaskGroup() as tasks:
             beside = [
-                tasks.create_task(self.sessions.resume()),
+                tasks.create_task(self.sessions.resume(self.metrics.found)),
                 tasks.create_task(self.sessions.sweep()),
             ]
             yield

@@ -15,6 +15,7 @@ from watchbuddy_core.character import MomentKind
 from watchbuddy_core.characters import SLOTS
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
+from watchbuddy_server.metrics import Metrics
 from watchbuddy_server.rest import CharacterList
 
 ROOT = Path(__file__).parents[2]
@@ -119,3 +120,23 @@ def test_the_plugins_page_names_every_moment_slot_and_group() -> None:
         assert f"`{name}`" in PLUGINS or f"`{{{name}}}`" in PLUGINS
     for kind in ("sources", "generators", "characters"):
         assert f'"watchbuddy.{kind}"' in PLUGINS
+
+
+OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+
+
+def test_the_metrics_that_are_documented_are_those_that_there_are() -> None:
+    rows = [line.split(" | ")[0] for line in OPERATING.splitlines() if line.startswith("| `")]
+    documented = [
+        name for row in rows for name in re.findall(r"`((?:watchbuddy|process)_\w+)`", row)
+    ]
+    counted = [metric.name for metric in Metrics().registry.collect()]
+    assert sorted(documented) == sorted(counted)
+
+
+def test_the_labels_of_a_metric_are_documented_with_it() -> None:
+    rows = [line.split(" | ") for line in OPERATING.splitlines() if line.startswith("| `")]
+    documented = {row[0].strip("| `"): set(re.findall(r"`(\w+)`", row[2])) for row in rows}
+    for metric in Metrics().registry.collect():
+        labels = {name for sample in metric.samples for name in sample.labels} - {"le"}
+        assert labels <= documented.get(metric.name, set())

@@ -20,6 +20,7 @@ from watchbuddy_core.session.delivery import (
     ScriptReady,
     StopSpeaking,
 )
+from watchbuddy_core.session.history import SessionState
 from watchbuddy_core.session.jobs import LocalJobs
 from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
 from watchbuddy_core.session.outgoing import (
@@ -59,6 +60,7 @@ __all__ = [
     "Screening",
     "ScriptFailed",
     "ScriptReady",
+    "SessionState",
     "SessionStatus",
     "SessionVideo",
     "Sessions",

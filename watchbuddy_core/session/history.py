@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from math import inf
+from typing import Literal
 
 from watchbuddy_core.actions import Action, Density, Jump, Speak
 from watchbuddy_core.entries import (
@@ -38,6 +39,7 @@ from watchbuddy_core.protocols import Exchange, Spoken
 from watchbuddy_core.speech import Pace, spoken_seconds
 from watchbuddy_core.video import Window
 
+SessionState = Literal["preparing", "ready", "failed", "cancelled"]
 WATCHED_STEP = 5.0
 """Reports that advance by at most this much, in media seconds, show what was watched."""
 
@@ -266,6 +268,15 @@ class History:
         return self.failed is None and (
             not self.ready or bool(self.out_of_date) or bool(self.asked)
         )
+
+    @property
+    def state(self) -> SessionState:
+        """How far the session is. ready: the whole range is scripted."""
+        if self.cancelled:
+            return "cancelled"
+        if self.failed is not None:
+            return "failed"
+        return "ready" if self.ready else "preparing"
 
     @property
     def usage(self) -> Usage:

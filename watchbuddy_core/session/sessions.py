@@ -11,7 +11,7 @@ from watchbuddy_core.errors import TooManySessions
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import JobRunner, Keeper, Store
 from watchbuddy_core.session.delivery import Delivery
-from watchbuddy_core.session.history import History
+from watchbuddy_core.session.history import History, SessionState
 from watchbuddy_core.session.library import Library
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.screening import Screening
@@ -125,15 +125,20 @@ class Sessions:
         """
         await self._jobs.submit(session_id)
 
-    async def resume(self) -> None:
+    async def resume(self, meet: Callable[[str, SessionState], None] | None = None) -> None:
         """Go on with what an earlier run of the program has left unfinished.
 
         What is in the log is not done again. One session that cannot go on keeps no other
         from it.
+
+        Args:
+            meet: is told of each session that is kept, and how far it is.
         """
         for record in await self.store.list():
             try:
                 history = History(await self.store.read(record.session_id))
+                if meet is not None:
+                    meet(record.session_id, history.state)
                 if history.is_unfinished and not history.cancelled:
                     await self._jobs.submit(record.session_id)
             except Exception:  # noqa: BLE001 - of one session

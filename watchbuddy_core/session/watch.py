@@ -7,7 +7,6 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +17,7 @@ from watchbuddy_core.events import Connected
 from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.script import SECOND
 from watchbuddy_core.session.delivery import Delivery
-from watchbuddy_core.session.history import History, announcements
+from watchbuddy_core.session.history import History, SessionState, announcements
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.producer import Producer, Turn
 from watchbuddy_core.session.reporting import Reporter
@@ -68,7 +67,7 @@ class SessionStatus(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     session_id: str
-    status: Literal["preparing", "ready", "failed", "cancelled"]
+    status: SessionState
     """`ready`: the whole range is scripted."""
     stage: StageName | None
     """Where the work is, or was when it ended. None: it has not begun."""
@@ -310,15 +309,7 @@ def status_of(record: SessionRecord, history: History, parts: Parts) -> SessionS
     failed = history.failed
     return SessionStatus(
         session_id=record.session_id,
-        status=(
-            "cancelled"
-            if history.cancelled
-            else "failed"
-            if failed is not None
-            else "ready"
-            if history.ready
-            else "preparing"
-        ),
+        status=history.state,
         stage=stage.stage if stage else None,
         title=stage.title if stage else None,
         character_id=record.character_id,
