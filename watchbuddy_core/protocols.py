@@ -395,6 +395,8 @@ class SessionRecord(BaseModel):
     caller: str = ""
     """Who pays: whoever created the session, by token or address. Not what they say of
     themselves."""
+    address: str | None = None
+    """The network that it was created from; see `network_of`. None: it is not known."""
     density: Density | None = None
     language: str | None = None
     """The viewer's, where they say it."""
@@ -463,6 +465,13 @@ class Records(Protocol):
     async def put(self, record: SessionRecord) -> None: ...
 
     async def list(self) -> Sequence[SessionRecord]: ...
+
+    async def count(self, *, caller: str | None = None, address: str | None = None) -> int:
+        """How many there are, of this caller and this address, where they are named.
+
+        It is asked for whenever a session is created: no record is to be read for it.
+        """
+        ...
 
     async def delete(self, session_id: str) -> None:
         """Forget a session and its log. Unknown ids are ignored."""

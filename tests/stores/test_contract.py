@@ -78,6 +78,25 @@ def test_records_come_back_as_they_were_put(run: Run) -> None:
     run(scenario)
 
 
+def test_records_are_counted_by_who_made_them_and_from_where(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        made = [("token:a", "192.0.2.1"), ("token:a", "192.0.2.2"), ("token:b", "192.0.2.2")]
+        for number, (caller, address) in enumerate(made, 10):
+            one = record(f"ses_{number:016x}")
+            await store.put(one.model_copy(update={"caller": caller, "address": address}))
+        await store.put(record())
+        await store.put(record())
+        assert await store.count() == 4
+        assert await store.count(caller="token:a") == 2
+        assert await store.count(address="192.0.2.2") == 2
+        assert await store.count(caller="token:a", address="192.0.2.2") == 1
+        assert await store.count(caller="' OR 1") == 0
+        await store.delete("ses_000000000000000a")
+        assert (await store.count(), await store.count(caller="token:a")) == (3, 1)
+
+    run(scenario)
+
+
 def test_an_unknown_session_is_an_error_and_deleting_it_is_none(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.delete(SESSION)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from watchbuddy_core.entries import Ready, Stage, Wanted
 from watchbuddy_core.errors import StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionRecord
-from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite import _MIGRATIONS, SQLiteStore
 
 SESSION = "ses_0000000000000001"
 
@@ -123,6 +125,44 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> N
     with pytest.raises(StoreFailed, match="newer version"):
         opened(path, nothing)
     assert path.read_bytes() == before
+
+
+def test_a_file_of_the_first_version_is_brought_forward_with_all_that_is_in_it(path: Path) -> None:
+    path.parent.mkdir()
+    old = {
+        "session_id": SESSION,
+        "video_url": "library:a.mp4",
+        "character_id": "miao",
+        "caller": "192.0.2.1",
+        "created_at": 1.0,
+    }
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(_MIGRATIONS[0])
+        database.execute("PRAGMA application_id = 0x57424459")
+        database.execute("PRAGMA user_version = 1")
+        row = (SESSION, None, 1.0, json.dumps(old))
+        database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", row)
+        database.commit()
+
+    async def scenario(store: SQLiteStore) -> None:
+        assert await store.list() == (SessionRecord.model_validate(old),)
+        assert await store.count(caller="192.0.2.1") == 1
+        await store.put(SessionRecord.model_validate({**old, "address": "192.0.2.1"}))
+        assert await store.count(address="192.0.2.1") == await store.count() == 1
+
+    opened(path, scenario)
+
+
+def test_counting_reads_no_record(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        assert await store.count() == 0
+
+    opened(path, scenario)
+    with closing(sqlite3.connect(path)) as database:
+        for where in ("TRUE", "caller = 'a'", "address = 'a'"):
+            explained = f"EXPLAIN QUERY PLAN SELECT count(*) FROM sessions WHERE {where}"
+            plan = database.execute(explained).fetchall()
+            assert "USING COVERING INDEX" in plan[0][3], plan
 
 
 def test_a_file_of_another_program_is_refused_and_left_as_it_is(path: Path) -> None:

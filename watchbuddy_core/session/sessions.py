@@ -83,7 +83,7 @@ class Sessions:
             RequestRefused: the request cannot be served as it was made, or there is no room.
         """
         self._jobs.admit(request.user_id)
-        if len(await self.store.list()) >= self._most:
+        if await self.store.count() >= self._most:
             raise TooManySessions
         session = await WatchSession.create(
             request, store=self.store, parts=self.parts, created_at=created_at, caller=caller
@@ -162,7 +162,7 @@ class Sessions:
     async def are_reachable(self) -> bool:
         """Whether the store answers."""
         try:
-            await self.store.list()
+            await self.store.count()
         except Exception:  # noqa: BLE001 - whatever it is, that is the answer
             _log.warning("the store cannot be read", exc_info=True)
             return False

@@ -44,6 +44,14 @@ class MemoryStore:
     async def list(self) -> Sequence[SessionRecord]:
         return tuple(self._records.values())
 
+    async def count(self, *, caller: str | None = None, address: str | None = None) -> int:
+        if caller is None and address is None:
+            return len(self._records)
+        return sum(
+            caller in (None, record.caller) and address in (None, record.address)
+            for record in self._records.values()
+        )
+
     async def delete(self, session_id: str) -> None:
         self._records.pop(session_id, None)
         self._logs.pop(session_id, None)

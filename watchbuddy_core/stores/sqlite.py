@@ -77,6 +77,13 @@ _MIGRATIONS: Sequence[str] = (
         PRIMARY KEY (caller, user_id)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE sessions ADD COLUMN caller TEXT;
+    ALTER TABLE sessions ADD COLUMN address TEXT;
+    UPDATE sessions SET caller = json_extract(record, '$.caller');
+    CREATE INDEX sessions_of_caller ON sessions (caller);
+    CREATE INDEX sessions_of_address ON sessions (address);
+    """,
 )
 """From each version to the next. What stands here is never changed: a file somewhere has it."""
 _BUSY_MS = 5000
@@ -125,6 +132,13 @@ class _Reading:
     async def list(self) -> Sequence[SessionRecord]:
         rows = await self._read("SELECT record FROM sessions ORDER BY created_at")
         return tuple(SessionRecord.model_validate_json(row[0]) for row in rows)
+
+    async def count(self, *, caller: str | None = None, address: str | None = None) -> int:
+        named = {"caller": caller, "address": address}
+        given = {column: value for column, value in named.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in given) or "TRUE"
+        rows = await self._read(f"SELECT count(*) FROM sessions WHERE {where}", *given.values())
+        return int(rows[0][0])
 
     async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
         statement = (
@@ -242,10 +256,20 @@ class SQLiteStore(_Reading):
     # --- Records -----------------------------------------------------------------------
 
     async def put(self, record: SessionRecord) -> None:
-        row = (record.session_id, record.user_id, record.created_at, record.model_dump_json())
+        row = {
+            "session_id": record.session_id,
+            "user_id": record.user_id,
+            "created_at": record.created_at,
+            "record": record.model_dump_json(),
+            "caller": record.caller,
+            "address": record.address,
+        }
+        statement = (
+            f"REPLACE INTO sessions ({', '.join(row)}) VALUES ({', '.join(map(':{}'.format, row))})"
+        )
 
         async def write(writing: _Writing) -> None:
-            await writing.database.execute("REPLACE INTO sessions VALUES (?, ?, ?, ?)", row)
+            await writing.database.execute(statement, row)
 
         await self._order(write)
 
