@@ -20,6 +20,7 @@ from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
+from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
@@ -67,7 +68,12 @@ def create_app(
 
 
 def server_config(
-    app: Litestar, *, host: str = "127.0.0.1", port: int = 8000, shutdown_seconds: int = 10
+    app: Litestar,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    shutdown_seconds: int = 10,
+    ping_seconds: float = 20.0,
 ) -> uvicorn.Config:
     """How uvicorn runs the server. Logging is left to the program.
 
@@ -75,15 +81,18 @@ def server_config(
         port: 0 for a free one. Neither it nor `host` matters where uvicorn is given a
             socket that listens already.
         shutdown_seconds: how long open connections may take to end.
+        ping_seconds: how often a WebSocket client is asked whether it is there still, and
+            how long it may take to answer: so that one is let go after twice that.
     """
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        ws="websockets-sansio",
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         ws_max_size=MAX_FRAME_BYTES,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
+        ws_ping_interval=ping_seconds,
+        ws_ping_timeout=ping_seconds,
         # Costs 34 KB of memory per connection, for messages that do not compress.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=shutdown_seconds,

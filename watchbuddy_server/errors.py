@@ -152,6 +152,16 @@ def error_of(scope: Scope) -> str | None:
     return code
 
 
+def malformed() -> str:
+    """The body for what cannot be read as a request at all."""
+    code = "MALFORMED_REQUEST"
+    return _written(ErrorDetail(error=code, message=_MESSAGE_OF_FRAMEWORK[code]))
+
+
+def _written(detail: ErrorDetail) -> str:
+    return ErrorBody(detail=detail).model_dump_json(exclude_none=True)
+
+
 def _respond(
     request: Request[Any, Any, Any], detail: ErrorDetail, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
@@ -160,7 +170,7 @@ def _respond(
     if detail.error in RETRY_AFTER:
         headers.setdefault("Retry-After", str(RETRY_AFTER[detail.error]))
     return Response(
-        ErrorBody(detail=detail).model_dump_json(exclude_none=True).encode(),
+        _written(detail).encode(),
         status_code=STATUS_OF[detail.error],
         media_type=MediaType.JSON,
         headers=headers,

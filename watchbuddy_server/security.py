@@ -121,7 +121,7 @@ class Cors(CORSConfig):
         return self._admission.admits_origin(origin)
 
 
-_HEADERS = {
+SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cross-origin-resource-policy": b"same-origin",
@@ -137,7 +137,10 @@ async def add_security_headers(message: Message, _: Scope) -> None:
     if message["type"] == "http.response.start":
         headers = list(message["headers"])
         there = {name.lower() for name, _ in headers}
-        message["headers"] = [*headers, *(one for one in _HEADERS.items() if one[0] not in there)]
+        message["headers"] = [
+            *headers,
+            *(one for one in SECURITY_HEADERS.items() if one[0] not in there),
+        ]
 
 
 def security_headers(app: ASGIApp) -> ASGIApp:

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 import uvicorn
+from backstage import Backstage
 from litestar import Litestar
 from litestar.testing import TestClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from watchbuddy_core.actions import Action, Speak
+from watchbuddy_core.actions import Speak
 from watchbuddy_core.character import Character
-from watchbuddy_core.entries import Entry, Failed, Placed, Ready
-from watchbuddy_core.protocols import Match, Progress, SessionRecord
+from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.session import Parts
 from watchbuddy_core.sources.hosts import USUAL_SITES
 from watchbuddy_core.stores.memory import MemoryStore
@@ -57,46 +57,6 @@ class SlowSource:
         raise AssertionError("never reached")
 
 
-class Backstage:
-    """Writes what a producer would have written."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self.store = store
-        self._sessions = 0
-
-    async def session(self, *entries: Entry) -> str:
-        """A session whose log begins like this; its id."""
-        self._sessions += 1
-        session_id = f"ses_{self._sessions:016x}"
-        await self.store.put(
-            SessionRecord(
-                session_id=session_id,
-                video_url="library:clip.mp4",
-                character_id="miao",
-                created_at=0.0,
-            )
-        )
-        await self.says(session_id, *entries)
-        return session_id
-
-    async def says(self, session_id: str, *entries: Entry) -> None:
-        if entries:
-            await self.store.append(session_id, list(entries), None)
-
-    async def ready(self, *actions: Action) -> str:
-        """A session whose whole script is there."""
-        return await self.session(Placed(window=0, actions=actions), Ready())
-
-    async def failed(self) -> str:
-        return await self.session(Failed(code="VIDEO_UNREADABLE", message="It is no video."))
-
-    def connections(self) -> int:
-        """How many connections follow a log of the store right now; a session's job does too."""
-        following = sum(len(followers) for followers in self.store._followers.values())
-        jobs = sum(task.get_name().startswith("produce ") for task in asyncio.all_tasks())
-        return following - jobs
-
-
 class Viewer:
     """One WebSocket connection, and what came through it."""
 
@@ -121,11 +81,11 @@ class Viewer:
 
 
 @asynccontextmanager
-async def _serve(app: Litestar) -> AsyncIterator[tuple[uvicorn.Server, str]]:
+async def _serve(app: Litestar, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, str]]:
     with listen("127.0.0.1", 0) as listening:
         # Small, and so inherited: a client that does not read is felt at once.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        server = uvicorn.Server(server_config(app, shutdown_seconds=5))
+        server = uvicorn.Server(server_config(app, shutdown_seconds=5, **options))
         task = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             while not server.started and not task.done():
@@ -169,7 +129,7 @@ def client(app: Litestar) -> Iterator[TestClient[Litestar]]:
 
 
 @pytest.fixture
-def serve() -> Callable[[Litestar], AbstractAsyncContextManager[tuple[uvicorn.Server, str]]]:
+def serve() -> Callable[..., AbstractAsyncContextManager[tuple[uvicorn.Server, str]]]:
     """Runs an application under uvicorn on a free port: the server, and its address."""
     return _serve
 

@@ -13,6 +13,7 @@ import uvicorn
 from litestar import Litestar
 
 from watchbuddy_server.app import base_url, listen, server_config
+from watchbuddy_server.connections import WebSocketProtocol
 
 
 def status_of(url: str) -> int:
@@ -27,7 +28,7 @@ def status_of(url: str) -> int:
 def test_the_settings_are_those_that_were_measured(app: Litestar) -> None:
     config = server_config(app, host="127.0.0.1", port=1234, shutdown_seconds=3)
     assert (config.host, config.port) == ("127.0.0.1", 1234)
-    assert config.ws == "websockets-sansio"
+    assert config.ws is WebSocketProtocol
     assert (config.ws_ping_interval, config.ws_ping_timeout) == (20, 20)
     assert config.ws_max_size == 65536
     assert config.ws_per_message_deflate is False

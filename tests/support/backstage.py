@@ -1,0 +1,50 @@
+"""Writes what a producer would have written."""
+
+from __future__ import annotations
+
+import asyncio
+
+from watchbuddy_core.actions import Action
+from watchbuddy_core.entries import Entry, Failed, Placed, Ready
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.stores.memory import MemoryStore
+
+
+class Backstage:
+    """Writes what a producer would have written."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self._sessions = 0
+
+    async def session(self, *entries: Entry) -> str:
+        """A session whose log begins like this; its id."""
+        self._sessions += 1
+        session_id = f"ses_{self._sessions:016x}"
+        await self.store.put(
+            SessionRecord(
+                session_id=session_id,
+                video_url="library:clip.mp4",
+                character_id="miao",
+                created_at=0.0,
+            )
+        )
+        await self.says(session_id, *entries)
+        return session_id
+
+    async def says(self, session_id: str, *entries: Entry) -> None:
+        if entries:
+            await self.store.append(session_id, list(entries), None)
+
+    async def ready(self, *actions: Action) -> str:
+        """A session whose whole script is there."""
+        return await self.session(Placed(window=0, actions=actions), Ready())
+
+    async def failed(self) -> str:
+        return await self.session(Failed(code="VIDEO_UNREADABLE", message="It is no video."))
+
+    def connections(self) -> int:
+        """How many connections follow a log of the store right now; a session's job does too."""
+        following = sum(len(followers) for followers in self.store._followers.values())
+        jobs = sum(task.get_name().startswith("produce ") for task in asyncio.all_tasks())
+        return following - jobs

@@ -1,0 +1,175 @@
+"""How bytes become requests and frames: uvicorn's two protocols, with an end to everything.
+
+uvicorn waits without a limit for a request whose head has begun, for a client that takes
+nothing to take the rest before its connection closes, and for the last fragment of a
+message; and it answers each ping, whether or not the answers are taken. Each is a way to
+hold a server's sockets or memory for nothing.
+
+    HttpProtocol        the head of a request is there in time, and says one length
+    WebSocketProtocol   a connection that is over is gone in time, whatever the client takes;
+                        what pings and fragments cost is bounded
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from watchbuddy_server.errors import malformed
+from watchbuddy_server.security import SECURITY_HEADERS
+
+
+class _Requests(h11.Connection):
+    """Refuses a request that another server, before this one, may have read as two.
+
+    RFC 9112, 6.1: a server may reject a request with both a length and chunks; and chunks
+    in HTTP/1.0 are to be treated as faulty framing. h11 takes both.
+    """
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}
+            if b"transfer-encoding" in names and (
+                b"content-length" in names or event.http_version < b"1.1"
+            ):
+                raise h11.RemoteProtocolError("the length of the request is ambiguous")
+        return event
+
+
+class HttpProtocol(H11Protocol):
+    """One connection with HTTP, until it closes or becomes a WebSocket."""
+
+    head_seconds = 20.0
+    """How long a client may take for the head of a request, from its first byte, or from the
+    connection's beginning."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = _Requests(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 1024)
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def _await_head(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._late is None:
+            self._late = self.loop.call_later(self.head_seconds, self.timeout_keep_alive_handler)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_bad_request())
+        self.transport.close()
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection, from its handshake on."""
+
+    parting_seconds = 15.0
+    """How long a client may take to read what it was sent before the connection closed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._parting: asyncio.TimerHandle | None = None
+        self._last_pong = b""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._parting is not None:
+            self._parting.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # The handshake is here as a whole. One that is not taken for one would be left without
+        # an answer and without an end.
+        if not self.handshake_initiated:
+            self.transport.write(_bad_request())
+            self.transport.close()
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self._part()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._part()
+
+    def _part(self) -> None:
+        """Closing waits until everything is sent: for ever, where a client takes nothing."""
+        if self._parting is None and not self.disconnected:
+            self._parting = self.loop.call_later(self.parting_seconds, self._abort)
+
+    def _abort(self) -> None:
+        self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """RFC 6455, 5.5.3: of several pings, the last one may be answered alone."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+        elif pong:  # those to all pings of one reading come with the first of them
+            self._last_pong = pong
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._last_pong and not self.transport.is_closing():
+            self.transport.write(self._last_pong)
+        self._last_pong = b""
+
+    def handle_cont(self, event: Frame) -> None:
+        # Each fragment is kept until the last one, and an empty one adds to no size.
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        # uvicorn refuses it as well, with a traceback in the log for each.
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+
+@cache
+def _bad_request() -> bytes:
+    """The answer to what is no HTTP: with the body that every error has."""
+    body = malformed().encode()
+    headers = {
+        **SECURITY_HEADERS,
+        b"content-type": b"application/json",
+        b"content-length": b"%d" % len(body),
+        b"connection": b"close",
+    }
+    lines = (b"%s: %s\r\n" % header for header in headers.items())
+    return b"HTTP/1.1 400 Bad Request\r\n" + b"".join(lines) + b"\r\n" + body
+
+
+def _is_text(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
