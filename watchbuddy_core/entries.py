@@ -226,6 +226,8 @@ class Delivered(_Entry):
 
     kind: Literal["delivered"] = "delivered"
     ids: tuple[str, ...]
+    lateness: tuple[float, ...] = ()
+    """How far the playhead was behind the trigger of each of them, in media seconds."""
     redelivered: tuple[str, ...] = ()
     playhead: Playhead
 

@@ -9,12 +9,14 @@ what is not in it is told as `other`: so the number of series is bounded, whoeve
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
@@ -47,16 +49,22 @@ from watchbuddy_core.errors import (
     StoreFailed,
     WatchBuddyError,
 )
+from watchbuddy_core.events import Skipped, SkipReason
 from watchbuddy_core.placement.plan import Reason
 from watchbuddy_core.protocols import SessionRecord
-from watchbuddy_core.session import SessionState
+from watchbuddy_core.session import LocalJobs, SessionState
+from watchbuddy_core.session.outgoing import OUR_CLOSES
 from watchbuddy_core.stores.observed import Appended
 from watchbuddy_server.errors import STATUS_OF, error_of, error_responses
 
+GONE = 1006
+"""The close code of a connection that has ended without one."""
 _OTHER = "other"
 _METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 _STATUSES = frozenset(str(status.value) for status in HTTPStatus)
 _DROPS = (*get_args(Reason), "script_full", "answering")
+_CLOSES = (1000, 1001, 1002, 1003, 1005, GONE, 1007, 1009, 1012)
+"""Besides ours: those of the protocol that clients, and the server below us, really use."""
 _MOST_MODELS = 8
 """So many models have a name of their own: an installation has one or two."""
 _PREPARING = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -73,6 +81,13 @@ class _Known:
     """Monotonic seconds, as `since`. None: before this program began, or it is scripted already."""
     stage: StageName | None = None
     since: float = 0.0
+
+
+@dataclass(slots=True)
+class Closing:
+    """How a connection ended."""
+
+    code: int = GONE
 
 
 class _Closed:
@@ -155,6 +170,32 @@ class Metrics:
         self._store_errors = _Closed(
             self._counter("store_errors", "What the store could not keep, by why.", "reason"),
             ("full", "failed"),
+        )
+        self._lateness = self._histogram(
+            "delivery_lateness_seconds",
+            "How far the playhead was behind an action's trigger when it was sent, in media time.",
+            _LATENESS,
+        )
+        self._delivery = self._histogram(
+            "delivery_seconds",
+            "From the report that made an action due to its frame at the socket.",
+            _QUICK,
+        )
+        self._skipped = _Closed(
+            self._counter("actions_skipped", "Actions that were passed over.", "reason"),
+            get_args(SkipReason),
+        )
+        jobs = self._gauge("jobs", "Jobs of sessions, by whether there is work to do.", "state")
+        self._busy, self._idle = jobs.labels("busy"), jobs.labels("idle")
+        self._waiting = self._gauge("work_waiting", "Pieces of work that wait for a turn.")
+        self._connections = self._gauge("connections", "Connections of viewers that are open.")
+        self._closes = _Closed(
+            self._counter("websocket_closes", "Connections that have ended, by code.", "code"),
+            map(str, (*_CLOSES, *OUR_CLOSES)),
+        )
+        self._invalid = self._counter("invalid_messages", "Frames that were no messages.")
+        self._lag = self._histogram(
+            "event_loop_lag_seconds", "How late the event loop was, once a second.", _QUICK
         )
         self._requests = self._counter(
             "http_requests", "Requests that were answered.", "route", "method", "status"
@@ -263,7 +304,50 @@ class Metrics:
 
     def _delivered(self, session_id: str, entry: Delivered, at: float) -> None:
         self._sent_first.inc(len(entry.ids))
+        for seconds in entry.lateness:
+            self._lateness.observe(seconds)
         self._sent_again.inc(len(entry.redelivered))
+
+    # --- connections -------------------------------------------------------------------
+
+    @contextmanager
+    def connected(self) -> Iterator[Closing]:
+        """A viewer's connection, as long as it lasts."""
+        self._connections.inc()
+        closing = Closing()
+        try:
+            yield closing
+        finally:
+            self._connections.dec()
+            self._closes.count(str(closing.code))
+
+    def handed_over(self, since: float | None) -> None:
+        """An action's frame is with the socket; `since` as in `Delivery.due_since`."""
+        if since is not None:
+            self._delivery.observe(time.monotonic() - since)
+
+    def passed_over(self, skipped: Iterable[Skipped]) -> None:
+        for one in skipped:
+            self._skipped.count(one.reason)
+
+    def complained(self) -> None:
+        """A frame was no message."""
+        self._invalid.inc()
+
+    # --- the program -------------------------------------------------------------------
+
+    def look_at(self, jobs: LocalJobs) -> None:
+        """From now on, tell how much is to do."""
+        self._busy.set_function(lambda: jobs.busy)
+        self._idle.set_function(lambda: jobs.idle)
+        self._waiting.set_function(lambda: jobs.waiting)
+
+    async def time_loop(self) -> NoReturn:
+        """Find out how late the event loop is. Runs until cancelled."""
+        while True:
+            due = time.monotonic() + 1.0
+            await asyncio.sleep(1.0)
+            self._lag.observe(max(0.0, time.monotonic() - due))
 
     # --- requests ----------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ class WatchBuddyPlugin(InitPlugin):
             waiting=limits.waiting,
             per_user=limits.waiting_per_user,
         )
+        self.metrics.look_at(self._jobs)
         self.sessions = Sessions(
             store=store,
             parts=parts,
@@ -147,6 +148,7 @@ class WatchBuddyPlugin(InitPlugin):
             beside = [
                 tasks.create_task(self.sessions.resume(self.metrics.found)),
                 tasks.create_task(self.sessions.sweep()),
+                tasks.create_task(self.metrics.time_loop()),
             ]
             yield
             for task in beside:

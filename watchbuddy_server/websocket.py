@@ -25,6 +25,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, FromQuery
 
 from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence
+from watchbuddy_core.events import Due
 from watchbuddy_core.session import Delivery, JobWanted, Sessions
 from watchbuddy_core.session.outgoing import (
     INTERNAL_ERROR,
@@ -46,6 +47,7 @@ from watchbuddy_core.wire import (
     encode,
     read_features,
 )
+from watchbuddy_server.metrics import GONE, Metrics
 
 _log = logging.getLogger("watchbuddy.server")
 
@@ -64,9 +66,19 @@ async def watch(
     socket: _Socket,
     session_id: FromPath[str],
     sessions: NamedDependency[Sessions],
+    metrics: NamedDependency[Metrics],
     features: FromQuery[str | None] = None,
 ) -> None:
     """One viewer's connection to a session."""
+    with metrics.connected() as closing:
+        closing.code = await _serve(socket, session_id, sessions, metrics, features)
+
+
+async def _serve(
+    socket: _Socket, session_id: str, sessions: Sessions, metrics: Metrics, features: str | None
+) -> int:
+    """The connection, until it has ended; with which code it has."""
+    code = GONE
     try:
         # A browser cannot see why a handshake was refused, so it never is for the session's sake.
         with _open():
@@ -74,19 +86,21 @@ async def watch(
         session = await sessions.find(session_id)
         granted = read_features(features or "")
         async with sessions.connect(session, features=granted) as delivery:
-            connection = _Connection(socket, delivery, sessions, session_id, granted)
+            connection = _Connection(socket, delivery, sessions, metrics, session_id, granted)
             if features is not None:
                 connection.send(await session.welcome(granted))
-            await connection.run()
-    except* WebSocketDisconnect:
+            code = await connection.run()
+    except* WebSocketDisconnect as gone:
+        code = _code_in(gone)
         _log.debug("session %s: the client has gone", session_id)
     except* SessionNotFound:
-        await _close(socket, NOT_FOUND)
+        code = await _close(socket, NOT_FOUND)
     except* StaleFence:
-        await _close(socket, REPLACED)
+        code = await _close(socket, REPLACED)
     except* Exception:  # noqa: BLE001 - where a connection ends
         _log.exception("session %s: the connection failed", session_id)
-        await _close(socket, INTERNAL_ERROR)
+        code = await _close(socket, INTERNAL_ERROR)
+    return code
 
 
 class _Connection:
@@ -95,12 +109,14 @@ class _Connection:
         socket: _Socket,
         delivery: Delivery,
         sessions: Sessions,
+        metrics: Metrics,
         session_id: str,
         features: tuple[Feature, ...],
     ) -> None:
         self._socket = socket
         self._delivery = delivery
         self._sessions = sessions
+        self._metrics = metrics
         self._session_id = session_id
         self._features = features
         self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
@@ -109,18 +125,22 @@ class _Connection:
         """Send it when it is its turn."""
         self._outbox.put_nowait(encode(message))
 
-    async def run(self) -> None:
-        """Serve the connection until the server has closed it.
+    async def run(self) -> int:
+        """Serve the connection until the server has closed it, with the code that is returned.
 
         Raises:
             WebSocketDisconnect: the client has gone (in an exception group).
         """
-        async with asyncio.TaskGroup() as tasks:
-            reader = tasks.create_task(self._read())
-            deliverer = tasks.create_task(self._deliver())
-            await self._send()
-            reader.cancel()
-            deliverer.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read())
+                deliverer = tasks.create_task(self._deliver())
+                code = await self._send()
+                reader.cancel()
+                deliverer.cancel()
+            return code
+        finally:
+            self._metrics.passed_over(self._delivery.drain_skipped())
 
     async def _read(self) -> NoReturn:
         invalid = 0
@@ -154,6 +174,7 @@ class _Connection:
                 self._delivery.receive(message.event(), now=time.monotonic())
 
     async def _complain(self, exc: InvalidMessage) -> None:
+        self._metrics.complained()
         if self._outbox.qsize() < _MOST_WAITING:
             reply = ErrorMessage(error_code=exc.code, message=exc.message)
             self._outbox.put_nowait(encode(reply))
@@ -168,13 +189,15 @@ class _Connection:
                 self._outbox.put_nowait(item)
             # Until it is really sent, the Delivery coalesces what the player reports.
             await self._outbox.join()
+            if isinstance(outgoing, Due):
+                self._metrics.handed_over(self._delivery.due_since)
+                self._metrics.passed_over(self._delivery.drain_skipped())
 
-    async def _send(self) -> None:
+    async def _send(self) -> int:
         while True:
             item = await self._outbox.get()
             if isinstance(item, Close):
-                await _close(self._socket, item)
-                return
+                return await _close(self._socket, item)
             with _open():
                 await self._socket.send_text(item)
             self._outbox.task_done()
@@ -208,12 +231,21 @@ def _open() -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as exc:
-        raise WebSocketDisconnect(detail="The connection is closed.") from exc
+        raise WebSocketDisconnect(detail="The connection is closed.", code=GONE) from exc
 
 
-async def _close(socket: _Socket, close: Close) -> None:
+def _code_in(gone: BaseExceptionGroup[WebSocketDisconnect]) -> int:
+    """How the client has closed: the first that was noticed."""
+    found = gone.exceptions[0]
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found.code
+
+
+async def _close(socket: _Socket, close: Close) -> int:
     try:
         with _open():
             await socket.close(close.code, close.reason)
     except WebSocketDisconnect:
         _log.debug("closing with %d: the client had gone", close.code)
+    return close.code

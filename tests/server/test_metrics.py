@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from watchbuddy_core.actions import Action
 from watchbuddy_core.entries import (
     Cancelled,
     Delivered,
@@ -26,13 +28,14 @@ from watchbuddy_core.entries import (
     Usage,
 )
 from watchbuddy_core.errors import StaleFence, StorageFull
-from watchbuddy_core.events import Playhead
+from watchbuddy_core.events import Playhead, Skipped
 from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_core.video import Window
 from watchbuddy_server.metrics import Metrics
+from watchbuddy_server.plugin import WatchBuddyPlugin
 
 
 class Clock:
@@ -265,3 +268,67 @@ def test_an_application_counts_for_itself_alone(client: TestClient[Litestar]) ->
     other = Onlooking()
     other.create("a")
     assert numbers(client)["watchbuddy_sessions_created_total", ()] == 0
+
+
+def test_skips_are_counted_by_reason(seen: Onlooking) -> None:
+    seen.metrics.passed_over([Skipped("1", "late"), Skipped("2", "late")])
+    assert seen.value("actions_skipped_total", reason="late") == 2
+
+
+def test_a_connection_is_counted_with_what_it_was_sent_and_how_it_ended(
+    watching: Callable[..., None], backstage: Any, app: Litestar, speak: Callable[..., Action]
+) -> None:
+    metrics = next(one for one in app.plugins.init if isinstance(one, WatchBuddyPlugin)).metrics
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"watchbuddy_{name}", labels)
+
+    async def test(viewer: Any) -> None:
+        async with viewer(await backstage.ready(speak(2.0), speak(8.0))) as one:
+            assert await one.hear() == {"type": "session_ready"}
+            assert value("connections") == 1
+            await one.say(type="timestamp_update", timestamp=0.0)
+            await one.say(type="timestamp_update", timestamp=2.25)
+            await one.hear()
+            await one.say(type="seek_update", timestamp=20.0)
+            await one.socket.send("no message")
+            await one.hear()
+            await one.socket.close(1001)
+        async with viewer("ses_0") as nobody:
+            assert await nobody.end() == (4404, "SESSION_NOT_FOUND")
+        while value("connections"):
+            await asyncio.sleep(0.01)
+
+    watching(test)
+    assert value("actions_delivered_total", **{"pass": "first"}) == 1
+    assert value("delivery_lateness_seconds_sum") == 0.25
+    assert value("delivery_seconds_count") == 1
+    assert value("actions_skipped_total", reason="jumped_over") == 1
+    assert value("invalid_messages_total") == 1
+    assert value("websocket_closes_total", code="1001") == 1
+    assert value("websocket_closes_total", code="4404") == 1
+
+
+def test_no_close_code_of_a_client_makes_a_new_series(seen: Onlooking) -> None:
+    before = seen.series()
+    for code in range(3000, 3100):
+        with seen.metrics.connected() as closing:
+            closing.code = code
+    assert seen.series() == before
+    assert seen.value("websocket_closes_total", code="other") == 100
+
+
+def test_what_is_to_do_is_told(seen: Onlooking, parts: Parts) -> None:
+    seen.create("a")
+
+    async def scenario() -> None:
+        async with LocalJobs(store=seen.store, parts=parts, preparing=1) as jobs:
+            seen.metrics.look_at(jobs)
+            await jobs.submit("a")
+            while not jobs.busy:
+                await asyncio.sleep(0)
+            assert seen.value("jobs", state="busy") == 1
+            assert seen.value("jobs", state="idle") == 0
+            assert seen.value("work_waiting") == 0
+
+    asyncio.run(scenario())

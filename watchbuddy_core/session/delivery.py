@@ -36,6 +36,7 @@ from watchbuddy_core.events import (
     Due,
     PlayerEvent,
     SeekUpdate,
+    Skipped,
     TimestampUpdate,
 )
 from watchbuddy_core.protocols import ProgressReport, SessionLog
@@ -266,6 +267,10 @@ class Delivery:
         self._wake.set()
         self._due: list[Due | ReplyStarted | ReplyFinished] = []
         """What is to be sent now, in order, with what frames an answer."""
+        self._waiting_since: float | None = None
+        self.due_since: float | None = None
+        """When the player said what has made due what is yielded now, in monotonic seconds.
+        None: it was not the player that did."""
         self._answers: list[DensityChanged | ProgressReport | StopSpeaking | JobWanted] = []
         self._to_log: list[Entry] = []
         self._to_log_behind: list[Entry] = []
@@ -304,6 +309,8 @@ class Delivery:
             self._is_new = False
             self._release()
         due = self._take_due(now)
+        if due and self._waiting_since is None:
+            self._waiting_since = now
         moved = timeline.moves != moves
         if moved:
             self._completed.clear()
@@ -337,6 +344,10 @@ class Delivery:
         """While it is muted, the companion makes faces, and answers who talks to it."""
         is_loud = not isinstance(action, Expression | EndReaction)
         return self._density == "muted" and is_loud and action.id not in self._known_answers
+
+    def drain_skipped(self) -> list[Skipped]:
+        """What was not sent when its time came, since the last call; see Timeline."""
+        return self._timeline.drain_skipped()
 
     # --- the conversation --------------------------------------------------------------
 
@@ -499,6 +510,7 @@ class Delivery:
                 self._announced = True
                 self._release()
             due, self._due = self._due, []
+            self.due_since, self._waiting_since = self._waiting_since, None
             answers, self._answers = self._answers, []
             try:
                 await self._write([item for item in due if isinstance(item, Due)])
@@ -539,9 +551,14 @@ class Delivery:
         moved = self._timeline.moves != self._moves_logged
         self._moves_logged = self._timeline.moves
         if due:
+            position = self._timeline.position or 0.0
+            first = [item.action for item in due if not item.redelivered]
             entries.append(
                 Delivered(
-                    ids=tuple(item.action.id for item in due if not item.redelivered),
+                    ids=tuple(action.id for action in first),
+                    lateness=tuple(
+                        round(max(0.0, position - action.trigger_timestamp), 3) for action in first
+                    ),
                     redelivered=tuple(item.action.id for item in due if item.redelivered),
                     playhead=self._timeline.playhead,
                 )

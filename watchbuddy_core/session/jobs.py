@@ -86,6 +86,21 @@ class LocalJobs:
             self._preparing.cancel()
         await self._tasks.__aexit__(None, None, None)
 
+    @property
+    def busy(self) -> int:
+        """How many sessions are worked on, or wait for a turn."""
+        return sum(job.pieces > 0 for job in self._jobs.values())
+
+    @property
+    def idle(self) -> int:
+        """How many jobs wait for what their viewers want next."""
+        return len(self._jobs) - self.busy
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for a turn."""
+        return self._turns.waiting
+
     def admit(self, user_id: str | None) -> None:
         """Say whether there is room for one more session of this user.
 

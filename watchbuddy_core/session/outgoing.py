@@ -48,6 +48,11 @@ REPLACED = Close(4409, "REPLACED")
 CANCELLED = Close(4410, "SESSION_CANCELLED")
 FAILED = Close(4500, "PROCESSING_ERROR")
 INTERNAL_ERROR = Close(1011, "INTERNAL_ERROR")
+OUR_CLOSES = tuple(
+    close.code
+    for close in (TOO_MANY_INVALID, NOT_FOUND, REPLACED, CANCELLED, FAILED, INTERNAL_ERROR)
+)
+"""The codes with which a server closes a connection by itself."""
 
 
 def frames(outgoing: Outgoing) -> tuple[str | Close, ...]:

@@ -20,6 +20,11 @@ class Turns:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """By owner. The one whose turn is next comes first."""
 
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for a turn."""
+        return sum(map(len, self._waiting.values()))
+
     @asynccontextmanager
     async def turn(self, owner: str) -> AsyncIterator[None]:
         """Wait for a turn, and hold it as long as the context lasts."""
