@@ -28,6 +28,8 @@ from watchbuddy_core.settings import Settings, user_config_dir
 FILE_NAME = "watchbuddy.toml"
 FILE_VARIABLE = "WATCHBUDDY_CONFIG"
 """Names the file, where it does not lie where it is looked for."""
+TOKEN_VARIABLE = "WATCHBUDDY_TOKEN"
+"""What a client shows to a server. No setting: it is nobody else's to read."""
 _PREFIX = "WATCHBUDDY_"
 _LEVEL = "__"
 """In a variable, what stands between the name of a group and that of a setting in it."""
@@ -173,7 +175,7 @@ class _Found:
 
     def read_environment(self, environment: Mapping[str, str]) -> None:
         for variable, text in environment.items():
-            if not variable.startswith(_PREFIX) or variable == FILE_VARIABLE:
+            if not variable.startswith(_PREFIX) or variable in (FILE_VARIABLE, TOKEN_VARIABLE):
                 continue
             name = tuple(variable.removeprefix(_PREFIX).lower().split(_LEVEL))
             if name in _known():

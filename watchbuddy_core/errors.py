@@ -5,6 +5,7 @@
     │   ├── UnsupportedVideoSource     UNSUPPORTED_VIDEO_SOURCE
     │   ├── UnknownCharacter           UNKNOWN_CHARACTER
     │   ├── InvalidTimeRange           INVALID_TIME_RANGE
+    │   ├── Unauthorized               UNAUTHORIZED
     │   ├── SessionNotFound            SESSION_NOT_FOUND
     │   ├── RateLimited                RATE_LIMITED
     │   ├── TooManySessions            TOO_MANY_SESSIONS
@@ -88,6 +89,17 @@ class InvalidTimeRange(RequestRefused):
     """`end_time` is not after `start_time`, or the range lies beyond the video's end."""
 
     code = "INVALID_TIME_RANGE"
+
+
+class Unauthorized(RequestRefused):
+    """A token, or a ticket, is missing, or is no good one."""
+
+    code = "UNAUTHORIZED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server needs a token: `Authorization: Bearer wb_…`. Its operator gives it out."
+        )
 
 
 class SessionNotFound(RequestRefused):

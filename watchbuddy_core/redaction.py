@@ -14,13 +14,14 @@ _NAMES = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)S?$", re.IG
 """What variables are called that hold a key."""
 _LOOK_ALIKE = re.compile(
     r"""
-      \b(?:sk|pk|rk|gsk|xai|r8|hf|ghp|gho|glpat)[-_][\w-]{8,}     # as providers begin them
+      \b(?:sk|pk|rk|gsk|xai|r8|hf|ghp|gho|glpat|wb|wbt)[-_][\w-]{8,}     # as providers begin them
     | \bAIza[\w-]{20,}
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
     | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+                         # a JSON web token
     | (?<=bearer\ )\S+ | (?<=basic\ )[\w+/]{16,}=*
     | (?<=://)[^/\s@]+(?=@)                                       # a user and a password in a URL
     | (?<=[?&;]key=)[^&\s"']+ | (?<=api_key=)[^&\s"']+ | (?<=access_token=)[^&\s"']+
+    | (?<=[?&;]ticket=)[^&\s"']+
     | (?<=api-key:\ )\S+ | (?<=apikey:\ )\S+
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -36,6 +36,9 @@ def _switch(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
+TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -119,6 +122,11 @@ class Settings(_Group):
     """Origins of web pages that may connect, beside those on loopback."""
     server_names: tuple[str, ...] = ()
     """Names under which the server may be called, beside those of loopback."""
+    access: Literal["auto", "token", "open"] = "auto"
+    """Who may use the server. token: who shows one of `watchbuddy tokens add`; open: whoever
+    reaches it; auto: open as long as no other machine can reach it, else with a token."""
+    token_hashes: tuple[TokenHash, ...] = ()
+    """SHA-256 of further tokens that let in, for where nothing can be written to `data_dir`."""
     allow_hosts: tuple[str, ...] = ()
     """Hosts whose links may be asked for, as HOST or HOST:PORT, with their subdomains; also
     where that very place lies in an inner network. Without a port: the standard ones."""

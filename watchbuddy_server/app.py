@@ -12,22 +12,28 @@ import socket
 from collections.abc import Collection
 
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
+from watchbuddy_server.access import Need, guard_of
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
 from watchbuddy_server.security import Cors, add_security_headers
+from watchbuddy_server.tokens import Tokens
 
 MAX_FRAME_BYTES = 64 * 1024
 """The largest WebSocket message that is read; a larger one closes with 1009."""
+_TOKEN = SecurityScheme(
+    type="http", scheme="bearer", description="Where the operator has not opened the server."
+)
 
 
 def create_app(
@@ -36,6 +42,8 @@ def create_app(
     store: Store,
     allow_origins: Collection[str] = (),
     server_names: Collection[str] = (),
+    tokens: Tokens | None = None,
+    need_token: Need = "never",
     uploads: bool = False,
     max_body_bytes: int = MAX_BODY_BYTES,
     limits: Limits = Limits(),  # noqa: B008 - frozen
@@ -46,6 +54,8 @@ def create_app(
         store=store,
         allow_origins=allow_origins,
         server_names=server_names,
+        tokens=tokens,
+        need_token=need_token,
         uploads=uploads,
         page=True,
         max_body_bytes=max_body_bytes,
@@ -53,7 +63,6 @@ def create_app(
     )
     return Litestar(
         plugins=[plugin],
-        guards=[plugin.admission.guard],
         before_send=[add_security_headers, counting_unrouted(plugin.metrics)],
         cors_config=Cors(plugin.admission),
         exception_handlers=EXCEPTION_HANDLERS,
@@ -62,6 +71,14 @@ def create_app(
             version=PROTOCOL_VERSION,
             # The framework's own pages load their scripts from a CDN.
             render_plugins=[JsonRenderPlugin()],
+            openapi_router=Router(
+                "/schema",
+                route_handlers=[],
+                guards=[guard_of(plugin.access)],
+                include_in_schema=False,
+            ),
+            components=Components(security_schemes={"token": _TOKEN}),
+            security=[{"token": []}, {}],
         ),
         logging_config=None,
     )

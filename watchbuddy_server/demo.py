@@ -18,8 +18,9 @@ from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.local import library_url
 from watchbuddy_core.video import Chapter, Cue
 from watchbuddy_core.wire import CreateSession
-from watchbuddy_server.serving import serving
+from watchbuddy_server.serving import is_reached_by_others, serving
 from watchbuddy_server.terminal import watch_in_terminal
+from watchbuddy_server.tokens import hash_of, new_token
 
 FILE_NAME = "The snail and the sea.mp4"
 _SIZE = (480, 270)
@@ -91,11 +92,20 @@ async def run_demo(
     """
     folder, url = library_url(clip)
     settings = settings.model_copy(update={"libraries": (folder,)})
+    token = None
+    if is_reached_by_others(settings) and settings.access != "open":
+        token = new_token()
+        hashes = (*settings.token_hashes, hash_of(token))
+        settings = settings.model_copy(update={"token_hashes": hashes})
     async with serving(settings, shutdown_seconds=1) as address:
         console.print(f"Watching at {address}")
+        if token is not None:
+            console.print(f"The token for others: {token}")
         request = CreateSession(video_url=url, character_id=character, text=text, density=density)
-        session_id = await create_session(address, request)
-        summary = await watch_in_terminal(address, session_id, console=console, speed=speed)
+        session_id = await create_session(address, request, token=token)
+        summary = await watch_in_terminal(
+            address, session_id, token=token, console=console, speed=speed
+        )
         console.print(str(summary))
         if console.is_terminal:
             console.print(f"The film is {url} at {address}, until Ctrl-C.")

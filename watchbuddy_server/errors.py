@@ -133,10 +133,14 @@ class Forbidden(RequestRefused):
     code = "FORBIDDEN"
 
 
-def error_responses(*codes: str) -> dict[int, ResponseSpec]:
-    """How an OpenAPI document tells that a route may answer with these errors, or fail."""
+def error_responses(*codes: str, public: bool = False) -> dict[int, ResponseSpec]:
+    """How an OpenAPI document tells that a route may answer with these errors, or fail.
+
+    Args:
+        public: whether it needs no token.
+    """
     by_status: dict[int, list[str]] = {}
-    for code in (*codes, "INTERNAL_ERROR"):
+    for code in (*codes, *(() if public else ("UNAUTHORIZED",)), "INTERNAL_ERROR"):
         by_status.setdefault(STATUS_OF[code], []).append(code)
     return {
         status: ResponseSpec(
@@ -169,6 +173,8 @@ def _respond(
     headers = dict(headers or {})
     if detail.error in RETRY_AFTER:
         headers.setdefault("Retry-After", str(RETRY_AFTER[detail.error]))
+    if detail.error == "UNAUTHORIZED":
+        headers.setdefault("WWW-Authenticate", "Bearer")
     return Response(
         _written(detail).encode(),
         status_code=STATUS_OF[detail.error],

@@ -54,6 +54,7 @@ class _GivesFile(Operation):
 @route(
     "/media/{session_id:str}",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    opt={"ticket": "media"},
     operation_class=_GivesFile,
     responses=error_responses(
         "MALFORMED_REQUEST",

@@ -26,6 +26,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
+from watchbuddy_server.access import PUBLIC
 from watchbuddy_server.security import Admission
 
 _YOUTUBE = "https://www.youtube.com https://www.youtube-nocookie.com"
@@ -99,13 +100,13 @@ def _found(folder: Traversable, below: str) -> list[tuple[str, _File]]:
     return found
 
 
-@get("/", include_in_schema=False)
+@get("/", include_in_schema=False, opt=PUBLIC)
 async def show_page(request: Request[Any, Any, Any]) -> Response[str]:
     """The page itself."""
     return _document("index.html", request.url.path, _policy(request.url.netloc, *_PAGE_POLICY))
 
 
-@get("/overlay", include_in_schema=False)
+@get("/overlay", include_in_schema=False, opt=PUBLIC)
 async def show_overlay(
     request: Request[Any, Any, Any], admission: NamedDependency[Admission]
 ) -> Response[str]:
@@ -139,7 +140,7 @@ def _document(
     )
 
 
-@get("/web/{name:path}", include_in_schema=False)
+@get("/web/{name:path}", include_in_schema=False, opt=PUBLIC)
 async def show_page_file(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
     """One of the files that the page loads."""
     file = _page_files().get(name.lstrip("/"))

@@ -17,6 +17,7 @@ from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.observed import observed
+from watchbuddy_server.access import Access, Need, caller_of, guard_of
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.media import show_media
 from watchbuddy_server.metrics import Metrics, counting, show_metrics
@@ -33,6 +34,8 @@ from watchbuddy_server.rest import (
     show_video,
 )
 from watchbuddy_server.security import Admission, security_headers
+from watchbuddy_server.ticketing import give_ticket
+from watchbuddy_server.tokens import Tokens
 from watchbuddy_server.uploads import upload_file
 from watchbuddy_server.websocket import watch
 
@@ -58,6 +61,8 @@ class WatchBuddyPlugin(InitPlugin):
         path: str = "/",
         allow_origins: Collection[str] = (),
         server_names: Collection[str] = (),
+        tokens: Tokens | None = None,
+        need_token: Need = "never",
         uploads: bool = False,
         page: bool = False,
         max_body_bytes: int = MAX_BODY_BYTES,
@@ -74,6 +79,9 @@ class WatchBuddyPlugin(InitPlugin):
             server_names: names under which a server that listens on a loopback address may
                 be called, beside `localhost` and the like; `*` for all. A reverse proxy on
                 the same machine needs its public name here.
+            tokens: those that callers may show, to have sessions that are theirs alone. None: the
+                application lets in whom it likes, and what a request shows is for it.
+            need_token: when one has to be shown.
             uploads: whether an UploadSource among the sources may be given files over HTTP,
                 by whoever reaches the server.
             page: whether the page is served as well, at the path itself.
@@ -83,6 +91,7 @@ class WatchBuddyPlugin(InitPlugin):
         self.admission = Admission.of(origins=allow_origins, hosts=server_names)
         self.metrics = Metrics()
         store = observed(store, self.metrics)
+        self.access = Access(admission=self.admission, tokens=tokens, need=need_token, store=store)
         self._jobs = LocalJobs(
             store=store,
             parts=parts,
@@ -114,6 +123,7 @@ class WatchBuddyPlugin(InitPlugin):
                 delete_session,
                 show_script,
                 show_video,
+                give_ticket,
                 list_characters,
                 list_library,
                 upload_file,
@@ -135,8 +145,10 @@ class WatchBuddyPlugin(InitPlugin):
                 "inbox": Provide(lambda: self._inbox, sync_to_thread=False),
                 "admission": Provide(lambda: self.admission, sync_to_thread=False),
                 "metrics": Provide(lambda: self.metrics, sync_to_thread=False),
+                "access": Provide(lambda: self.access, sync_to_thread=False),
+                "caller": Provide(caller_of, sync_to_thread=False),
             },
-            guards=[self.admission.guard],
+            guards=[guard_of(self.access)],
             middleware=[counting(self.metrics), security_headers],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._max_body_bytes,

@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import InternalServerException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED, HTTP_503_SERVICE_UNAVAILABLE
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus, SessionVideo
 from watchbuddy_core.tracks import TrackFormat, write_track
 from watchbuddy_core.wire import CreateSession, SessionCreated
-from watchbuddy_server.errors import (
-    FieldError,
-    InvalidRequest,
-    MalformedRequest,
-    UnsupportedMediaType,
-    error_responses,
-)
-
-_Body = TypeVar("_Body", bound=BaseModel)
+from watchbuddy_server.access import PUBLIC, Caller
+from watchbuddy_server.bodies import read_json, takes_json
+from watchbuddy_server.errors import error_responses
 
 # --- sessions --------------------------------------------------------------------------
-
-
-class _ModelSchema(Schema):
-    """The schema of a body that is read by `_read_json` rather than by the framework."""
-
-    def to_schema(self) -> dict[str, Any]:
-        return CreateSession.model_json_schema()
-
-
-@dataclass
-class _TakesCreateSession(Operation):
-    def __post_init__(self) -> None:
-        self.request_body = RequestBody(
-            content={"application/json": OpenAPIMediaType(schema=_ModelSchema())},
-            description="What to watch, and who watches along.",
-            required=True,
-        )
 
 
 @post(
     "/sessions",
     status_code=HTTP_202_ACCEPTED,
-    operation_class=_TakesCreateSession,
+    operation_class=takes_json(CreateSession, "What to watch, and who watches along."),
     response_description="The session is being prepared.",
     responses=error_responses(
         "MALFORMED_REQUEST",
@@ -67,17 +41,14 @@ class _TakesCreateSession(Operation):
     ),
 )
 async def create_session(
-    request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]
+    request: Request[Any, Any, Any],
+    sessions: NamedDependency[Sessions],
+    caller: NamedDependency[Caller],
 ) -> SessionCreated:
     """Create a session, and begin to produce its script."""
-    asked = await _read_json(request, CreateSession)
-    session = await sessions.start(asked, created_at=time.time(), caller=_caller(request))
+    asked = await read_json(request, CreateSession)
+    session = await sessions.start(asked, created_at=time.time(), caller=caller.name)
     return SessionCreated(session_id=session.session_id)
-
-
-def _caller(request: Request[Any, Any, Any]) -> str:
-    """Who pays: the address that asks."""
-    return request.client.host if request.client is not None else ""
 
 
 @get(
@@ -139,42 +110,6 @@ async def show_script(
     session = await sessions.find(session_id)
     track = await session.track()
     return Response(write_track(track, format).encode(), media_type=_MEDIA_TYPES[format])
-
-
-async def _read_json(request: Request[Any, Any, Any], model: type[_Body]) -> _Body:
-    """Read the body as JSON.
-
-    The framework's own reading ignores the content type, so that a form on any web page
-    could post here, takes text for numbers, and fails on bad UTF-8 and deep nesting.
-
-    Raises:
-        UnsupportedMediaType, MalformedRequest, InvalidRequest
-    """
-    if request.content_type[0].lower() != "application/json":
-        raise UnsupportedMediaType("The request body must be application/json.")
-    try:
-        body = await request.body()
-    except InternalServerException:
-        raise MalformedRequest("The request ended before its body did.") from None
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as exc:
-        raise _refusal(exc) from None
-
-
-def _refusal(exc: ValidationError) -> MalformedRequest | InvalidRequest:
-    errors = exc.errors(include_url=False, include_context=False, include_input=False)
-    if errors[0]["type"] == "json_invalid":
-        return MalformedRequest("The request body is not valid JSON.")
-    fields = tuple(
-        FieldError(field=".".join(map(str, error["loc"])), message=error["msg"])
-        for error in errors
-        if error["loc"]
-    )
-    if not fields:
-        return InvalidRequest("The request body must be a JSON object.")
-    names = ", ".join(dict.fromkeys(error.field for error in fields))
-    return InvalidRequest(f"The request is not valid: {names}.", fields)
 
 
 # --- what there is ---------------------------------------------------------------------
@@ -255,8 +190,9 @@ class Health(BaseModel):
 
 @get(
     "/health/live",
+    opt=PUBLIC,
     response_description="The process answers.",
-    responses=error_responses("FORBIDDEN"),
+    responses=error_responses("FORBIDDEN", public=True),
 )
 async def live() -> Health:
     """Whether the process answers."""
@@ -265,12 +201,13 @@ async def live() -> Health:
 
 @get(
     "/health/ready",
+    opt=PUBLIC,
     response_description="It can serve.",
     responses={
         HTTP_503_SERVICE_UNAVAILABLE: ResponseSpec(
             Health, generate_examples=False, description="It cannot."
         ),
-        **error_responses("FORBIDDEN"),
+        **error_responses("FORBIDDEN", public=True),
     },
 )
 async def ready(sessions: NamedDependency[Sessions]) -> Response[Health]:

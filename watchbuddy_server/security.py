@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from watchbuddy_server.errors import Forbidden
@@ -48,7 +47,7 @@ def _host_name(url: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rule; `guard` applies it to a request or a WebSocket handshake."""
+    """The rule; `check` applies it to a request or a WebSocket handshake."""
 
     origins: frozenset[str]
     hosts: frozenset[str]
@@ -87,14 +86,8 @@ class Admission:
         host = _host_name(f"//{header}")
         return host is not None and (is_loopback(host) or host.rstrip(".") in self.hosts)
 
-    async def guard(
-        self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
-    ) -> None:
-        """Raises: Forbidden.
-
-        It waits for nothing, and is a coroutine all the same: a plain function would be run
-        in the default executor, and every request would queue behind what is done there.
-        """
+    def check(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Raises: Forbidden."""
         server = connection.scope.get("server")
         if not self.admits_host(
             connection.headers.get("host", ""), reached_at=server[0] if server else None
@@ -112,8 +105,8 @@ class Cors(CORSConfig):
         super().__init__(
             allow_origins=[ANY] if ANY in admission.origins else [],
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Content-Type"],
-            expose_headers=["Retry-After"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After", "WWW-Authenticate"],
         )
         self._admission = admission
 

@@ -11,12 +11,14 @@ from socket import socket
 import uvicorn
 
 from watchbuddy_core.assembly import build_parts
-from watchbuddy_core.errors import WatchBuddyError
+from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_server.access import Need
 from watchbuddy_server.app import base_url, create_app, listen, server_config
 from watchbuddy_server.security import is_loopback
+from watchbuddy_server.tokens import TokenFile, Tokens, tokens_file
 
 
 class AddressTaken(WatchBuddyError):
@@ -51,13 +53,18 @@ async def serving(
 
     Raises:
         AddressTaken: it cannot listen there.
+        InvalidSettings: it needs tokens, and there is none.
+        TokenProblem: those that there are cannot be read.
         PluginProblem: the generator that was asked for cannot be had.
     """
+    tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
     app = create_app(
         parts=build_parts(settings),
         store=MemoryStore() if store is None else store,
         allow_origins=settings.allow_origins,
         server_names=settings.server_names,
+        tokens=tokens,
+        need_token=_need(settings, tokens),
         uploads=_takes_uploads(settings),
         limits=settings.limits,
     )
@@ -74,12 +81,30 @@ async def serving(
             await running
 
 
+def is_reached_by_others(settings: Settings) -> bool:
+    """Whether another machine can reach the server, as far as its settings tell: by itself, or
+    through a proxy that gives it a name."""
+    return not is_loopback(settings.host) or bool(settings.server_names)
+
+
 def _takes_uploads(settings: Settings) -> bool:
-    """Where nothing is said, only a server that no other machine can reach does: neither by
-    itself nor through a proxy that gives it a name."""
     if settings.uploads == "auto":
-        return is_loopback(settings.host) and not settings.server_names
+        return not is_reached_by_others(settings)
     return settings.uploads == "on"
+
+
+def _need(settings: Settings, tokens: Tokens) -> Need:
+    if settings.access == "open":
+        return "never"
+    if settings.access == "auto" and not is_reached_by_others(settings):
+        return "forwarded"
+    if not tokens:
+        raise InvalidSettings(
+            f"Others can reach a server at {settings.host} that is called"
+            f" {' or '.join(settings.server_names) or 'by any name'}, so it needs a token."
+            " Make one with `watchbuddy tokens add NAME`, or let everybody in with --open."
+        )
+    return "always"
 
 
 def _listening(host: str, port: int) -> socket:

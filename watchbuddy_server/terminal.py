@@ -90,6 +90,7 @@ async def watch_in_terminal(
     server: str,
     session_id: str,
     *,
+    token: str | None = None,
     console: Console,
     start: float = 0.0,
     end: float = inf,
@@ -100,6 +101,7 @@ async def watch_in_terminal(
     Args:
         start, end: what is watched, in media seconds. Without an end, the server is asked how
             long the video is; where it cannot tell, watching ends with the goodbye.
+        token: what the server needs to be shown.
         speed: so many seconds of the video, and of everything else, pass in a real one.
 
     Raises:
@@ -107,12 +109,13 @@ async def watch_in_terminal(
     """
     clock = WallClock(speed=speed)
     player = ClockPlayer(end, clock=clock, position=start)
-    viewer = _Viewer(server, session_id, player, clock, console)
+    viewer = _Viewer(server, session_id, token, player, clock, console)
     features: tuple[Feature, ...] = ("hold", "progress", "chat")
     viewer.client = WatchClient(
         server,
         session_id,
         player,
+        token=token,
         listen=viewer.listen,
         clock=clock,
         linger=max(1.0, _LINGER_SECONDS * speed),
@@ -130,12 +133,14 @@ class _Viewer:
         self,
         server: str,
         session_id: str,
+        token: str | None,
         player: ClockPlayer,
         clock: WallClock,
         console: Console,
     ) -> None:
         self._server = server
         self._session_id = session_id
+        self._token = token
         self._player = player
         self._clock = clock
         self._console = console
@@ -200,7 +205,7 @@ class _Viewer:
 
     async def _learn_the_end(self) -> None:
         try:
-            status = await session_status(self._server, self._session_id)
+            status = await session_status(self._server, self._session_id, token=self._token)
         except WatchBuddyError:
             return  # an older server does not tell; one that is lost, the client notices
         if status.end_time is not None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -24,7 +24,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, FromQuery
 
-from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence
+from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence, Unauthorized
 from watchbuddy_core.events import Due
 from watchbuddy_core.session import Delivery, JobWanted, Sessions
 from watchbuddy_core.session.outgoing import (
@@ -32,6 +32,7 @@ from watchbuddy_core.session.outgoing import (
     NOT_FOUND,
     REPLACED,
     TOO_MANY_INVALID,
+    UNAUTHORIZED,
     Close,
     frames,
 )
@@ -47,6 +48,7 @@ from watchbuddy_core.wire import (
     encode,
     read_features,
 )
+from watchbuddy_server.access import Access
 from watchbuddy_server.metrics import GONE, Metrics
 
 _log = logging.getLogger("watchbuddy.server")
@@ -61,21 +63,27 @@ _BURST = 64
 _Socket = WebSocket[Any, Any, Any]
 
 
-@websocket("/ws/{session_id:str}")
+@websocket("/ws/{session_id:str}", opt={"ticket": "connect"})
 async def watch(
     socket: _Socket,
     session_id: FromPath[str],
     sessions: NamedDependency[Sessions],
     metrics: NamedDependency[Metrics],
+    access: NamedDependency[Access],
     features: FromQuery[str | None] = None,
 ) -> None:
     """One viewer's connection to a session."""
     with metrics.connected() as closing:
-        closing.code = await _serve(socket, session_id, sessions, metrics, features)
+        closing.code = await _serve(socket, session_id, sessions, metrics, access, features)
 
 
 async def _serve(
-    socket: _Socket, session_id: str, sessions: Sessions, metrics: Metrics, features: str | None
+    socket: _Socket,
+    session_id: str,
+    sessions: Sessions,
+    metrics: Metrics,
+    access: Access,
+    features: str | None,
 ) -> int:
     """The connection, until it has ended; with which code it has."""
     code = GONE
@@ -83,16 +91,27 @@ async def _serve(
         # A browser cannot see why a handshake was refused, so it never is for the session's sake.
         with _open():
             await socket.accept()
+        caller = await access.admit(socket, "connect")
         session = await sessions.find(session_id)
         granted = read_features(features or "")
         async with sessions.connect(session, features=granted) as delivery:
-            connection = _Connection(socket, delivery, sessions, metrics, session_id, granted)
+            connection = _Connection(
+                socket,
+                delivery,
+                sessions,
+                metrics,
+                session_id,
+                granted,
+                lambda: access.still_admits(caller),
+            )
             if features is not None:
                 connection.send(await session.welcome(granted))
             code = await connection.run()
     except* WebSocketDisconnect as gone:
         code = _code_in(gone)
         _log.debug("session %s: the client has gone", session_id)
+    except* Unauthorized:
+        code = await _close(socket, UNAUTHORIZED)
     except* SessionNotFound:
         code = await _close(socket, NOT_FOUND)
     except* StaleFence:
@@ -112,6 +131,7 @@ class _Connection:
         metrics: Metrics,
         session_id: str,
         features: tuple[Feature, ...],
+        is_admitted: Callable[[], bool],
     ) -> None:
         self._socket = socket
         self._delivery = delivery
@@ -119,6 +139,7 @@ class _Connection:
         self._metrics = metrics
         self._session_id = session_id
         self._features = features
+        self._is_admitted = is_admitted
         self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
 
     def send(self, message: ControlMessage) -> None:
@@ -145,8 +166,12 @@ class _Connection:
     async def _read(self) -> NoReturn:
         invalid = 0
         frames = 0
+        end = TOO_MANY_INVALID
         while invalid < MOST_INVALID:
             frame = await _receive(self._socket)
+            if not self._is_admitted():  # the token that let it in is good no more
+                end = UNAUTHORIZED
+                break
             try:
                 self._take_in(decode_client_message(frame))
                 invalid = 0
@@ -156,7 +181,7 @@ class _Connection:
             frames += 1
             if frames % _BURST == 0:
                 await asyncio.sleep(0)
-        self._outbox.put_nowait(TOO_MANY_INVALID)
+        self._outbox.put_nowait(end)
         while True:
             await _receive(self._socket)
 

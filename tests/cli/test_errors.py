@@ -54,7 +54,9 @@ def test_a_port_in_use_is_told(run):
 
 
 def test_a_host_that_is_not_here_is_told(run):
-    assert "Cannot listen" in sentence(run("serve", "--host", "192.0.2.1", "--port", 0), FAILED)
+    assert "Cannot listen" in sentence(
+        run("serve", "--open", "--host", "192.0.2.1", "--port", 0), FAILED
+    )
 
 
 def test_a_file_that_is_no_video_is_told(run, tmp_path):

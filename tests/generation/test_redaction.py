@@ -22,6 +22,9 @@ from watchbuddy_core.redaction import Redaction, redacted
         "token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcDEF123",
         "AKIAABCDEFGHIJKLMNOP",
         "gsk_abcdefghijklmnop",
+        "anna's is wb_Zm9vYmFyZm9vYmFyZm9vYmFy-_x",
+        '"WebSocket /ws/ses_0?features=hold&ticket=wbt_Q0Z2abc-_def" [accepted]',
+        "GET /media/ses_0?ticket=0123456789",
         "the value hunter22hunter of a variable",
     ],
 )
@@ -30,6 +33,7 @@ def test_what_is_a_key_is_hidden(text: str) -> None:
     for secret in (
         *("sk-proj-abcdefghijkl", "AIzaSy", "abc.def-123", "secretword", "abcdefg1234"),
         *("abcdefgh12345", "eyJhbG", "AKIAABCD", "gsk_abcdefghijklmnop", "hunter22hunter"),
+        *("Zm9vYmFy", "-_x", "Q0Z2", "-_def", "0123456789"),
     ):
         assert secret not in hidden
     assert "***" in hidden

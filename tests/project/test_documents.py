@@ -17,6 +17,7 @@ from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
 from watchbuddy_server.metrics import Metrics
 from watchbuddy_server.rest import CharacterList
+from watchbuddy_server.ticketing import Ticket, TicketWish
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -26,6 +27,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESOURCES = {
     "status": SessionStatus,
     "video": SessionVideo,
+    "ticket": Ticket,
     "characters": CharacterList,
     "library": LibraryPage,
 }
@@ -45,11 +47,13 @@ def test_each_example_of_the_protocol_page_decodes(kind: str, text: str) -> None
             assert json.loads(wire.Upload.model_validate_json(text).model_dump_json()) == (
                 json.loads(text)
             )
+        case "ticket-request":
+            TicketWish.model_validate_json(text)
         case "server":
             assert not isinstance(wire.decode_server_message(text), wire.UnknownMessage)
         case "client":
             wire.decode_client_message(text)
-        case "status" | "video" | "characters" | "library":
+        case "status" | "video" | "ticket" | "characters" | "library":
             model: type[BaseModel] = RESOURCES[kind]
             told = model.model_validate_json(text)
             assert json.loads(told.model_dump_json()) == json.loads(text)

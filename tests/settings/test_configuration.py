@@ -26,6 +26,8 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "store": ('"memory"', "sqlite", "memory"),
     "allow_origins": ('["https://a.example"]', "https://b.example,https://c.example", ("d",)),
     "server_names": ('["a.example"]', "b.example", ("c.example",)),
+    "access": ('"open"', "token", "open"),
+    "token_hashes": (f'["{"a" * 64}"]', ",".join(("b" * 64, "c" * 64)), ("d" * 64,)),
     "allow_hosts": ('["a.example:80"]', "b.example,c.example", ("d.example",)),
     "ytdlp_hosts": ('["a.example"]', "b.example,c.example", ("*",)),
     "usual_sites": ("false", "yes", False),

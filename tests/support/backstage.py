@@ -17,7 +17,7 @@ class Backstage:
         self.store = store
         self._sessions = 0
 
-    async def session(self, *entries: Entry) -> str:
+    async def session(self, *entries: Entry, caller: str = "") -> str:
         """A session whose log begins like this; its id."""
         self._sessions += 1
         session_id = f"ses_{self._sessions:016x}"
@@ -26,6 +26,7 @@ class Backstage:
                 session_id=session_id,
                 video_url="library:clip.mp4",
                 character_id="miao",
+                caller=caller,
                 created_at=0.0,
             )
         )
@@ -36,9 +37,9 @@ class Backstage:
         if entries:
             await self.store.append(session_id, list(entries), None)
 
-    async def ready(self, *actions: Action) -> str:
+    async def ready(self, *actions: Action, caller: str = "") -> str:
         """A session whose whole script is there."""
-        return await self.session(Placed(window=0, actions=actions), Ready())
+        return await self.session(Placed(window=0, actions=actions), Ready(), caller=caller)
 
     async def failed(self) -> str:
         return await self.session(Failed(code="VIDEO_UNREADABLE", message="It is no video."))

@@ -1,4 +1,4 @@
-"""Where a server is, and where its sessions are."""
+"""Where a server is, where its sessions are, and what it is shown to be let in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def is_loopback(server: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def authorization(token: str | None) -> dict[str, str]:
+    """The headers that show a token."""
+    return {"Authorization": f"Bearer {token}"} if token is not None else {}
 
 
 def websocket_url(server: str, session_id: str, features: Collection[Feature]) -> str:

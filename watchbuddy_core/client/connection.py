@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from watchbuddy_core.client.failures import raise_if_final, reason
@@ -33,6 +33,7 @@ class Connection:
     are not kept.
 
     Args:
+        headers: sent with the handshake.
         direct: not through a proxy of the environment.
         clock: monotonic seconds, for all waiting.
         patience: seconds without a connection after which `run` gives up.
@@ -45,6 +46,7 @@ class Connection:
         self,
         url: str,
         *,
+        headers: Mapping[str, str],
         direct: bool,
         clock: Clock,
         patience: float,
@@ -53,6 +55,7 @@ class Connection:
         lost: Callable[[float], None],
     ) -> None:
         self._url = url
+        self._headers = headers
         self._proxy: Literal[True] | None = None if direct else True
         self._clock = clock
         self._patience = patience
@@ -81,7 +84,7 @@ class Connection:
 
         Raises:
             ConnectionLost: the server cannot be reached, or has closed for good.
-            SessionNotFound, SessionCancelled: it has closed for this reason.
+            Unauthorized, SessionNotFound, SessionCancelled: it has closed for this reason.
             MissingExtra: the extra `client` is not installed.
         """
         try:
@@ -96,7 +99,12 @@ class Connection:
         while not self._finished:
             began = self._clock.now()
             try:
-                socket = await connect(self._url, proxy=self._proxy, compression=None)
+                socket = await connect(
+                    self._url,
+                    additional_headers=self._headers,
+                    proxy=self._proxy,
+                    compression=None,
+                )
             except InvalidStatus as exc:
                 problem = f"HTTP {exc.response.status_code}"
                 if exc.response.status_code < 500:

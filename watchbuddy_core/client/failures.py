@@ -8,6 +8,7 @@ from watchbuddy_core.errors import (
     ConnectionLost,
     SessionCancelled,
     SessionNotFound,
+    Unauthorized,
     WatchBuddyError,
 )
 
@@ -35,6 +36,8 @@ def reason(exc: Exception) -> str:
 def raise_if_final(closed: Close) -> None:
     """Raises, where coming back is of no use."""
     match closed.code:
+        case 4401:
+            raise Unauthorized
         case 4404:
             raise SessionNotFound
         case 4410:

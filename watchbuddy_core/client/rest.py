@@ -15,7 +15,7 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from pydantic import BaseModel
 
-from watchbuddy_core.client.address import is_loopback
+from watchbuddy_core.client.address import authorization, is_loopback
 from watchbuddy_core.client.failures import error_of, reason
 from watchbuddy_core.errors import ConnectionLost, RequestRefused, WatchBuddyError
 from watchbuddy_core.session import SessionStatus
@@ -27,24 +27,28 @@ _UPLOADS = "/api/v1/uploads"
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
-async def create_session(server: str, request: CreateSession) -> str:
+async def create_session(server: str, request: CreateSession, *, token: str | None = None) -> str:
     """Ask a server for a session, and answer with its id.
 
     Args:
         server: where it is, such as `http://127.0.0.1:8000`.
+        token: what it needs to be shown, where it needs that.
 
     Raises:
+        Unauthorized: it needs a token, or another one.
         RequestRefused: it said no. The class and the `code` are those of its answer,
             without the facts that its own error carries as attributes.
         ConnectionLost: there is no such server, or it did not answer as one.
     """
     body = request.model_dump_json(exclude_none=True).encode()
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **authorization(token)}
     created = await asyncio.to_thread(_ask, server, _SESSIONS, SessionCreated, body, headers)
     return created.session_id
 
 
-async def upload(server: str, path: Path, *, name: str | None = None) -> Upload:
+async def upload(
+    server: str, path: Path, *, name: str | None = None, token: str | None = None
+) -> Upload:
     """Send a server a video, a recording or subtitles. Cancelling it ends that.
 
         sent = await upload("http://127.0.0.1:8000", Path("holiday.mp4"))
@@ -53,6 +57,7 @@ async def upload(server: str, path: Path, *, name: str | None = None) -> Upload:
     Args:
         path: read as it is sent.
         name: what the server is to call it. None: as it is called here.
+        token: see `create_session`.
 
     Raises:
         OSError: the file cannot be read.
@@ -64,12 +69,15 @@ async def upload(server: str, path: Path, *, name: str | None = None) -> Upload:
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(os.fstat(file.fileno()).st_size),
+            **authorization(token),
         }
         place = f"{_UPLOADS}?{urlencode({'name': name or path.name})}"
         return await asyncio.to_thread(_ask, server, place, Upload, file, headers)
 
 
-async def session_status(server: str, session_id: str) -> SessionStatus:
+async def session_status(
+    server: str, session_id: str, *, token: str | None = None
+) -> SessionStatus:
     """How far a session is. Once the script is ready, the video's duration is known.
 
     Raises:
@@ -78,7 +86,7 @@ async def session_status(server: str, session_id: str) -> SessionStatus:
         ConnectionLost: there is no such server, or it did not answer as one.
     """
     path = f"{_SESSIONS}/{quote(session_id)}"
-    return await asyncio.to_thread(_ask, server, path, SessionStatus)
+    return await asyncio.to_thread(_ask, server, path, SessionStatus, headers=authorization(token))
 
 
 def _ask(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection
 
 from watchbuddy_core.actions import Action, EndReaction, Jump, Speak
-from watchbuddy_core.client.address import is_loopback, websocket_url
+from watchbuddy_core.client.address import authorization, is_loopback, websocket_url
 from watchbuddy_core.client.connection import Connection
 from watchbuddy_core.client.failures import error_of
 from watchbuddy_core.client.happenings import (
@@ -84,6 +84,7 @@ class WatchClient:
     Args:
         server: the address that `create_session` was called with.
         player: what plays the video. It need not play yet.
+        token: the one that `create_session` was called with.
         speak: says a line and returns when it has been said; cancelled where the user
             seeks away. By default, the time that the line would take passes.
         listen: is told what happens, as it happens.
@@ -103,6 +104,7 @@ class WatchClient:
         session_id: str,
         player: Player,
         *,
+        token: str | None = None,
         speak: Callable[[Speak], Awaitable[None]] | None = None,
         listen: Callable[[Happening], None] = lambda happening: None,
         clock: Clock | None = None,
@@ -121,6 +123,7 @@ class WatchClient:
         self._tasks = asyncio.TaskGroup()
         self._connection = Connection(
             websocket_url(server, session_id, features),
+            headers=authorization(token),
             direct=is_loopback(server),
             clock=self._clock,
             patience=patience,
@@ -161,7 +164,8 @@ class WatchClient:
 
         Raises:
             ProcessingFailed: the server could make no script, or the session was cancelled.
-            SessionNotFound: the server knows no such session.
+            Unauthorized: the server needs a token, or another one.
+            SessionNotFound: the server knows no such session, or it is another caller's.
             ConnectionLost: the server cannot be reached, or has closed for good.
             MissingExtra: the extra `client` is not installed.
         """

@@ -3,6 +3,7 @@
     options    what commands can be told, where several of them can
     commands   what each does
     sessions   what those do that look after what a server keeps
+    tokens     and those that say who may use it
     running    its event loop, signals, what it prints, and how it exits
 
 Exit codes: 0 all went well, 1 it failed, 2 it was called wrongly, 130 Ctrl-C, 143 SIGTERM.

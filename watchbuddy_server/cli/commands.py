@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from watchbuddy_core.assembly import build_parts, open_store
 from watchbuddy_core.client import create_session
-from watchbuddy_core.configuration import Configuration, as_toml, configure
+from watchbuddy_core.configuration import TOKEN_VARIABLE, Configuration, as_toml, configure
 from watchbuddy_core.errors import InvalidTrack
 from watchbuddy_core.plugins import offered_characters
 from watchbuddy_core.protocols import Match, Store
@@ -30,6 +31,7 @@ from watchbuddy_core.video import Video, VideoRequest, clock
 from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.cli.sessions import sessions
+from watchbuddy_server.cli.tokens import tokens
 from watchbuddy_server.demo import demo_clip, run_demo
 from watchbuddy_server.generating import generate_track, new_file, standard_output, summary
 from watchbuddy_server.listings import (
@@ -113,6 +115,11 @@ def serve(config: Path | None, print_settings: bool, verbose: bool, **settings: 
     help="Play a script again that `generate` has written, or the lines of any subtitles.",
 )
 @click.option("--server", default=None, help="Use this running server: http://127.0.0.1:8000.")
+@click.option(
+    "--token-file",
+    type=options.FILE,
+    help=f"The token that it needs.  [default: the variable {TOKEN_VARIABLE}]",
+)
 @options.screen
 @options.config
 def watch(
@@ -122,6 +129,7 @@ def watch(
     end: float | None,
     track_file: Path | None,
     server: str | None,
+    token_file: Path | None,
     speed: float | None,
     no_color: bool,
     config: Path | None,
@@ -157,6 +165,7 @@ def watch(
             ),
             track=track,
             server=server,
+            token=_token(token_file) if server is not None else None,
             settings=_for_oneself(configured, libraries),
             console=running.make_console(no_color=no_color),
             speed=speed or 1.0,
@@ -260,7 +269,7 @@ def demo(
             run_demo(
                 clip,
                 console=console,
-                settings=_for_oneself(configured, (), **_given(settings, "host", "port")),
+                settings=_for_oneself(configured, (), **_given(settings, "host", "port", "access")),
                 character=configured.character,
                 text=text,
                 density=settings["density"] or "chatty",
@@ -270,6 +279,7 @@ def demo(
 
 
 cli.add_command(sessions)
+cli.add_command(tokens)
 
 _json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
 
@@ -338,6 +348,16 @@ def _format_of(path: Path, option: str) -> TrackFormat:
         raise click.BadParameter(str(exc), param_hint=option) from exc
 
 
+def _token(path: Path | None) -> str | None:
+    """What is shown to the server; None: it needs nothing, as far as anybody has said."""
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE)
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.FileError(str(path), getattr(exc, "strerror", "it is no text")) from exc
+
+
 # --- settings --------------------------------------------------------------------------
 
 
@@ -357,6 +377,7 @@ def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) -> Settings:
     """For a server that nobody else uses: at any free port of this machine."""
     here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "server_names": ()}
+    here = {**here, "access": "auto"}
     return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 
@@ -372,6 +393,7 @@ async def _watch(
     *,
     track: Track | None,
     server: str | None,
+    token: str | None,
     settings: Settings,
     console: Console,
     speed: float,
@@ -383,13 +405,14 @@ async def _watch(
                 serving(settings, store=store, shutdown_seconds=1)
             )
         if track is None:
-            session_id = await create_session(server, request)
+            session_id = await create_session(server, request, token=token)
         else:
             _warn_of_another_video(track, await _duration(request.video_url, settings.libraries))
             session_id = await _create_with(track, request, store=store, settings=settings)
         summary = await watch_in_terminal(
             server,
             session_id,
+            token=token,
             console=console,
             start=request.start_time or 0.0,
             end=request.end_time or inf,

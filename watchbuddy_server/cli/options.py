@@ -105,6 +105,18 @@ where = _options(
         type=click.IntRange(0, 65535),
         help="Port to listen at; 0 for a free one.  [default: 8000; demo: 0]",
     ),
+    setting(
+        "access",
+        "--open",
+        flag_value="open",
+        help="Let everybody in who reaches the server, also from other machines.",
+    ),
+    setting(
+        "access",
+        "--need-token",
+        flag_value="token",
+        help="Let in who shows a token.  [default: where another machine reaches the server]",
+    ),
 )
 data_dir = setting(
     "data_dir",
