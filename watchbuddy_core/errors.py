@@ -24,6 +24,7 @@
     ├── InvalidMessage                 a client's frame that is no message (INVALID_MESSAGE)
     ├── InvalidPosition                a time that is no time (also a ValueError)
     ├── StoreFailed                    what is kept of sessions cannot be read or written
+    │                                  (STORE_UNAVAILABLE)
     ├── StaleFence                     a replaced connection or a revived worker tried to write
     ├── MissingExtra                   an optional dependency is not installed
     ├── TranscriptionFailed            what is said could not be written down
@@ -142,7 +143,7 @@ class UploadStalled(RequestRefused):
 
 
 class StorageFull(RequestRefused):
-    """There is no room for the file on the disk."""
+    """There is no room on the disk: for a file, or for what is kept of sessions."""
 
     code = "STORAGE_FULL"
     retryable = True
@@ -250,6 +251,7 @@ class InvalidPosition(WatchBuddyError, ValueError):
 class StoreFailed(WatchBuddyError):
     """What is kept of sessions cannot be read or written, or is somebody else's."""
 
+    code = "STORE_UNAVAILABLE"
     retryable = True
 
 

@@ -46,12 +46,18 @@ STATUS_OF: dict[str, int] = {
     "RATE_LIMITED": 429,
     "INTERNAL_ERROR": 500,
     "VIDEO_DOWNLOAD_FAILED": 502,
+    "STORE_UNAVAILABLE": 503,
     "TOO_MANY_SESSIONS": 503,
     "STORAGE_FULL": 507,
 }
 """The HTTP status of each error code."""
 
-RETRY_AFTER: dict[str, int] = {"RATE_LIMITED": 10, "TOO_MANY_SESSIONS": 30, "VIDEO_NOT_READY": 2}
+RETRY_AFTER: dict[str, int] = {
+    "RATE_LIMITED": 10,
+    "STORE_UNAVAILABLE": 10,
+    "TOO_MANY_SESSIONS": 30,
+    "VIDEO_NOT_READY": 2,
+}
 """For errors that pass by themselves: after how many seconds to try again."""
 
 _CODE_OF_FRAMEWORK: dict[int, str] = {

@@ -66,6 +66,7 @@ class _GivesFile(Operation):
         "VIDEO_UNPLAYABLE",
         "VIDEO_UNREADABLE",
         "VIDEO_DOWNLOAD_FAILED",
+        "STORE_UNAVAILABLE",
     ),
 )
 async def show_media(session_id: FromPath[str], sessions: NamedDependency[Sessions]) -> ASGIApp:

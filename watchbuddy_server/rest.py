@@ -37,7 +37,9 @@ from watchbuddy_server.errors import error_responses
         "UNKNOWN_CHARACTER",
         "INVALID_TIME_RANGE",
         "RATE_LIMITED",
+        "STORE_UNAVAILABLE",
         "TOO_MANY_SESSIONS",
+        "STORAGE_FULL",
     ),
 )
 async def create_session(
@@ -54,7 +56,9 @@ async def create_session(
 @get(
     "/sessions/{session_id:str}",
     response_description="How far it is.",
-    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND"),
+    responses=error_responses(
+        "MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND", "STORE_UNAVAILABLE"
+    ),
 )
 async def show_session(
     session_id: FromPath[str], sessions: NamedDependency[Sessions]
@@ -67,7 +71,13 @@ async def show_session(
 @delete(
     "/sessions/{session_id:str}",
     response_description="It is over.",
-    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND"),
+    responses=error_responses(
+        "MALFORMED_REQUEST",
+        "FORBIDDEN",
+        "SESSION_NOT_FOUND",
+        "STORE_UNAVAILABLE",
+        "STORAGE_FULL",
+    ),
 )
 async def delete_session(session_id: FromPath[str], sessions: NamedDependency[Sessions]) -> None:
     """End a session: its work stops, and its connections are closed with 4410."""
@@ -77,7 +87,9 @@ async def delete_session(session_id: FromPath[str], sessions: NamedDependency[Se
 @get(
     "/sessions/{session_id:str}/video",
     response_description="What is known of it.",
-    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND"),
+    responses=error_responses(
+        "MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND", "STORE_UNAVAILABLE"
+    ),
 )
 async def show_video(
     session_id: FromPath[str], sessions: NamedDependency[Sessions]
@@ -98,7 +110,11 @@ _MEDIA_TYPES: dict[TrackFormat, str] = {
     "/sessions/{session_id:str}/script",
     response_description="The script as far as it is made: a track, or subtitles of its lines.",
     responses=error_responses(
-        "MALFORMED_REQUEST", "FORBIDDEN", "SESSION_NOT_FOUND", "VALIDATION_ERROR"
+        "MALFORMED_REQUEST",
+        "FORBIDDEN",
+        "SESSION_NOT_FOUND",
+        "VALIDATION_ERROR",
+        "STORE_UNAVAILABLE",
     ),
 )
 async def show_script(

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,12 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Host:
     """Runs `watchbuddy serve`, kills it, and runs it again at the same port and data."""
 
-    def __init__(self, films: Path, data: Path) -> None:
+    def __init__(self, films: Path, data: Path, log: Path) -> None:
         self._films = films
         self.data = data
         self.port = 0
+        self.log = log
+        """What the servers say of what goes wrong."""
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -46,16 +48,18 @@ class Host:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "watchbuddy_server.cli", "serve"),
-                *("--port", str(self.port), "--library", str(self._films)),
-                *("--data-dir", str(self.data)),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "WATCHBUDDY_LIMITS__PREPARING": "1", "HOME": str(self.data)},
-        )
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "watchbuddy_server.cli", "serve"),
+                    *("--port", str(self.port), "--library", str(self._films)),
+                    *("--data-dir", str(self.data)),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "WATCHBUDDY_LIMITS__PREPARING": "1", "HOME": str(self.data)},
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         found = re.search(r"Watching at http://127\.0\.0\.1:(\d+)", line)
@@ -114,8 +118,35 @@ class Host:
 
 
 @pytest.fixture
-def host(films: Path, tmp_path: Path) -> Iterator[Host]:
-    host = Host(films, tmp_path / "data")
-    host.start()
-    yield host
-    host.end()
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of four megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
+def host_at(films: Path, tmp_path: Path) -> Iterator[Callable[[Path], Host]]:
+    """Starts a server over a folder for its data."""
+    hosts: list[Host] = []
+
+    def host_at(data: Path) -> Host:
+        host = Host(films, data, tmp_path / "server.log")
+        hosts.append(host)
+        host.start()
+        return host
+
+    yield host_at
+    for host in hosts:
+        host.end()
+
+
+@pytest.fixture
+def host(host_at: Callable[[Path], Host], tmp_path: Path) -> Host:
+    return host_at(tmp_path / "data")

@@ -276,10 +276,10 @@ def test_health_says_whether_it_answers_and_whether_it_can_serve(parts: Parts) -
     class Flaky(MemoryStore):
         broken = False
 
-        async def list(self) -> Any:
+        async def count(self, **of: Any) -> int:
             if self.broken:
                 raise OSError("the disk is gone")
-            return await super().list()
+            return await super().count(**of)
 
     store = Flaky()
     with TestClient(create_app(parts=parts, store=store)) as client:
@@ -306,19 +306,23 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
     described = operations(client.get("/schema/openapi.json").json())
     assert {key: sorted(operation["responses"]) for key, operation in described.items()} == {
         ("/api/v1/sessions", "POST"): [
-            *("202", "400", "401", "403", "413", "415", "422", "429", "500", "503")
+            *("202", "400", "401", "403", "413", "415", "422", "429", "500", "503", "507")
         ],
-        ("/api/v1/sessions/{session_id}", "GET"): ["200", "400", "401", "403", "404", "500"],
-        ("/api/v1/sessions/{session_id}", "DELETE"): ["204", "400", "401", "403", "404", "500"],
+        ("/api/v1/sessions/{session_id}", "GET"): ["200", "400", "401", "403", "404", "500", "503"],
+        ("/api/v1/sessions/{session_id}", "DELETE"): [
+            *("204", "400", "401", "403", "404", "500", "503", "507")
+        ],
         ("/api/v1/sessions/{session_id}/script", "GET"): [
-            *("200", "400", "401", "403", "404", "422", "500")
+            *("200", "400", "401", "403", "404", "422", "500", "503")
         ],
-        ("/api/v1/sessions/{session_id}/video", "GET"): ["200", "400", "401", "403", "404", "500"],
+        ("/api/v1/sessions/{session_id}/video", "GET"): [
+            *("200", "400", "401", "403", "404", "500", "503")
+        ],
         ("/media/{session_id}", "GET"): [
-            *("200", "206", "400", "401", "403", "404", "409", "416", "422", "500", "502")
+            *("200", "206", "400", "401", "403", "404", "409", "416", "422", "500", "502", "503")
         ],
         ("/media/{session_id}", "HEAD"): [
-            *("200", "206", "400", "401", "403", "404", "409", "416", "422", "500", "502")
+            *("200", "206", "400", "401", "403", "404", "409", "416", "422", "500", "502", "503")
         ],
         ("/api/v1/sessions/{session_id}/tickets", "POST"): [
             *("201", "400", "401", "403", "404", "413", "415", "422", "500")
@@ -330,6 +334,7 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
         ("/api/v1/library", "GET"): ["200", "400", "401", "403", "422", "500"],
         ("/health/live", "GET"): ["200", "403", "500"],
         ("/health/ready", "GET"): ["200", "403", "500", "503"],
+        ("/metrics", "GET"): ["200", "401", "403", "500"],
     }
     for operation in described.values():
         assert operation["summary"]

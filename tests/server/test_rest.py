@@ -302,6 +302,7 @@ def test_who_is_refused_for_now_is_told_when_to_come_back(parts: Parts) -> None:
 def test_only_what_passes_by_itself_has_a_time_to_retry() -> None:
     assert {code: STATUS_OF[code] for code in RETRY_AFTER} == {
         "RATE_LIMITED": 429,
+        "STORE_UNAVAILABLE": 503,
         "TOO_MANY_SESSIONS": 503,
         "VIDEO_NOT_READY": 409,
     }

@@ -255,7 +255,7 @@ class Answering:
             desk=WorkDesk(
                 "reply",
                 purse=self._purse,
-                note=self._journal.write,
+                note=self._journal.note,
                 pictures=partial(_view, footage, seen, position) if footage else None,
             ),
         )

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from watchbuddy_core.entries import StageName
-from watchbuddy_core.errors import RateLimited, TooManySessions
+from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.protocols import Preparer, Store
 from watchbuddy_core.session.parts import Parts
+from watchbuddy_core.session.producer import Turn
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import WatchSession
@@ -23,7 +24,9 @@ _log = logging.getLogger("watchbuddy.session")
 
 
 _RETRIES = (1.0, 4.0, 15.0, 60.0)
-"""Seconds after which a job is begun again whose log could not be written."""
+"""Seconds after which a job is begun again that ended unforeseen."""
+_LONGEST_PAUSE = 10.0
+"""Seconds after which one is begun again whose log cannot be written; the first time sooner."""
 
 
 @dataclass(slots=True)
@@ -168,10 +171,22 @@ class LocalJobs:
             try:
                 while True:
                     job.again = False
-                    await session.produce(turn=turn, lingers=True)
+                    await self._produce(session, turn)
                     if not job.again:
                         return
             except Exception:  # noqa: BLE001 - where the job ends
-                _log.exception("session %s: its log cannot be written", session.session_id)
+                _log.exception("session %s: its job failed", session.session_id)
             if wait is not None:
                 await asyncio.sleep(wait)
+
+    async def _produce(self, session: WatchSession, turn: Turn) -> None:
+        """As soon as the log can be written, however long that takes. The store itself tells
+        its operator."""
+        pause = _LONGEST_PAUSE / 16
+        while True:
+            try:
+                return await session.produce(turn=turn, lingers=True)
+            except (StorageFull, StoreFailed) as exc:
+                _log.info("session %s waits: %s", session.session_id, exc)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from watchbuddy_core.entries import Entry, Fence
+from watchbuddy_core.errors import StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionLog
 from watchbuddy_core.session.history import History
+
+_LONGEST_PAUSE = 5.0
+"""Seconds after which writing is tried again; the first time sooner."""
 
 
 class Journal:
     """What the producer writes, and what others write meanwhile, folded into one History.
 
-    Its own entries count as soon as they stand; those of others when they are read.
+    Its own entries count as soon as they stand; those of others when they are read. Where
+    nothing can be written, it waits: what was made, and may have been paid for, is not lost
+    while the program runs.
     """
 
     def __init__(self, session_id: str, *, log: SessionLog, fence: Fence, history: History) -> None:
@@ -23,13 +30,39 @@ class Journal:
         self._since = history.position
         self._own: set[int] = set()
         """Positions of its own entries that it has not met in the log yet."""
+        self._owed: list[Entry] = []
+        """What is to be written with the next ones."""
 
     async def write(self, *entries: Entry) -> None:
-        """Append all entries or none.
+        """Append all entries or none, as soon as they can be written.
 
         Raises:
             StaleFence: a newer attempt has taken over.
         """
+        pause = _LONGEST_PAUSE / 16
+        while True:
+            owed, self._owed = self._owed, []
+            try:
+                await self._append(*owed, *entries)
+            except (StorageFull, StoreFailed):
+                self._owed = owed + self._owed
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def note(self, entry: Entry) -> None:
+        """Append an entry; where nothing can be written, together with the next ones.
+
+        Raises:
+            StaleFence: a newer attempt has taken over.
+        """
+        try:
+            await self._append(entry)
+        except (StorageFull, StoreFailed):
+            self._owed.append(entry)
+
+    async def _append(self, *entries: Entry) -> None:
         last = await self._log.append(self._session_id, entries, self._fence)
         first = last - len(entries) + 1
         for position, entry in enumerate(entries, first):

@@ -16,6 +16,8 @@ from watchbuddy_core.errors import (
     MissingExtra,
     ProcessingFailed,
     StaleFence,
+    StorageFull,
+    StoreFailed,
     VideoDownloadFailed,
     VideoUnavailable,
     VideoUnreadable,
@@ -55,6 +57,8 @@ _DOING: dict[StageName, str] = {
     "understanding": "Looking through the video",
     "generating": "Thinking of what to say",
 }
+_STORE_PAUSE = 2.0
+"""Seconds after which a window is tried again that nothing could be written of."""
 _SHORTEST_RANGE = 1.0
 """A range shorter than this, in seconds, has no room for an action."""
 
@@ -124,7 +128,7 @@ class Producer:
                 await self._produce()
             except (ProcessingFailed, InvalidTimeRange) as exc:
                 await self._fail(exc)
-            except StaleFence:
+            except (StaleFence, StorageFull, StoreFailed):
                 raise
             except Exception:  # noqa: BLE001 - where the job ends
                 _log.exception("session %s failed", self._record.session_id)
@@ -163,7 +167,7 @@ class Producer:
             writing=Writing(
                 parts=self._parts,
                 purse=self._purse,
-                note=self._journal.write,
+                note=self._journal.note,
                 content=content_of(film.video, film.overview),
             ),
             video=film.video,
@@ -372,10 +376,7 @@ class Producer:
                 self._understood[i] = understood
                 scripted = self._history.scripted.get(window.index)
                 if scripted is None:
-                    if self._history.scripted and not self._viewer.waits_for(i, film.windows):
-                        await self._outline(scripting)
-                    scripting.video = film.video
-                    scripted = await scripting.generate(window, understood)
+                    scripted = await self._generate(i, film, scripting, understood)
                     loud = next((one for one in understood.loudness[-1:]), None)
                     scripted = scripted.model_copy(update={"loudness": loud})
                     await self._journal.write(scripted)
@@ -384,6 +385,20 @@ class Producer:
         except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
             self._failure = exc
         self._news.set()
+
+    async def _generate(
+        self, i: int, film: _Film, scripting: Scripting, understood: Understanding
+    ) -> Scripted:
+        """One window's drafts. Where nothing can be written down, nothing is bought either: it
+        is tried again, and keeps its turn meanwhile, since the others fare no better."""
+        while True:
+            try:
+                if self._history.scripted and not self._viewer.waits_for(i, film.windows):
+                    await self._outline(scripting)
+                scripting.video = film.video
+                return await scripting.generate(film.windows[i], understood)
+            except (StorageFull, StoreFailed):
+                await asyncio.sleep(_STORE_PAUSE)
 
     def _note(self, scripted: Scripted) -> None:
         used, total = self._history.usage_of(scripted.window.index), self._history.usage
@@ -456,8 +471,12 @@ class Producer:
         """Keep how much a user wants to hear, for their next session."""
         record, wanted = self._record, self._history.audible
         if record.user_id is not None and wanted is not None and wanted != self._remembered:
-            self._remembered = wanted
-            await self._store.prefer(record.caller, record.user_id, wanted)
+            try:
+                await self._store.prefer(record.caller, record.user_id, wanted)
+            except (StorageFull, StoreFailed) as exc:  # it stands in the log: the next time, then
+                _log.info("session %s: %s", record.session_id, exc)
+            else:
+                self._remembered = wanted
 
     async def _follow(self) -> None:
         """Hear what the viewer does."""

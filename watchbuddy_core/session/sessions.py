@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from watchbuddy_core.errors import TooManySessions
+from watchbuddy_core.errors import StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import JobRunner, Keeper, Store
 from watchbuddy_core.session.delivery import Delivery
@@ -204,6 +204,8 @@ class Sessions:
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
+        except (StorageFull, StoreFailed) as exc:
+            _log.info("sessions are not looked after for the time being: %s", exc)
         except Exception:  # noqa: BLE001 - a store that fails for a moment ends nothing
             _log.exception("sessions could not be looked after")
 

@@ -20,6 +20,8 @@ from watchbuddy_core.errors import (
     BudgetReached,
     MissingExtra,
     StaleFence,
+    StorageFull,
+    StoreFailed,
 )
 from watchbuddy_core.protocols import (
     ActionGenerator,
@@ -85,6 +87,8 @@ class Writing:
         Raises:
             ActionGenerationFailed: there are none, with a sentence for the viewer.
             BudgetReached: there are none, since nothing more may be spent.
+            StorageFull, StoreFailed: there are none yet, since what is spent cannot be written
+                down.
         """
         parts = self._parts
         kept = await self._cached(self._key_of(brief), _Kept)
@@ -134,7 +138,7 @@ class Writing:
                     drafts.append(draft)  # noqa: PERF401 - what came before a failure is kept
         except StaleFence:
             raise
-        except BudgetReached as exc:
+        except (BudgetReached, StorageFull, StoreFailed) as exc:
             if not drafts:
                 raise
             broken = exc.message
@@ -176,7 +180,7 @@ class Writing:
                 async with asyncio.timeout(self._parts.generating_seconds):
                     points = await generator.outline(title, overview, start, end, desk)
                 outlined = Outlined(points=tuple(points))
-        except StaleFence:
+        except (StaleFence, StorageFull, StoreFailed):
             raise
         except Exception as exc:  # noqa: BLE001 - of a plugin; a script needs no outline
             return Outlined(problem=sentence_of(exc))
@@ -268,7 +272,7 @@ def sentence_of(exc: Exception) -> str:
     """Why a plugin failed, for the viewer; what only its author understands goes to the log."""
     if isinstance(exc, ActionGenerationFailed):
         return exc.details
-    if isinstance(exc, MissingExtra | BudgetReached):
+    if isinstance(exc, MissingExtra | BudgetReached | StorageFull | StoreFailed):
         return str(exc)
     if isinstance(exc, TimeoutError):
         return "It took too long."

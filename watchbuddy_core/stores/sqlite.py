@@ -10,17 +10,21 @@ What is asked for at about the same time is written in one transaction, so that 
 waited for once for all of it: an entry is on the disk when `append` returns, and two thousand
 sessions do not wait for two thousand disks. Reading goes beside writing (WAL).
 
+While nothing can be written (the disk is full or read-only, or another program holds the file),
+what connections write is kept in memory and written as soon as that is possible: viewers go on
+watching. Everything else is refused until then, so that nothing new is begun or paid for.
+
 One program at a time: it holds a lock beside the file.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import sqlite3
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,68 +36,44 @@ from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import (
     BudgetReached,
-    MissingExtra,
     SessionNotFound,
     StaleFence,
     StorageFull,
     StoreFailed,
 )
-from watchbuddy_core.locks import take
 from watchbuddy_core.protocols import ProgressReport, SessionRecord
 from watchbuddy_core.stores.progress import ProgressBoard
+from watchbuddy_core.stores.sqlite_file import (
+    BUSY_MS,
+    MIGRATIONS,
+    check,
+    database,
+    failure_of,
+    locked,
+    migrate,
+    passes,
+    rolled_back,
+)
+from watchbuddy_core.stores.tail import Row, Tail
 
 if TYPE_CHECKING:
     import aiosqlite
 
-_APPLICATION = 0x57424459
-"""Written into the file, so that nobody takes another program's for ours: `WBDY`."""
-_MIGRATIONS: Sequence[str] = (
-    """
-    CREATE TABLE sessions (
-        session_id TEXT PRIMARY KEY,
-        user_id TEXT,
-        created_at REAL NOT NULL,
-        record TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX sessions_of_user ON sessions (user_id);
-    CREATE TABLE log (
-        session_id TEXT NOT NULL,
-        position INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        entry TEXT NOT NULL,
-        PRIMARY KEY (session_id, position)
-    ) WITHOUT ROWID;
-    CREATE TABLE fences (
-        session_id TEXT NOT NULL,
-        role TEXT NOT NULL,
-        number INTEGER NOT NULL,
-        PRIMARY KEY (session_id, role)
-    ) WITHOUT ROWID;
-    CREATE TABLE spent (account TEXT PRIMARY KEY, amount REAL NOT NULL) WITHOUT ROWID;
-    CREATE TABLE preferences (
-        caller TEXT NOT NULL,
-        user_id TEXT NOT NULL,
-        density TEXT NOT NULL,
-        PRIMARY KEY (caller, user_id)
-    ) WITHOUT ROWID;
-    """,
-    """
-    ALTER TABLE sessions ADD COLUMN caller TEXT;
-    ALTER TABLE sessions ADD COLUMN address TEXT;
-    UPDATE sessions SET caller = json_extract(record, '$.caller');
-    CREATE INDEX sessions_of_caller ON sessions (caller);
-    CREATE INDEX sessions_of_address ON sessions (address);
-    """,
-)
-"""From each version to the next. What stands here is never changed: a file somewhere has it."""
-_BUSY_MS = 5000
 _MOST_AT_ONCE = 512
 _REMEMBERED = 20_000
 """So many ends of logs, and fences, are kept in mind."""
+_SHORTEST_PAUSE = 1 / 16
+"""The first of the pauses between attempts at writing, as a share of the longest. Each is twice
+as long as the one before."""
+_TOLD_AGAIN = 60.0
+"""Seconds in which the operator is told no more than once that nothing can be written."""
 
+_ROLES: tuple[Role, ...] = ("producer", "deliverer")
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _T = TypeVar("_T")
 _K = TypeVar("_K")
+
+_log = logging.getLogger("watchbuddy.store")
 
 
 @dataclass(slots=True)
@@ -102,20 +82,52 @@ class _Order(Generic[_T]):
 
     write: Callable[[_Writing], Awaitable[_T]]
     done: asyncio.Future[_T]
+    may_wait: bool
+    """It counts also where it is but kept in memory, as long as nothing can be written."""
 
 
 @dataclass(slots=True)
 class _Writing:
-    """One transaction. Rows of the log are put down together at its end."""
+    """What is written together: rows are gathered, and put down at its end."""
 
     database: aiosqlite.Connection
-    rows: list[tuple[str, int, str, str]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
     """Of the logs that grow in it: the last position."""
     fences: dict[tuple[str, Role], int] = field(default_factory=dict)
     """The newest ones, as far as it has to do with them."""
+    taken: dict[tuple[str, Role], int] = field(default_factory=dict)
+    """Of these, the ones that are new."""
+    booked: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """US dollars, by account."""
     news: list[tuple[str, list[Logged]]] = field(default_factory=list)
-    """What followers are handed when it is on the disk."""
+    """What followers are handed when it stands."""
+    is_for_later: bool = False
+    """It is kept in memory: nothing can be written."""
+
+    async def balance(self, account: str) -> float:
+        """What was spent from an account."""
+        statement = "SELECT amount FROM spent WHERE account = ?"
+        async with self.database.execute(statement, (account,)) as found:
+            row = await found.fetchone()
+        return (row[0] if row else 0.0) + self.booked.get(account, 0.0)
+
+    async def put_down(self) -> None:
+        """Write what was gathered."""
+        if self.rows:
+            await self.database.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", self.rows)
+        if self.taken:
+            taken = [(*key, number) for key, number in self.taken.items()]
+            await self.database.executemany("REPLACE INTO fences VALUES (?, ?, ?)", taken)
+        if self.booked:
+            await self.database.executemany(_BOOK, list(self.booked.items()))
+
+
+_BOOK = """
+    INSERT INTO spent VALUES (?, round(?, 9))
+    ON CONFLICT (account) DO UPDATE SET amount = round(amount + excluded.amount, 9)
+"""
+"""Rounded to a billionth of a dollar, so that what is put back leaves nothing behind."""
 
 
 class _Reading:
@@ -157,7 +169,7 @@ class _Reading:
         try:
             return list(await self._reader.execute_fetchall(statement, facts))
         except sqlite3.Error as exc:
-            raise _failure(exc) from exc
+            raise failure_of(exc) from exc
 
 
 class SQLiteArchive(_Reading):
@@ -178,8 +190,8 @@ class SQLiteArchive(_Reading):
         async with AsyncExitStack() as held:
             if not await asyncio.to_thread(self._path.is_file):
                 raise StoreFailed("No sessions are kept in this data folder.")
-            self._reader = await held.enter_async_context(_database(self._path, read_only=True))
-            await _check(self._reader)
+            self._reader = await held.enter_async_context(database(self._path, read_only=True))
+            await check(self._reader)
             self._held = held.pop_all()
         return self
 
@@ -212,29 +224,44 @@ class SQLiteStore(_Reading):
 
     Args:
         path: of the file. It is created, with its folder, when it is entered.
+        retry_seconds: while it cannot be written, that is tried again after so long, at first
+            sooner.
 
     Raises, on entering:
         MissingExtra: aiosqlite is not installed.
+        StorageFull: there is no room on the disk.
         StoreFailed: the file is of a newer version, or of another program; somebody else has
             it; or it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, retry_seconds: float = 8.0) -> None:
         self._path = path.absolute()
+        self._retry_seconds = retry_seconds
         self._orders: asyncio.Queue[_Order[Any]] = asyncio.Queue()
         self._ends: OrderedDict[str, int] = OrderedDict()
         self._followers: defaultdict[str, set[_Follower]] = defaultdict(set)
         self._progress = ProgressBoard()
         self._fences: OrderedDict[tuple[str, Role], int] = OrderedDict()
         """The newest ones, and the last positions of logs: nobody else writes them."""
+        self._tail = Tail()
+        self._failure: StorageFull | StoreFailed | None = None
+        """Why nothing can be written at the moment."""
+        self._at_work = asyncio.Lock()
+        self._pause = 0.0
+        self._try_at = 0.0
+        """When writing is tried again, in the loop's seconds."""
+        self._told_at: float | None = None
+        """When the operator was told that nothing can be written."""
+        self._is_told = False
+        """Whether they know that it is so at the moment."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as held:
-            lock = await asyncio.to_thread(_locked, self._path)
+            lock = await asyncio.to_thread(locked, self._path)
             held.callback(lock.close)
-            self._writer = await held.enter_async_context(_database(self._path))
-            await _migrate(self._writer)
-            self._reader = await held.enter_async_context(_database(self._path))
+            self._writer = await held.enter_async_context(database(self._path))
+            await migrate(self._writer)
+            self._reader = await held.enter_async_context(database(self._path))
             self._writing = asyncio.create_task(self._write_on(), name="write sessions")
             held.push_async_callback(self._finish)
             self._held = held.pop_all()
@@ -250,8 +277,18 @@ class SQLiteStore(_Reading):
 
     async def _finish(self) -> None:
         await self._orders.join()
-        self._writing.cancel()
+        async with self._at_work:
+            self._writing.cancel()
         await asyncio.wait([self._writing])
+        if self._tail:
+            await self._try_again()
+        if self._tail:
+            _log.error(
+                "%s %d entries that waited for it are lost: where viewers were last, and what"
+                " they were sent since.",
+                self._failure,
+                len(self._tail),
+            )
 
     # --- Records -----------------------------------------------------------------------
 
@@ -280,11 +317,14 @@ class SQLiteStore(_Reading):
                 await writing.database.execute(statement, (session_id,))
             writing.rows = [row for row in writing.rows if row[0] != session_id]
             writing.ends[session_id] = 0
+            for role in _ROLES:
+                writing.fences[session_id, role] = 0
+                writing.taken.pop((session_id, role), None)
 
         await self._order(write)
         self._ends.pop(session_id, None)
-        self._fences.pop((session_id, "producer"), None)
-        self._fences.pop((session_id, "deliverer"), None)
+        for role in _ROLES:
+            self._fences.pop((session_id, role), None)
         self._progress.forget(session_id)
 
     # --- SessionLog --------------------------------------------------------------------
@@ -292,15 +332,21 @@ class SQLiteStore(_Reading):
     async def fence(self, session_id: str, role: Role) -> Fence:
         async def write(writing: _Writing) -> int:
             number = await self._newest(session_id, role, writing) + 1
-            row = (session_id, role, number)
-            await writing.database.execute("REPLACE INTO fences VALUES (?, ?, ?)", row)
-            writing.fences[session_id, role] = number
+            writing.fences[session_id, role] = writing.taken[session_id, role] = number
             return number
 
-        return Fence(role, await self._order(write))
+        return Fence(role, await self._order(write, may_wait=role == "deliverer"))
 
     async def append(self, session_id: str, entries: Sequence[Entry], fence: Fence | None) -> int:
-        """The entries are on the disk when it returns."""
+        """The entries are on the disk when it returns, unless nothing can be written.
+
+        What the producer writes is refused then. What others write counts, and is kept in
+        memory until it can be written.
+
+        Raises:
+            StaleFence
+            StorageFull, StoreFailed: it is not kept.
+        """
         told = [(entry, entry.kind, entry.model_dump_json()) for entry in entries]
 
         async def write(writing: _Writing) -> int:
@@ -310,14 +356,25 @@ class SQLiteStore(_Reading):
                     raise StaleFence(fence.role, fence.number, newest)
             end = await self._end_of(session_id, writing)
             logged = []
+            rows = []
             for position, (entry, kind, text) in enumerate(told, end + 1):
-                writing.rows.append((session_id, position, kind, text))
+                if not writing.is_for_later or self._tail.worth_keeping(session_id, kind):
+                    rows.append((session_id, position, kind, text))
                 logged.append(Logged(position, entry))
+            writing.rows += rows
             writing.ends[session_id] = end + len(told)
             writing.news.append((session_id, logged))
             return end + len(told)
 
-        return await self._order(write)
+        return await self._order(write, may_wait=fence is None or fence.role == "deliverer")
+
+    async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
+        kept = self._tail.behind(session_id, after)
+        logged = [*await super().read(session_id, after)]
+        if logged:  # some of what was kept may have been written in the meantime
+            after = logged[-1].position
+        kept = [row for row in kept if row[1] > after]
+        return logged + [Logged(row[1], _ENTRY.validate_json(row[3])) for row in kept]
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Logged]:
         follower = _Follower()
@@ -337,17 +394,16 @@ class SQLiteStore(_Reading):
                 del self._followers[session_id]
 
     async def _end_of(self, session_id: str, writing: _Writing) -> int:
-        if session_id in writing.ends:
-            return writing.ends[session_id]
-        if session_id in self._ends:
-            return self._ends[session_id]
+        for known in (writing.ends, self._tail.ends, self._ends):
+            if session_id in known:
+                return known[session_id]
         statement = "SELECT max(position) FROM log WHERE session_id = ?"
         async with writing.database.execute(statement, (session_id,)) as found:
             row = await found.fetchone()
         return (row[0] if row else None) or 0
 
     async def _newest(self, session_id: str, role: Role, writing: _Writing) -> int:
-        for known in (writing.fences, self._fences):
+        for known in (writing.fences, self._tail.fences, self._fences):
             if (session_id, role) in known:
                 return known[session_id, role]
         statement = "SELECT number FROM fences WHERE session_id = ? AND role = ?"
@@ -369,14 +425,17 @@ class SQLiteStore(_Reading):
     async def reserve(self, limits: Mapping[str, float], amount: float) -> None:
         async def write(writing: _Writing) -> None:
             for account, limit in limits.items():
-                if await _spent(writing.database, account) + amount > limit:
+                if await writing.balance(account) + amount > limit:
                     raise BudgetReached(account)
-            await _book(writing.database, limits, amount)
+            _book(writing, limits, amount)
 
         await self._order(write)
 
     async def settle(self, accounts: Collection[str], reserved: float, spent: float) -> None:
-        await self._order(lambda writing: _book(writing.database, accounts, spent - reserved))
+        async def write(writing: _Writing) -> None:
+            _book(writing, accounts, spent - reserved)
+
+        await self._order(write, may_wait=True)
 
     # --- Preferences -------------------------------------------------------------------
 
@@ -406,47 +465,140 @@ class SQLiteStore(_Reading):
 
     # --- the file ----------------------------------------------------------------------
 
-    async def _order(self, write: Callable[[_Writing], Awaitable[_T]]) -> _T:
+    async def _order(
+        self, write: Callable[[_Writing], Awaitable[_T]], *, may_wait: bool = False
+    ) -> _T:
         """Have it written. Who is cancelled meanwhile does not take it back."""
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._orders.put_nowait(_Order(write, done))
+        self._orders.put_nowait(_Order(write, done, may_wait))
         return await asyncio.shield(done)
 
     async def _write_on(self) -> None:
         while True:
-            orders = [await self._orders.get()]
-            while len(orders) < _MOST_AT_ONCE and not self._orders.empty():
-                orders.append(self._orders.get_nowait())
+            orders = await self._next_orders()
             try:
-                await self._write(orders)
+                async with self._at_work:
+                    await self._write(orders)
             finally:
                 for _ in orders:
                     self._orders.task_done()
 
-    async def _write(self, orders: Sequence[_Order[Any]]) -> None:
-        """All of them in one transaction. What one refuses is its own; what fails, fails all."""
-        database = self._writer
-        writing = _Writing(database)
-        outcomes: deque[tuple[_Order[Any], Any, Exception | None]] = deque()
+    async def _next_orders(self) -> Sequence[_Order[Any]]:
+        """All that wait; none, where it is time to try again whether anything can be written."""
+        orders: list[_Order[Any]] = []
         try:
-            await database.execute("BEGIN IMMEDIATE")
-            for order in orders:
-                try:
-                    outcomes.append((order, await order.write(writing), None))
-                except (StaleFence, BudgetReached) as exc:
-                    outcomes.append((order, None, exc))
-            if writing.rows:
-                await database.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", writing.rows)
-            await database.execute("COMMIT")
-        except Exception as exc:  # noqa: BLE001 - whatever it is, those who wait are told
-            await _rolled_back(database)
-            failure = _failure(exc) if isinstance(exc, sqlite3.Error) else exc
-            for order in orders:
-                _settle(order.done, None, failure)
+            async with asyncio.timeout_at(self._try_at if self._failure else None):
+                orders.append(await self._orders.get())
+        except TimeoutError:
+            return orders
+        while len(orders) < _MOST_AT_ONCE and not self._orders.empty():
+            orders.append(self._orders.get_nowait())
+        return orders
+
+    async def _write(self, orders: Sequence[_Order[Any]]) -> None:
+        """All of them in one transaction. What one refuses is its own; what fails, fails all,
+        but for what may wait."""
+        if self._failure is not None and asyncio.get_running_loop().time() >= self._try_at:
+            await self._try_again()
+        if self._failure is not None:
+            await self._keep(orders)
             return
+        try:
+            await self._put_down(orders)
+        except sqlite3.Error as exc:
+            if passes(exc):
+                await self._give_up_for_now(exc)
+                await self._keep(orders)
+            else:
+                _log.error("sessions cannot be written", exc_info=exc)
+                _refuse(orders, failure_of(exc))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, those who wait are told
+            _refuse(orders, exc)
+
+    async def _put_down(self, orders: Sequence[_Order[Any]], *, probes: bool = False) -> None:
+        """Write them, and first what waits for that.
+
+        Args:
+            probes: write something also where there is nothing to write.
+
+        Raises:
+            sqlite3.Error: nothing of it is written.
+        """
+        tail = self._tail
+        writing = _Writing(
+            self._writer,
+            rows=list(tail),
+            ends=dict(tail.ends),
+            fences=dict(tail.fences),
+            taken=dict(tail.fences),
+            booked=tail.booked.copy(),
+        )
+        try:
+            await rolled_back(self._writer)
+            await self._writer.execute("BEGIN IMMEDIATE")
+            outcomes = [await _outcome(order, writing) for order in orders]
+            await writing.put_down()
+            if probes:
+                await self._writer.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            await self._writer.execute("COMMIT")
+        except BaseException:
+            await rolled_back(self._writer)
+            raise
+        tail.clear()
         self._remember(writing)
-        for order, result, refusal in outcomes:
+        for order, (result, refusal) in zip(orders, outcomes, strict=True):
             _settle(order.done, result, refusal)
+
+    # --- while nothing can be written --------------------------------------------------
+
+    async def _keep(self, orders: Sequence[_Order[Any]]) -> None:
+        """In memory, of what was asked for, what may wait; the rest is refused."""
+        assert self._failure is not None
+        writing = _Writing(self._writer, is_for_later=True)
+        outcomes: list[tuple[Any, Exception | None]] = []
+        for order in orders:
+            if order.may_wait:
+                try:
+                    outcomes.append(await _outcome(order, writing))
+                except sqlite3.Error as exc:  # it cannot be read either
+                    outcomes.append((None, failure_of(exc)))
+            else:
+                outcomes.append((None, self._failure))
+        self._tail.keep(writing.rows, writing.ends, writing.taken, writing.booked)
+        self._remember(writing)
+        for order, (result, refusal) in zip(orders, outcomes, strict=True):
+            _settle(order.done, result, refusal)
+
+    async def _give_up_for_now(self, exc: sqlite3.Error) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._failure is None:
+            self._pause = self._retry_seconds * _SHORTEST_PAUSE
+            # Whoever has the file is waited for once; from now on it is only looked whether
+            # they have gone.
+            await self._writer.execute("PRAGMA busy_timeout = 0")
+            if self._told_at is None or now - self._told_at > _TOLD_AGAIN:
+                self._told_at, self._is_told = now, True
+                _log.warning(
+                    "%s What is ready plays on; nothing new is begun until it can be written.",
+                    failure_of(exc),
+                )
+        self._failure = failure_of(exc)
+        self._try_at = now + self._pause
+        self._pause = min(2 * self._pause, self._retry_seconds)
+
+    async def _try_again(self) -> None:
+        """Write what waits for that, if it can be written now."""
+        waiting = len(self._tail)
+        try:
+            await self._put_down((), probes=True)
+        except sqlite3.Error as exc:
+            await self._give_up_for_now(exc)
+            return
+        await self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        self._failure = None
+        if self._is_told:
+            self._is_told = False
+            _log.warning("Sessions can be written again; so were %d entries that waited.", waiting)
 
     def _remember(self, writing: _Writing) -> None:
         _keep_in_mind(self._ends, writing.ends)
@@ -454,6 +606,24 @@ class SQLiteStore(_Reading):
         for session_id, logged in writing.news:
             for follower in self._followers.get(session_id, ()):
                 follower.hand(logged)
+
+
+async def _outcome(order: _Order[_T], writing: _Writing) -> tuple[_T | None, Exception | None]:
+    """What comes of it, or why it is refused."""
+    try:
+        return await order.write(writing), None
+    except (StaleFence, BudgetReached, StorageFull) as exc:
+        return None, exc
+
+
+def _refuse(orders: Sequence[_Order[Any]], failure: Exception) -> None:
+    for order in orders:
+        _settle(order.done, None, failure)
+
+
+def _book(writing: _Writing, accounts: Collection[str], amount: float) -> None:
+    for account in accounts:
+        writing.booked[account] += amount
 
 
 def _keep_in_mind(known: OrderedDict[_K, int], news: Mapping[_K, int]) -> None:
@@ -482,85 +652,6 @@ class _Follower:
         return self._news.popleft()
 
 
-@asynccontextmanager
-async def _database(path: Path, *, read_only: bool = False) -> AsyncIterator[aiosqlite.Connection]:
-    try:
-        import aiosqlite
-    except ImportError as exc:
-        raise MissingExtra("server", "Keeping sessions in a file") from exc
-    try:
-        uri = f"{path.as_uri()}{'?mode=ro' if read_only else ''}"
-        database = await aiosqlite.connect(uri, uri=True, isolation_level=None)
-    except sqlite3.Error as exc:
-        raise _failure(exc) from exc
-    try:
-        writing = () if read_only else ("journal_mode = WAL", "synchronous = FULL")
-        for pragma in (*writing, f"busy_timeout = {_BUSY_MS}"):
-            await database.execute(f"PRAGMA {pragma}")
-        yield database
-    except sqlite3.Error as exc:
-        raise _failure(exc) from exc
-    finally:
-        await database.close()
-
-
-async def _check(database: aiosqlite.Connection) -> int:
-    """The version of the file, where it is one of ours."""
-    application = await _pragma(database, "application_id")
-    version = await _pragma(database, "user_version")
-    if version > len(_MIGRATIONS):
-        raise StoreFailed(
-            "The file of sessions was written by a newer version of watchbuddy. Use that one,"
-            " or another data folder."
-        )
-    if application not in (0, _APPLICATION) or (application == 0 and await _has_tables(database)):
-        raise StoreFailed("The file of sessions belongs to another program.")
-    return version
-
-
-async def _migrate(database: aiosqlite.Connection) -> None:
-    """Bring the file to the present version, or refuse it as it is."""
-    version = await _check(database)
-    for number, statements in enumerate(_MIGRATIONS[version:], version + 1):
-        script = (
-            f"BEGIN; {statements} PRAGMA application_id = {_APPLICATION};"
-            f" PRAGMA user_version = {number}; COMMIT;"
-        )
-        await database.executescript(script)
-
-
-async def _has_tables(database: aiosqlite.Connection) -> bool:
-    async with database.execute("SELECT 1 FROM sqlite_schema LIMIT 1") as found:
-        return await found.fetchone() is not None
-
-
-async def _pragma(database: aiosqlite.Connection, name: str) -> int:
-    async with database.execute(f"PRAGMA {name}") as found:
-        row = await found.fetchone()
-    return int(row[0]) if row else 0
-
-
-async def _spent(database: aiosqlite.Connection, account: str) -> float:
-    async with database.execute("SELECT amount FROM spent WHERE account = ?", (account,)) as found:
-        row = await found.fetchone()
-    return row[0] if row else 0.0
-
-
-async def _book(database: aiosqlite.Connection, accounts: Collection[str], amount: float) -> None:
-    for account in accounts:
-        # Rounded to a billionth of a dollar, so that what is put back leaves nothing behind.
-        new = round(await _spent(database, account) + amount, 9)
-        await database.execute("REPLACE INTO spent VALUES (?, ?)", (account, new))
-
-
-async def _rolled_back(database: aiosqlite.Connection) -> None:
-    if database.in_transaction:
-        try:
-            await database.execute("ROLLBACK")
-        except sqlite3.Error:  # SQLite has done so itself
-            return
-
-
 def _settle(done: asyncio.Future[Any], result: Any, failure: Exception | None) -> None:
     if done.done():
         return
@@ -568,28 +659,3 @@ def _settle(done: asyncio.Future[Any], result: Any, failure: Exception | None) -
         done.set_result(result)
     else:
         done.set_exception(failure)
-
-
-def _failure(exc: sqlite3.Error) -> StorageFull | StoreFailed:
-    code = getattr(exc, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_FULL:
-        return StorageFull("The server has no room to keep sessions.")
-    return StoreFailed(f"The file of sessions cannot be used: {exc}.")
-
-
-def _locked(path: Path) -> Any:
-    """A lock that is held as long as the file that is returned is open."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_suffix(".lock").open("ab")
-    except OSError as exc:
-        raise StoreFailed(
-            f"The data folder cannot be used: {os.strerror(exc.errno or 0)}. Choose another with"
-            " --data-dir, or keep nothing with --store memory."
-        ) from exc
-    if not take(file):
-        file.close()
-        raise StoreFailed(
-            "Another watchbuddy uses this data folder. Stop it, or choose another with --data-dir."
-        )
-    return file

@@ -1,0 +1,192 @@
+"""The SQLite file that sessions are kept in: its tables, opening it, and what can be wrong."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watchbuddy_core.errors import MissingExtra, StorageFull, StoreFailed
+from watchbuddy_core.locks import take
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+APPLICATION = 0x57424459
+"""Written into the file, so that nobody takes another program's for ours: `WBDY`."""
+MIGRATIONS: Sequence[str] = (
+    """
+    CREATE TABLE sessions (
+        session_id TEXT PRIMARY KEY,
+        user_id TEXT,
+        created_at REAL NOT NULL,
+        record TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX sessions_of_user ON sessions (user_id);
+    CREATE TABLE log (
+        session_id TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        entry TEXT NOT NULL,
+        PRIMARY KEY (session_id, position)
+    ) WITHOUT ROWID;
+    CREATE TABLE fences (
+        session_id TEXT NOT NULL,
+        role TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (session_id, role)
+    ) WITHOUT ROWID;
+    CREATE TABLE spent (account TEXT PRIMARY KEY, amount REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE preferences (
+        caller TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        density TEXT NOT NULL,
+        PRIMARY KEY (caller, user_id)
+    ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE sessions ADD COLUMN caller TEXT;
+    ALTER TABLE sessions ADD COLUMN address TEXT;
+    UPDATE sessions SET caller = json_extract(record, '$.caller');
+    CREATE INDEX sessions_of_caller ON sessions (caller);
+    CREATE INDEX sessions_of_address ON sessions (address);
+    """,
+)
+"""From each version to the next. What stands here is never changed: a file somewhere has it."""
+BUSY_MS = 1000
+"""How long it is waited for another program that holds the file: as long as that, everybody
+waits."""
+_PASSING = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
+
+
+@asynccontextmanager
+async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aiosqlite.Connection]:
+    """A connection to the file.
+
+    Raises:
+        MissingExtra: aiosqlite is not installed.
+        StorageFull, StoreFailed: it cannot be opened.
+    """
+    try:
+        import aiosqlite
+    except ImportError as exc:
+        raise MissingExtra("server", "Keeping sessions in a file") from exc
+    try:
+        uri = f"{path.as_uri()}{'?mode=ro' if read_only else ''}"
+        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    except sqlite3.Error as exc:
+        raise failure_of(exc) from exc
+    try:
+        writing = () if read_only else ("journal_mode = WAL", "synchronous = FULL")
+        for pragma_text in (*writing, f"busy_timeout = {BUSY_MS}"):
+            await connection.execute(f"PRAGMA {pragma_text}")
+        yield connection
+    except sqlite3.Error as exc:
+        raise failure_of(exc) from exc
+    finally:
+        await connection.close()
+
+
+async def check(database: aiosqlite.Connection) -> int:
+    """The version of the file.
+
+    Raises:
+        StoreFailed: it is none of ours, or of a newer version.
+    """
+    application = await _pragma(database, "application_id")
+    version = await _pragma(database, "user_version")
+    if version > len(MIGRATIONS):
+        raise StoreFailed(
+            "The file of sessions was written by a newer version of watchbuddy. Use that one,"
+            " or another data folder."
+        )
+    if application not in (0, APPLICATION) or (application == 0 and await _has_tables(database)):
+        raise StoreFailed("The file of sessions belongs to another program.")
+    return version
+
+
+async def migrate(database: aiosqlite.Connection) -> None:
+    """Bring the file to the present version, or refuse it as it is.
+
+    Raises:
+        StoreFailed: see `check`.
+    """
+    version = await check(database)
+    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        script = (
+            f"BEGIN; {statements} PRAGMA application_id = {APPLICATION};"
+            f" PRAGMA user_version = {number}; COMMIT;"
+        )
+        await database.executescript(script)
+
+
+async def rolled_back(database: aiosqlite.Connection) -> None:
+    """End what may have been begun."""
+    if database.in_transaction:
+        try:
+            await database.execute("ROLLBACK")
+        except sqlite3.Error:  # SQLite has done so itself
+            return
+
+
+def failure_of(exc: sqlite3.Error) -> StorageFull | StoreFailed:
+    """What SQLite says, in our words."""
+    if _code_of(exc) == sqlite3.SQLITE_FULL:
+        return StorageFull("The server has no room to keep sessions.")
+    return StoreFailed(f"The file of sessions cannot be used: {exc}.")
+
+
+def passes(exc: sqlite3.Error) -> bool:
+    """Whether it may be better in a while, without anything of ours being wrong: the disk is
+    full, cannot be written or fails, or another program holds the file."""
+    return _code_of(exc) in _PASSING
+
+
+def locked(path: Path) -> Any:
+    """A lock beside the file, held as long as what is returned is open. Blocks.
+
+    Raises:
+        StoreFailed: another program holds it, or the folder cannot be used.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_suffix(".lock").open("ab")
+    except OSError as exc:
+        raise StoreFailed(
+            f"The data folder cannot be used: {os.strerror(exc.errno or 0)}. Choose another with"
+            " --data-dir, or keep nothing with --store memory."
+        ) from exc
+    if not take(file):
+        file.close()
+        raise StoreFailed(
+            "Another watchbuddy uses this data folder. Stop it, or choose another with --data-dir."
+        )
+    return file
+
+
+def _code_of(exc: sqlite3.Error) -> int | None:
+    """The primary code: what stands in the higher bits says more closely why."""
+    code = getattr(exc, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+async def _has_tables(database: aiosqlite.Connection) -> bool:
+    async with database.execute("SELECT 1 FROM sqlite_schema LIMIT 1") as found:
+        return await found.fetchone() is not None
+
+
+async def _pragma(database: aiosqlite.Connection, name: str) -> int:
+    async with database.execute(f"PRAGMA {name}") as found:
+        row = await found.fetchone()
+    return int(row[0]) if row else 0
