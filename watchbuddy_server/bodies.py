@@ -7,6 +7,7 @@ model in the document loses bounds.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,8 +20,12 @@ from watchbuddy_server.errors import (
     FieldError,
     InvalidRequest,
     MalformedRequest,
+    RequestStalled,
     UnsupportedMediaType,
 )
+
+_BODY_SECONDS = 20.0
+"""How long a client may take to send a body of a few kilobytes."""
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
@@ -48,12 +53,15 @@ async def read_json(request: Request[Any, Any, Any], model: type[_Body]) -> _Bod
     """Read the body as JSON.
 
     Raises:
-        UnsupportedMediaType, MalformedRequest, InvalidRequest
+        UnsupportedMediaType, RequestStalled, MalformedRequest, InvalidRequest
     """
     if request.content_type[0].lower() != "application/json":
         raise UnsupportedMediaType("The request body must be application/json.")
     try:
-        body = await request.body()
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await request.body()
+    except TimeoutError:
+        raise RequestStalled("The rest of the request body did not come.") from None
     except InternalServerException:
         raise MalformedRequest("The request ended before its body did.") from None
     try:

@@ -29,7 +29,7 @@ class _Requests(h11.Connection):
     """Refuses a request that another server, before this one, may have read as two.
 
     RFC 9112, 6.1: a server may reject a request with both a length and chunks; and chunks
-    in HTTP/1.0 are to be treated as faulty framing. h11 takes both.
+    in HTTP/1.0 are to be treated as faulty framing. h11 takes both, and HTTP/2.0 for 1.1.
     """
 
     def next_event(self) -> Any:
@@ -40,6 +40,8 @@ class _Requests(h11.Connection):
                 b"content-length" in names or event.http_version < b"1.1"
             ):
                 raise h11.RemoteProtocolError("the length of the request is ambiguous")
+            if not event.http_version.startswith(b"1."):
+                raise h11.RemoteProtocolError("this is another protocol than HTTP/1")
         return event
 
 

@@ -32,6 +32,7 @@ STATUS_OF: dict[str, int] = {
     "SESSION_NOT_FOUND": 404,
     "VIDEO_UNAVAILABLE": 404,
     "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_STALLED": 408,
     "UPLOAD_STALLED": 408,
     "VIDEO_NOT_READY": 409,
     "REQUEST_TOO_LARGE": 413,
@@ -115,6 +116,12 @@ class MalformedRequest(RequestRefused):
     """The body is not what it is declared to be, or not all of it has come."""
 
     code = "MALFORMED_REQUEST"
+
+
+class RequestStalled(RequestRefused):
+    """The body has not come in time."""
+
+    code = "REQUEST_STALLED"
 
 
 class UnsupportedMediaType(RequestRefused):

@@ -29,6 +29,7 @@ from watchbuddy_server.rest import (
     list_library,
     live,
     ready,
+    show_methods,
     show_script,
     show_session,
     show_video,
@@ -119,6 +120,7 @@ class WatchBuddyPlugin(InitPlugin):
             self._router(
                 "/api/v1",
                 create_session,
+                show_methods,  # before the methods that it tells
                 show_session,
                 delete_session,
                 show_script,

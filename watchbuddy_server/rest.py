@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, delete, get, post
+from litestar import HttpMethod, Request, Response, delete, get, post, route
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Schema,
+)
 from litestar.params import FromPath, QueryParameter
-from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED, HTTP_503_SERVICE_UNAVAILABLE
+from litestar.status_codes import (
+    HTTP_200_OK,
+    HTTP_202_ACCEPTED,
+    HTTP_204_NO_CONTENT,
+    HTTP_503_SERVICE_UNAVAILABLE,
+)
 from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus, SessionVideo
@@ -30,6 +43,7 @@ from watchbuddy_server.errors import error_responses
     responses=error_responses(
         "MALFORMED_REQUEST",
         "FORBIDDEN",
+        "REQUEST_STALLED",
         "REQUEST_TOO_LARGE",
         "UNSUPPORTED_MEDIA_TYPE",
         "VALIDATION_ERROR",
@@ -66,6 +80,18 @@ async def show_session(
     """How far a session is, and what it holds."""
     session = await sessions.find(session_id)
     return await session.status()
+
+
+@route(
+    "/sessions/{session_id:str}",
+    http_method=HttpMethod.OPTIONS,
+    status_code=HTTP_204_NO_CONTENT,
+    include_in_schema=False,
+)
+async def show_methods(session_id: FromPath[str]) -> Response[None]:
+    """What can be done with a session. The framework's own answer leaves DELETE out: it is made
+    as soon as the first of two methods is known."""
+    return Response(None, headers={"Allow": "DELETE, GET, OPTIONS"})
 
 
 @delete(
@@ -106,9 +132,25 @@ _MEDIA_TYPES: dict[TrackFormat, str] = {
 }
 
 
+@dataclass
+class _GivesTrack(Operation):
+    def __post_init__(self) -> None:
+        content = {
+            kind.partition(";")[0]: OpenAPIMediaType(
+                schema=Schema(type=OpenAPIType.OBJECT if name == "json" else OpenAPIType.STRING)
+            )
+            for name, kind in _MEDIA_TYPES.items()
+        }
+        description = "The script as far as it is made: a track, or subtitles of its lines."
+        self.responses = {
+            **(self.responses or {}),
+            "200": OpenAPIResponse(description=description, content=content),
+        }
+
+
 @get(
     "/sessions/{session_id:str}/script",
-    response_description="The script as far as it is made: a track, or subtitles of its lines.",
+    operation_class=_GivesTrack,
     responses=error_responses(
         "MALFORMED_REQUEST",
         "FORBIDDEN",

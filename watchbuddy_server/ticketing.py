@@ -44,6 +44,7 @@ class Ticket(BaseModel):
         "MALFORMED_REQUEST",
         "FORBIDDEN",
         "SESSION_NOT_FOUND",
+        "REQUEST_STALLED",
         "REQUEST_TOO_LARGE",
         "UNSUPPORTED_MEDIA_TYPE",
         "VALIDATION_ERROR",

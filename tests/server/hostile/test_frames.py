@@ -434,8 +434,7 @@ def test_a_handshake_that_is_none_is_refused_or_taken_for_one(
     async def scenario(hall: Hall) -> None:
         async with hall.raw() as client:
             await client.send(sent)
-            client.writer.write_eof()
-            answer = await client.rest()
+            answer = await client.answer()
             assert answer.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 4")), answer[:200]
         await is_served(hall, backstage, speak)
 
