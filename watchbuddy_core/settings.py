@@ -74,6 +74,9 @@ class Limits(_Group):
     """Uploads that arrive, or that no session has taken up. More are refused."""
     upload_waiting_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """An upload that no session has taken up after so many seconds is deleted."""
+    shutdown_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """How many seconds a server may take to end when it is told to; connections half of that.
+    What is stuck then is left as it is: what was promised is on the disk."""
     upload_stall_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     """How many seconds an upload that arrives may stand still."""
 

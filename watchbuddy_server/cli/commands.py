@@ -97,7 +97,11 @@ def serve(config: Path | None, print_settings: bool, verbose: bool, **settings: 
     if print_settings:
         click.echo(as_toml(configuration))
     else:
-        running.run(_serve(configuration.settings), told_to_end=0)
+        running.run(
+            _serve(configuration.settings),
+            told_to_end=0,
+            grace_seconds=configuration.settings.limits.shutdown_seconds,
+        )
 
 
 @cli.command()
@@ -382,7 +386,12 @@ def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) 
 
 
 async def _serve(settings: Settings) -> None:
-    async with open_store(settings) as store, serving(settings, store=store) as url:
+    # What is left is for the jobs and the store.
+    drain = max(1, int(settings.limits.shutdown_seconds / 2))
+    async with (
+        open_store(settings) as store,
+        serving(settings, store=store, shutdown_seconds=drain) as url,
+    ):
         click.echo(f"Watching at {url}")
         click.echo(f"The API is described at {url}/schema/openapi.json")
         await asyncio.Event().wait()

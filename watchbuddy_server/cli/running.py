@@ -7,9 +7,7 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -18,13 +16,10 @@ from rich.console import Console
 
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.redaction import Redaction
+from watchbuddy_server.cli.ending import INTERRUPTED, TERMINATED, Ending
 from watchbuddy_server.terminal import printable
 
 _USAGE = 2
-_INTERRUPTED = 130
-_TERMINATED = 143
-_SAME_PRESS = 1.0
-"""Seconds within which a second Ctrl-C is the first one."""
 
 _log = logging.getLogger("watchbuddy.cli")
 _T = TypeVar("_T")
@@ -58,7 +53,12 @@ def log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.WA
     logging.basicConfig(level=level, handlers=[stderr])
 
 
-def run(work: Coroutine[Any, Any, _T], *, told_to_end: int = _TERMINATED) -> _T:
+def run(
+    work: Coroutine[Any, Any, _T],
+    *,
+    told_to_end: int = TERMINATED,
+    grace_seconds: float | None = None,
+) -> _T:
     """Run to the end, or until SIGINT or SIGTERM, which end the work in its own way.
 
     An impatient second Ctrl-C ends it at once; one that comes together with the first is the
@@ -66,37 +66,46 @@ def run(work: Coroutine[Any, Any, _T], *, told_to_end: int = _TERMINATED) -> _T:
 
     Args:
         told_to_end: the exit code where it was SIGTERM.
+        grace_seconds: how long ending may take. Then the program is gone, whatever is stuck.
+            None: as long as it wants.
 
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
-    interrupted_at: float | None = None
+    ending = Ending(grace_seconds=grace_seconds, told_to_end=told_to_end)
 
     async def until_told() -> _T:
         task = asyncio.current_task()
         assert task is not None
+        ending.interrupts(task.cancel)
+        try:
+            return await work
+        finally:
+            ending.begin()
+            await _end_others()
+            ending.is_through = True
+            # Here, and not where the loop is closed: signals are still heard.
+            await asyncio.get_running_loop().shutdown_default_executor()
 
-        def interrupt() -> None:
-            nonlocal interrupted_at
-            now = time.monotonic()
-            if interrupted_at is None:
-                interrupted_at = now
-                task.cancel()
-            elif now - interrupted_at > _SAME_PRESS:
-                os._exit(_INTERRUPTED)
-
-        with suppress(NotImplementedError):  # Windows has no such signals
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-            loop.add_signal_handler(signal.SIGINT, interrupt)
-        return await work
-
-    with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(until_told())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
-    if interrupted_at is not None:
+    with ending.heard():
+        try:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                return runner.run(until_told())
+        except asyncio.CancelledError:
+            if ending.told is None:
+                raise
+    if ending.told == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(told_to_end)
+
+
+async def _end_others() -> None:
+    """Cancel what still runs, and wait until it has ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -110,7 +119,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def terminate(*_: object) -> NoReturn:
     """Leave by the ordinary way, so that what is temporary is removed."""
-    raise SystemExit(_TERMINATED)
+    raise SystemExit(TERMINATED)
 
 
 def exit_code(command: click.Command) -> int:
@@ -128,7 +137,7 @@ def exit_code(command: click.Command) -> int:
         complain(exc.message)
         return _USAGE if isinstance(exc, InvalidSettings) else 1
     except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
+        return INTERRUPTED
     except Exception as exc:  # noqa: BLE001 - the end of the program
         _log.debug("unforeseen", exc_info=True)
         complain(f"Something unforeseen happened, {type(exc).__name__}: {exc}")
