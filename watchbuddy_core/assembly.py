@@ -9,7 +9,14 @@ from pathlib import Path
 
 from watchbuddy_core import plugins
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
-from watchbuddy_core.protocols import ActionGenerator, Cache, Store, Transcriber, VideoSource
+from watchbuddy_core.protocols import (
+    ActionGenerator,
+    Cache,
+    Caches,
+    Store,
+    Transcriber,
+    VideoSource,
+)
 from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
@@ -23,11 +30,15 @@ from watchbuddy_core.stores.sqlite import SQLiteStore
 _log = logging.getLogger("watchbuddy.plugins")
 
 
-def build_parts(settings: Settings) -> Parts:
+def build_parts(settings: Settings, *, caches: Caches | None = None) -> Parts:
     """Put together what is installed, as the settings ask for it.
 
     Sources and characters that are broken are passed over with a warning; the one
     generator, and the one transcriber, that were asked for have to work.
+
+    Args:
+        caches: where it is kept what is known of videos and what models wrote. None: in
+            folders in the data folder.
 
     Raises:
         PluginProblem: the generator or the transcriber cannot be had, two packages offer one
@@ -56,8 +67,8 @@ def build_parts(settings: Settings) -> Parts:
         characters=plugins.characters(settings.characters),
         allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
-        cache=_cache(settings, "understanding", settings.cache.understanding_bytes),
-        drafts=_cache(settings, "drafts", settings.cache.draft_bytes),
+        cache=_cache(settings, caches, "understanding", settings.cache.understanding_bytes),
+        drafts=_cache(settings, caches, "drafts", settings.cache.draft_bytes),
         video_seconds=settings.limits.video_seconds,
         script_actions=settings.limits.script_actions,
         generating_idle_seconds=settings.limits.generating_idle_seconds,
@@ -66,8 +77,12 @@ def build_parts(settings: Settings) -> Parts:
     )
 
 
-def _cache(settings: Settings, folder: str, most_bytes: int) -> Cache | None:
-    return FileCache(settings.data_dir / folder, most_bytes=most_bytes) if most_bytes else None
+def _cache(settings: Settings, caches: Caches | None, name: str, most_bytes: int) -> Cache | None:
+    if not most_bytes:
+        return None
+    if caches is not None:
+        return caches.cache(name, most_bytes=most_bytes)
+    return FileCache(settings.data_dir / name, most_bytes=most_bytes)
 
 
 def sessions_file(settings: Settings) -> Path:

@@ -510,17 +510,27 @@ class Preferences(Protocol):
 
 
 @runtime_checkable
-class Store(SessionLog, Records, ProgressChannel, Ledger, Preferences, Protocol):
-    """Everything that is kept of sessions, in one place."""
-
-
-@runtime_checkable
 class Cache(Protocol):
-    """Drafts by content; may forget anything at any time."""
+    """Values by key; may forget anything at any time. It never fails: it knows nothing, then."""
 
     async def get(self, key: str) -> bytes | None: ...
 
     async def put(self, key: str, value: bytes) -> None: ...
+
+
+@runtime_checkable
+class Caches(Protocol):
+    """Somewhere to keep what may be forgotten."""
+
+    def cache(self, name: str, *, most_bytes: int) -> Cache:
+        """The cache of this name, which keeps no more than that: what was not used for longest
+        goes first."""
+        ...
+
+
+@runtime_checkable
+class Store(SessionLog, Records, ProgressChannel, Ledger, Preferences, Caches, Protocol):
+    """Everything that is kept of sessions, in one place."""
 
 
 @runtime_checkable

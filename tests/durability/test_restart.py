@@ -55,6 +55,8 @@ def test_a_ready_session_is_ready_and_its_video_is_there(host: Any) -> None:
         assert host.status(session_id)["status"] == "ready"
         assert len(host.part_of_the_video(session_id)) == 100
         assert host.kinds(session_id) == before
+        # What was found out about the video is in the file as well.
+        assert not [path for path in host.data.iterdir() if path.is_dir()]
 
     asyncio.run(scenario())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -257,6 +258,38 @@ def test_preferences_are_kept_by_caller_and_user(run: Run) -> None:
         await store.prefer("here", "ann", "chatty")
         assert await store.preference("here", "ann") == "chatty"
         assert await store.preference("there", "ann") is None
+
+    run(scenario)
+
+
+def test_caches_keep_what_is_put_into_them_by_name(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        ours, others = (store.cache(name, most_bytes=10_000) for name in ("ours", "others"))
+        assert await ours.get("a") is None
+        for value in (b"", b"one\ntwo", bytes(range(256))):
+            await ours.put("a", value)
+            assert await store.cache("ours", most_bytes=10_000).get("a") == value
+        assert await others.get("a") is None
+        await store.append(SESSION, [Ready()], await store.fence(SESSION, "producer"))
+        await ours.put("電影", b"x")
+        assert await ours.get("電影") == b"x"
+
+    run(scenario)
+
+
+def test_what_was_not_used_for_longest_leaves_a_cache_first(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        cache = store.cache("ours", most_bytes=3500)
+        for key in "abc":
+            await cache.put(key, os.urandom(1000))
+        await cache.get("a")
+        await cache.put("d", os.urandom(1000))
+        assert [await cache.get(key) is not None for key in "abcd"] == [True, False, True, True]
+        await cache.put("e", os.urandom(4000))
+        assert await cache.get("e") is None
+        await cache.put("d", b"small")
+        await cache.put("f", os.urandom(1000))
+        assert [await cache.get(key) is not None for key in "acdf"] == [True, True, True, True]
 
     run(scenario)
 

@@ -460,3 +460,25 @@ def test_all_logs_together_are_bounded(path: Path) -> None:
         await fault.end(store)
 
     opened(path, scenario)
+
+
+# --- caches --------------------------------------------------------------------------------
+
+
+def test_a_cache_that_cannot_be_written_keeps_nothing_and_says_so_to_nobody(path: Path) -> None:
+    fault = ReadOnlyFile(path)
+
+    async def scenario(store: SQLiteStore) -> None:
+        cache = store.cache("ours", most_bytes=10_000)
+        await cache.put("a", b"value")
+        await fault.begin(store)
+        await cache.put("a", b"another")
+        await cache.put("b", b"value")
+        assert await cache.get("a") == b"value"
+        assert await cache.get("b") is None
+        await fault.end(store)
+        await in_time(lambda: store.prefer("here", "ann", "quiet"))
+        await cache.put("b", b"value")
+        assert await cache.get("b") == b"value"
+
+    opened(path, scenario)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from watchbuddy_core.entries import Ready, Stage, Wanted
-from watchbuddy_core.errors import StorageFull, StoreFailed
+from watchbuddy_core.errors import BudgetReached, StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionRecord
-from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
 SESSION = "ses_0000000000000001"
@@ -69,7 +69,7 @@ def test_what_append_has_returned_survives_kill_9(path: Path) -> None:
 import asyncio, sys
 from pathlib import Path
 from watchbuddy_core.entries import Wanted
-from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
 async def main():
@@ -250,3 +250,102 @@ def test_who_is_cancelled_does_not_take_back_what_is_being_written(path: Path) -
         assert await store.append(SESSION, [Ready()], fence) == 2
 
     opened(path, scenario)
+
+
+# --- caches --------------------------------------------------------------------------------
+
+
+def test_caches_are_there_again_when_the_file_is_opened_again(path: Path) -> None:
+    async def first(store: SQLiteStore) -> None:
+        await store.cache("ours", most_bytes=10_000).put("a", b"value")
+
+    async def second(store: SQLiteStore) -> None:
+        assert await store.cache("ours", most_bytes=10_000).get("a") == b"value"
+
+    opened(path, first)
+    opened(path, second)
+
+
+def test_a_large_value_has_a_transaction_of_its_own(path: Path) -> None:
+    """Who waits for their entry waits for no value of a cache that came with it."""
+
+    async def scenario(store: SQLiteStore) -> None:
+        cache = store.cache("ours", most_bytes=100_000_000)
+        fence = await store.fence(SESSION, "deliverer")
+        did: list[str] = []
+
+        def note(statement: str) -> None:
+            words = statement.split()
+            if words[0] in ("BEGIN", "COMMIT") or words[2:3] in (["log"], ["cached_values"]):
+                did.append(words[2] if words[0] == "INSERT" else words[0])
+
+        await store._writer.set_trace_callback(note)
+        values = [asyncio.create_task(cache.put(key, os.urandom(1_000_000))) for key in "abc"]
+        await asyncio.sleep(0.2)
+        entry = asyncio.create_task(store.append(SESSION, [Wanted(position=1.0)], fence))
+        await asyncio.gather(*values, entry)
+        groups = " ".join(did).replace("DELETE", "").split("COMMIT")
+        assert sum("log" in group for group in groups) == 1
+        assert all("log" not in group or "cached_values" not in group for group in groups)
+        assert max(group.count("cached_values") for group in groups) == 1
+        assert await cache.get("c") is not None
+
+    opened(path, scenario)
+
+
+def test_a_value_that_is_too_large_is_not_kept(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        cache = store.cache("ours", most_bytes=100_000_000)
+        await cache.put("a", os.urandom(3_000_000))
+        assert await cache.get("a") is None
+
+    opened(path, scenario)
+
+
+@pytest.mark.parametrize("content", [b"", b"no compressed bytes", b"x\x9c"])
+def test_a_value_that_is_damaged_is_not_there(path: Path, content: bytes) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        cache = store.cache("ours", most_bytes=10_000)
+        await cache.put("a", b"value")
+        await store._writer.execute("UPDATE cached_values SET value = ?", (content,))
+        assert await cache.get("a") is None
+        await cache.put("a", b"value")
+        assert await cache.get("a") == b"value"
+
+    opened(path, scenario)
+
+
+def test_a_copy_holds_everything_but_the_caches(path: Path, tmp_path: Path) -> None:
+    record = SessionRecord(
+        session_id=SESSION, video_url="library:a.mp4", character_id="miao", created_at=1.0
+    )
+    copy = tmp_path / "copy.sqlite"
+
+    async def scenario(store: SQLiteStore) -> None:
+        await store.put(record)
+        fence = await store.fence(SESSION, "producer")
+        await store.append(SESSION, [Stage(stage="fetching"), Ready()], fence)
+        await store.reserve({"day": 1.0}, 0.25)
+        await store.prefer("here", "ann", "quiet")
+        await store.cache("ours", most_bytes=10_000_000).put("a", os.urandom(1_000_000))
+        async with SQLiteArchive(path) as archive:
+            await archive.back_up(copy)
+            with pytest.raises(StoreFailed, match="exists already"):
+                await archive.back_up(copy)
+            with pytest.raises(StoreFailed):
+                await archive.back_up(tmp_path / "nowhere" / "copy.sqlite")
+
+    async def look(store: SQLiteStore) -> None:
+        assert await store.list() == (record,)
+        assert await store.count(caller="") == 1
+        assert len(await store.read(SESSION)) == 2
+        assert (await store.fence(SESSION, "producer")).number == 2
+        with pytest.raises(BudgetReached):
+            await store.reserve({"day": 0.25}, 0.01)
+        assert await store.preference("here", "ann") == "quiet"
+        assert await store.cache("ours", most_bytes=10_000_000).get("a") is None
+
+    opened(path, scenario)
+    assert [one.name for one in tmp_path.glob("copy*")] == ["copy.sqlite"]
+    assert copy.stat().st_size < 200_000
+    opened(copy, look)

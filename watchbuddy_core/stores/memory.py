@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
-from watchbuddy_core.protocols import ProgressReport, SessionRecord
+from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores.progress import ProgressBoard
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class MemoryStore:
         self._progress = ProgressBoard()
         self._spent: dict[str, float] = {}
         self._preferences: dict[tuple[str, str], Density] = {}
+        self._caches: dict[str, MemoryCache] = {}
 
     # --- Records -----------------------------------------------------------------------
 
@@ -114,6 +115,11 @@ class MemoryStore:
             # Rounded to a billionth of a dollar, so that what is put back leaves nothing behind.
             self._spent[account] = round(self._spent.get(account, 0.0) + amount, 9)
 
+    # --- Caches ------------------------------------------------------------------------
+
+    def cache(self, name: str, *, most_bytes: int) -> Cache:
+        return self._caches.setdefault(name, MemoryCache(most_bytes=most_bytes))
+
     # --- Preferences -------------------------------------------------------------------
 
     async def preference(self, caller: str, user_id: str) -> Density | None:
@@ -121,6 +127,30 @@ class MemoryStore:
 
     async def prefer(self, caller: str, user_id: str, density: Density) -> None:
         self._preferences[caller, user_id] = density
+
+
+class MemoryCache:
+    """A Cache of so many bytes; the least recently used values go first."""
+
+    def __init__(self, *, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._values: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+
+    async def get(self, key: str) -> bytes | None:
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        if len(value) > self._most_bytes:
+            return
+        self._bytes -= len(self._values.pop(key, b""))
+        self._values[key] = value
+        self._bytes += len(value)
+        while self._bytes > self._most_bytes:
+            _, gone = self._values.popitem(last=False)
+            self._bytes -= len(gone)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ log           the entries, by session and position
 fences        the newest fence of each role
 spent         US dollars, by account
 preferences   how much users want to hear
+cached        what may be forgotten, in caches by name; beside it, cached_values
 
 What is asked for at about the same time is written in one transaction, so that the disk is
 waited for once for all of it: an entry is on the disk when `append` returns, and two thousand
@@ -41,8 +42,9 @@ from watchbuddy_core.errors import (
     StorageFull,
     StoreFailed,
 )
-from watchbuddy_core.protocols import ProgressReport, SessionRecord
+from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores.progress import ProgressBoard
+from watchbuddy_core.stores.sqlite_cache import SQLiteCache
 from watchbuddy_core.stores.sqlite_file import (
     BUSY_MS,
     MIGRATIONS,
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     import aiosqlite
 
 _MOST_AT_ONCE = 512
+_MOST_ASIDE = 64
+"""So many values wait to be written into caches. More are not."""
 _REMEMBERED = 20_000
 """So many ends of logs, and fences, are kept in mind."""
 _SHORTEST_PAUSE = 1 / 16
@@ -68,6 +72,8 @@ as long as the one before."""
 _TOLD_AGAIN = 60.0
 """Seconds in which the operator is told no more than once that nothing can be written."""
 
+_COPIED = ("sessions", "log", "fences", "spent", "preferences")
+"""The tables of which there is no second copy anywhere."""
 _ROLES: tuple[Role, ...] = ("producer", "deliverer")
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _T = TypeVar("_T")
@@ -84,6 +90,8 @@ class _Order(Generic[_T]):
     done: asyncio.Future[_T]
     may_wait: bool
     """It counts also where it is but kept in memory, as long as nothing can be written."""
+    is_aside: bool
+    """It is large, and nobody is late for it: it has a transaction of its own."""
 
 
 @dataclass(slots=True)
@@ -191,7 +199,7 @@ class SQLiteArchive(_Reading):
             if not await asyncio.to_thread(self._path.is_file):
                 raise StoreFailed("No sessions are kept in this data folder.")
             self._reader = await held.enter_async_context(database(self._path, read_only=True))
-            await check(self._reader)
+            self._version = await check(self._reader)
             self._held = held.pop_all()
         return self
 
@@ -209,14 +217,36 @@ class SQLiteArchive(_Reading):
         return dict(await self._read(statement, user_id))
 
     async def back_up(self, into: Path) -> None:
-        """Write a copy that is whole, whatever is written meanwhile.
+        """Write a copy that is whole, whatever is written meanwhile; without the caches.
 
         Raises:
-            StoreFailed: it cannot be written, or there is such a file already.
+            StorageFull, StoreFailed: it cannot be written, or there is such a file already.
         """
         if await asyncio.to_thread(into.exists):
             raise StoreFailed(f"{into} exists already. Choose another name.")
-        await self._read("VACUUM INTO ?", str(into))
+        if self._version < len(MIGRATIONS):  # it has no caches yet, and is copied as it is
+            await self._read("VACUUM INTO ?", str(into))
+            return
+        try:
+            async with database(into) as copy:
+                await migrate(copy)
+                await self._copy_into(copy)
+                await copy.execute("PRAGMA journal_mode = DELETE")  # one file is easier to move
+        except (StorageFull, StoreFailed, sqlite3.Error):
+            await asyncio.to_thread(_remove, into)
+            raise
+
+    async def _copy_into(self, copy: aiosqlite.Connection) -> None:
+        await copy.execute("ATTACH ? AS original", (f"{self._path.as_uri()}?mode=ro",))
+        await copy.execute("BEGIN")
+        for table in _COPIED:
+            rows = await copy.execute_fetchall(f"PRAGMA original.table_info ({table})")
+            columns = ", ".join(row[1] for row in rows)
+            await copy.execute(
+                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM original.{table}"
+            )
+        await copy.execute("COMMIT")
+        await copy.execute("DETACH original")
 
 
 class SQLiteStore(_Reading):
@@ -239,6 +269,8 @@ class SQLiteStore(_Reading):
         self._retry_seconds = retry_seconds
         self._orders: asyncio.Queue[_Order[Any]] = asyncio.Queue()
         self._ends: OrderedDict[str, int] = OrderedDict()
+        self._aside: deque[_Order[Any]] = deque()
+        self._caches: dict[str, SQLiteCache] = {}
         self._followers: defaultdict[str, set[_Follower]] = defaultdict(set)
         self._progress = ProgressBoard()
         self._fences: OrderedDict[tuple[str, Role], int] = OrderedDict()
@@ -463,45 +495,75 @@ class SQLiteStore(_Reading):
         await self._order(write)
         return len(sessions)
 
+    # --- Caches ------------------------------------------------------------------------
+
+    def cache(self, name: str, *, most_bytes: int) -> Cache:
+        return self._caches.setdefault(
+            name, SQLiteCache(name, most_bytes=most_bytes, read=self._read, write=self._write_aside)
+        )
+
+    async def _write_aside(self, write: Callable[[aiosqlite.Connection], Awaitable[None]]) -> None:
+        """In a transaction of its own, when it is its turn.
+
+        Raises:
+            StorageFull, StoreFailed: it was not written.
+        """
+        if len(self._aside) >= _MOST_ASIDE:
+            raise StoreFailed("Too much waits to be written.")
+        await self._order(lambda writing: write(writing.database), is_aside=True)
+
     # --- the file ----------------------------------------------------------------------
 
     async def _order(
-        self, write: Callable[[_Writing], Awaitable[_T]], *, may_wait: bool = False
+        self,
+        write: Callable[[_Writing], Awaitable[_T]],
+        *,
+        may_wait: bool = False,
+        is_aside: bool = False,
     ) -> _T:
         """Have it written. Who is cancelled meanwhile does not take it back."""
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._orders.put_nowait(_Order(write, done, may_wait))
+        self._orders.put_nowait(_Order(write, done, may_wait, is_aside))
         return await asyncio.shield(done)
 
     async def _write_on(self) -> None:
         while True:
             orders = await self._next_orders()
+            aside = [self._aside.popleft()] if self._aside else []
             try:
                 async with self._at_work:
                     await self._write(orders)
+                    if aside:
+                        await self._write(aside)
             finally:
-                for _ in orders:
+                for _ in (*orders, *aside):
                     self._orders.task_done()
 
     async def _next_orders(self) -> Sequence[_Order[Any]]:
-        """All that wait; none, where it is time to try again whether anything can be written."""
+        """All that wait and belong together. None, where something waits aside, or it is time
+        to try again whether anything can be written."""
         orders: list[_Order[Any]] = []
-        try:
-            async with asyncio.timeout_at(self._try_at if self._failure else None):
-                orders.append(await self._orders.get())
-        except TimeoutError:
-            return orders
+        if not self._aside:
+            try:
+                async with asyncio.timeout_at(self._try_at if self._failure else None):
+                    order = await self._orders.get()
+            except TimeoutError:
+                return orders
+            (self._aside if order.is_aside else orders).append(order)
         while len(orders) < _MOST_AT_ONCE and not self._orders.empty():
-            orders.append(self._orders.get_nowait())
+            order = self._orders.get_nowait()
+            (self._aside if order.is_aside else orders).append(order)
         return orders
 
     async def _write(self, orders: Sequence[_Order[Any]]) -> None:
         """All of them in one transaction. What one refuses is its own; what fails, fails all,
-        but for what may wait."""
+        but for what may wait. Without orders: only what has waited."""
         if self._failure is not None and asyncio.get_running_loop().time() >= self._try_at:
             await self._try_again()
         if self._failure is not None:
             await self._keep(orders)
+            return
+        if not orders:
             return
         try:
             await self._put_down(orders)
@@ -624,6 +686,11 @@ def _refuse(orders: Sequence[_Order[Any]], failure: Exception) -> None:
 def _book(writing: _Writing, accounts: Collection[str], amount: float) -> None:
     for account in accounts:
         writing.booked[account] += amount
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _keep_in_mind(known: OrderedDict[_K, int], news: Mapping[_K, int]) -> None:

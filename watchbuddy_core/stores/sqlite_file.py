@@ -54,6 +54,18 @@ MIGRATIONS: Sequence[str] = (
     CREATE INDEX sessions_of_caller ON sessions (caller);
     CREATE INDEX sessions_of_address ON sessions (address);
     """,
+    """
+    CREATE TABLE cached (
+        id INTEGER PRIMARY KEY,
+        cache TEXT NOT NULL,
+        key TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        UNIQUE (cache, key)
+    );
+    CREATE INDEX cached_by_use ON cached (cache, used, bytes);
+    CREATE TABLE cached_values (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
+    """,
 )
 """From each version to the next. What stands here is never changed: a file somewhere has it."""
 BUSY_MS = 1000
@@ -83,8 +95,9 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
     except ImportError as exc:
         raise MissingExtra("server", "Keeping sessions in a file") from exc
     try:
-        uri = f"{path.as_uri()}{'?mode=ro' if read_only else ''}"
-        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+        connection = await aiosqlite.connect(
+            _address(path, read_only=read_only), uri=True, isolation_level=None
+        )
     except sqlite3.Error as exc:
         raise failure_of(exc) from exc
     try:
@@ -173,6 +186,10 @@ def locked(path: Path) -> Any:
             "Another watchbuddy uses this data folder. Stop it, or choose another with --data-dir."
         )
     return file
+
+
+def _address(path: Path, *, read_only: bool) -> str:
+    return f"{path.absolute().as_uri()}{'?mode=ro' if read_only else ''}"
 
 
 def _code_of(exc: sqlite3.Error) -> int | None:

@@ -388,10 +388,12 @@ def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) 
 async def _serve(settings: Settings) -> None:
     # What is left is for the jobs and the store.
     drain = max(1, int(settings.limits.shutdown_seconds / 2))
-    async with (
-        open_store(settings) as store,
-        serving(settings, store=store, shutdown_seconds=drain) as url,
-    ):
+    async with AsyncExitStack() as held:
+        store = await held.enter_async_context(open_store(settings))
+        caches = store if settings.store == "sqlite" else None
+        url = await held.enter_async_context(
+            serving(settings, store=store, caches=caches, shutdown_seconds=drain)
+        )
         click.echo(f"Watching at {url}")
         click.echo(f"The API is described at {url}/schema/openapi.json")
         await asyncio.Event().wait()
