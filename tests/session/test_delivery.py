@@ -354,6 +354,44 @@ def test_a_client_that_comes_back_gets_what_it_missed_within_the_limit() -> None
     run(scenario())
 
 
+def test_what_a_client_has_held_and_performed_does_not_come_again_to_the_next_connection() -> None:
+    """Also where nothing was sent since, and only the reports tell how far the player came."""
+
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(5.0))
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            for second in range(10):
+                delivery.receive(TimestampUpdate(float(second)), now=float(second))
+                await settled()
+            assert ids(sent) == ["at 5.0"]
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            delivery.receive(TimestampUpdate(9.5), now=9.5)
+            await settled()
+            assert ids(sent) == []
+
+    run(scenario())
+
+
+def test_what_came_due_while_the_companion_was_muted_does_not_come_after_a_reconnect() -> None:
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(5.0), line(15.0))
+        async with written.watching() as (delivery, sent):
+            for second in range(15):
+                if second in (1, 11):
+                    delivery.feed_back("mute" if second == 1 else "unmute")
+                delivery.receive(TimestampUpdate(float(second)), now=float(second))
+                await settled()
+            assert ids(sent) == []
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(15.0), now=15.0)
+            await settled()
+            assert ids(sent) == ["at 15.0"]
+
+    run(scenario())
+
+
 def test_a_client_that_completes_actions_is_sent_again_what_it_has_not_completed() -> None:
     async def scenario() -> None:
         written = Written()

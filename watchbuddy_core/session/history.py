@@ -36,6 +36,7 @@ from watchbuddy_core.entries import (
 from watchbuddy_core.errors import SessionCancelled
 from watchbuddy_core.events import Playhead, TimelineState
 from watchbuddy_core.protocols import Exchange, Spoken
+from watchbuddy_core.script import SECOND
 from watchbuddy_core.speech import Pace, spoken_seconds
 from watchbuddy_core.video import Window
 
@@ -123,6 +124,8 @@ class History:
         self.watched: list[tuple[float, float]] = []
         """The intervals of media seconds that were played, ascending and disjoint."""
         self._playhead = Playhead()
+        self._reported = 0
+        """Where the playhead has come to since, by reports that made nothing due; in µs."""
         self._fired: dict[str, int] = {}
         self._acked: dict[str, int] = {}
         self._completions: dict[str, Acked] = {}
@@ -181,6 +184,8 @@ class History:
             case Wanted():
                 self.wanted = entry
                 self._play_to(entry.position, moved=entry.moved)
+                if not entry.moved:
+                    self._reported = round(entry.position * SECOND)
             case Delivered():
                 self._fired.update(dict.fromkeys(entry.ids, entry.playhead.epoch))
                 for id in entry.ids:  # what was acknowledged before was an earlier pass
@@ -231,7 +236,7 @@ class History:
                 self.script.pop(id, None)
 
     def _move(self, playhead: Playhead) -> None:
-        self._playhead = playhead
+        self._playhead, self._reported = playhead, 0
         for id in playhead.resend:
             self._fired.pop(id, None)
 
@@ -254,6 +259,8 @@ class History:
             and (id == open_jump or not self._is_jump(id))
         )
         playhead = self._playhead
+        if playhead.head is not None and self._reported > playhead.head:
+            playhead = playhead.model_copy(update={"head": self._reported})
         if self._acks and not playhead.acks:
             playhead = playhead.model_copy(update={"acks": True})
         return TimelineState(playhead=playhead, fired=self._fired, unacked=unacked)
