@@ -1,0 +1,263 @@
+"""What a viewer of the server that was killed met, beside one of a server that was not."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+
+from crashing.server import Call
+from crashing.viewer import AHEAD, RATE, Connected, Key, Manner, Met, Pass, Record
+from watchbuddy_core.entries import Delivered, Joined, Logged, Moved, Placed, Scripted
+from watchbuddy_core.script import SECOND
+from watchbuddy_core.session.history import History
+
+LATENESS = 5.0
+"""Media seconds after its trigger up to which an action is sent, by the protocol."""
+_LATEST = 30.0
+"""As far as that may grow with the time between two reports that the server has had."""
+_MOST_LINES = 2
+"""So many come where more were missed between two reports."""
+_LOOKBACK = 0.25
+"""Media seconds before the target of a seek that may be sent if they never were."""
+_SURE_SECONDS = 1.0
+"""A connection that held for so long has had its reports taken in, and answered."""
+_CLOCK = 0.05
+"""Media seconds: positions are told in milliseconds, some moments after they were read."""
+
+
+@dataclass
+class Verdict:
+    """What was expected, and what became of it."""
+
+    expected: int = 0
+    met: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    """By what excuses it."""
+    again: int = 0
+    """What arrived twice in a pass, after a reconnect, and was not begun twice."""
+    faults: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Verdict) -> Verdict:
+        self.expected += other.expected
+        self.met += other.met
+        self.missing += other.missing
+        self.again += other.again
+        self.faults += other.faults
+        return self
+
+
+def judge(
+    manner: Manner, record: Record, undisturbed: Record, log: Sequence[Logged], end: float
+) -> Verdict:
+    """One viewer: nothing missing that was due while there was a connection, nothing begun
+    twice, nothing early, nothing that the undisturbed one did not meet."""
+    verdict = Verdict(faults=list(record.faults))
+    wanted = {met.key: met for met in undisturbed.begun}
+    begun = Counter(met.key for met in record.begun)
+    verdict.expected = len(wanted)
+    verdict.met = len(wanted.keys() & begun.keys())
+    verdict.faults += [f"begun {times} times: {key}" for key, times in begun.items() if times > 1]
+    verdict.faults += [f"undisturbed, begun twice: {key}" for key in _twice(undisturbed.begun)]
+    for key in wanted.keys() - begun.keys():
+        excuse = _excuse(manner, wanted[key], record, log, end)
+        if excuse is None:
+            verdict.faults.append(f"missing, though there was a connection: {key}")
+        else:
+            verdict.missing[excuse] += 1
+    for met in record.begun:
+        if met.key not in wanted and not _is_looked_back_to(met, record):
+            verdict.faults.append(f"not in the undisturbed record: {met.key}")
+    verdict.faults += _early(manner, record)
+    verdict.again, repeated = _again(manner, record)
+    verdict.faults += repeated
+    return verdict
+
+
+def _twice(begun: Iterable[Met]) -> list[Key]:
+    return [key for key, times in Counter(met.key for met in begun).items() if times > 1]
+
+
+# --- what is missing -------------------------------------------------------------------
+
+
+def _excuse(
+    manner: Manner, wanted: Met, record: Record, log: Sequence[Logged], end: float
+) -> str | None:
+    """Why it may be missing; None: it may not."""
+    action, number = wanted.action, wanted.number
+    if number >= len(record.passes):
+        return None
+    stretch = record.passes[number]
+    due = stretch.reached_at(action.trigger_timestamp)
+    over = stretch.reached_at(min(action.trigger_timestamp + LATENESS, end))
+    if stretch.until is not None:
+        over = min(over, stretch.until)
+    if action.action_type == "END_REACTION" or over >= stretch.reached_at(end):
+        over = inf  # the end stays where it is
+    scripted = _scripted_at(action.trigger_timestamp, record)
+    if not _was_connected(record.connections, due, over):
+        return "no connection while it was due"
+    if scripted is not None and not _was_connected(record.connections, max(due, scripted), over):
+        return "not scripted while it was due"
+    if action.trigger_timestamp < _joined_at(log):
+        return "before anything that the viewer said was taken in"
+    if _was_in_flight(wanted, record, log):
+        if not manner.completes:
+            return "on its way at a kill, to a client that completes nothing"
+        later = [one for one in record.connections if one.opened > due]
+        if not _was_connected(later, due, over):
+            return "on its way at a kill, and too old when the client was back"
+    if action.action_type == "SPEAK" and _is_crowded_out(wanted, record, stretch):
+        return "one of many lines that were due at once"
+    return None
+
+
+def _was_connected(connections: Iterable[Connected], since: float, until: float) -> bool:
+    """For so long that everything which was due then has been sent."""
+    return any(
+        min(until, one.closed or inf) - max(since, one.opened) >= _SURE_SECONDS
+        for one in connections
+    )
+
+
+def _scripted_at(position: float, record: Record) -> float | None:
+    """When the client was told that the place is scripted. None: it never asked."""
+    for at, ranges in record.covered:
+        if any(start <= position <= end for start, end in ranges):
+            return at
+    return None
+
+
+def _joined_at(log: Sequence[Logged]) -> float:
+    """Where the playhead was when the server first heard of it, if that was in the middle.
+
+    Who is first heard of there has not seen what lies before it, as far as anybody knows.
+    """
+    floors = (one.entry.playhead.floor for one in log if isinstance(one.entry, Moved | Delivered))
+    return next(floors, 0) / SECOND
+
+
+def _was_in_flight(wanted: Met, record: Record, log: Sequence[Logged]) -> bool:
+    """Whether it is the last that a connection was to be sent, and it had no other chance."""
+    placed = {
+        (action.action_type, action.trigger_timestamp): action.id
+        for logged in log
+        if isinstance(logged.entry, Placed)
+        for action in logged.entry.actions
+    }
+    id = placed[wanted.action.action_type, wanted.action.trigger_timestamp]
+    received = {met.action.id for met in record.arrived}
+    last: Delivered | None = None
+    for logged in log:
+        if isinstance(logged.entry, Delivered):
+            last = logged.entry
+        elif isinstance(logged.entry, Joined):
+            if last is not None and id in last.ids and id not in received:
+                return True
+            last = None
+    return False
+
+
+def _is_crowded_out(wanted: Met, record: Record, stretch: Pass) -> bool:
+    """Whether enough lines behind it were due in the same time without a connection."""
+    trigger = wanted.action.trigger_timestamp
+    due = stretch.reached_at(trigger)
+    back = min((one.opened for one in record.connections if one.opened > due), default=due)
+    later = [
+        met
+        for met in record.begun
+        if met.number == wanted.number
+        and met.action.action_type == "SPEAK"
+        and trigger < met.action.trigger_timestamp
+        and stretch.reached_at(met.action.trigger_timestamp) <= back + _SURE_SECONDS
+    ]
+    return len(later) >= _MOST_LINES
+
+
+def _is_looked_back_to(met: Met, record: Record) -> bool:
+    landing = record.passes[met.number].position
+    return met.number > 0 and landing - _LOOKBACK <= met.action.trigger_timestamp < landing
+
+
+# --- what is too much ------------------------------------------------------------------
+
+
+def _early(manner: Manner, record: Record) -> Iterator[str]:
+    ahead = AHEAD if manner.holds else 0.0
+    crossed = {id(met) for met in record.crossed}
+    for met in record.arrived:
+        if met.action.trigger_timestamp > met.position + ahead + _CLOCK and id(met) not in crossed:
+            yield f"arrived early, at {met.position:.3f}: {met.key}"
+    for met in record.begun:
+        if met.action.trigger_timestamp > met.position + _CLOCK:
+            yield f"begun early, at {met.position:.3f}: {met.key}"
+        if met.position - met.action.trigger_timestamp > _LATEST + _SURE_SECONDS * RATE:
+            yield f"begun too late, at {met.position:.3f}: {met.key}"
+
+
+def _again(manner: Manner, record: Record) -> tuple[int, list[str]]:
+    """How much arrived again after a reconnect; and what may not have."""
+    by_action: dict[tuple[int, str], list[Met]] = defaultdict(list)
+    crossed = {id(met) for met in record.crossed}
+    for met in record.arrived:
+        if id(met) not in crossed:
+            by_action[met.number, met.action.id].append(met)
+    again, faults = 0, []
+    for several in by_action.values():
+        connections = [met.connection for met in several]
+        if len(set(connections)) < len(connections):
+            faults.append(f"arrived twice over one connection: {several[0].key}")
+        elif len(several) > 1 and not (manner.completes or manner.holds):
+            faults.append(f"arrived twice at a client that completes nothing: {several[0].key}")
+        again += len(several) - 1
+    return again, faults
+
+
+# --- the log, and the work -------------------------------------------------------------
+
+
+def judge_log(log: Sequence[Logged], undisturbed: Sequence[Logged]) -> list[str]:
+    """A session's history is whole, and its script that of the undisturbed one."""
+    faults = []
+    if [logged.position for logged in log] != list(range(1, len(log) + 1)):
+        faults.append("the log has gaps")
+    for kind in (Scripted, Placed):
+        windows = Counter(
+            one.entry.window.index if isinstance(one.entry, Scripted) else one.entry.window
+            for one in log
+            if isinstance(one.entry, Scripted | Placed) and isinstance(one.entry, kind)
+        )
+        faults += [f"window {i} stands {n} times" for i, n in windows.items() if n > 1]
+    joined = [one.entry.connection for one in log if isinstance(one.entry, Joined)]
+    if joined != sorted(set(joined)):
+        faults.append(f"connections are numbered {joined}")
+    history, other = History(log), History(undisturbed)
+    if not history.ready or history.failed is not None:
+        faults.append("the session is not ready")
+    if _said(history) != _said(other):
+        faults.append(f"the script is another: {sorted(_said(history) ^ _said(other))}")
+    return faults
+
+
+def _said(history: History) -> set[tuple[str, float]]:
+    return {(one.action_type, one.trigger_timestamp) for one in history.script.values()}
+
+
+def judge_calls(calls: Iterable[Call], kills: Sequence[float]) -> tuple[int, int, list[str]]:
+    """How often the generator was asked for a window, and of that again; what it should not
+    have been asked again, since nothing was killed in between."""
+    begun: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for call in calls:
+        if call.what == "begun":
+            begun[call.wish, call.window].append(call.at)
+    faults = [
+        f"window {window} of {wish} was asked for again without need"
+        for (wish, window), times in begun.items()
+        for one, other in pairwise(times)
+        if not any(one < kill < other for kill in kills)
+    ]
+    asked = sum(map(len, begun.values()))
+    return asked, asked - len(begun), faults
