@@ -113,10 +113,18 @@ class SessionNotFound(RequestRefused):
 
 
 class RateLimited(RequestRefused):
-    """The caller has asked for more than their share."""
+    """The caller has asked for more than their share.
+
+    `retry_after` says in how many seconds the same would be within it. None: nobody knows.
+    """
 
     code = "RATE_LIMITED"
     retryable = True
+    retry_after: float | None = None
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class TooManySessions(RequestRefused):

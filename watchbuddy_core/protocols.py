@@ -6,7 +6,7 @@ A class fulfils one by having its methods; nothing needs to be inherited.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -537,11 +537,15 @@ class Store(SessionLog, Records, ProgressChannel, Ledger, Preferences, Caches, P
 class JobRunner(Protocol):
     """Runs one job per session: the production of its script."""
 
-    def admit(self, user_id: str | None) -> None:
-        """Say whether there is room for one more session of this user. Called before one is
-        created; what was created is never refused.
+    def admit(
+        self, user_id: str | None, *, caller: str = "", address: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Room for one more session, of this user of this caller, from this address.
 
-        Raises:
+        It is held as long as the context lasts, in which the session is created and submitted;
+        what was created is never refused.
+
+        Raises, on entering:
             TooManySessions, RateLimited: there is none.
         """
         ...

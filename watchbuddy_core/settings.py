@@ -51,9 +51,36 @@ class Limits(_Group):
     waiting: int = Field(default=64, gt=0)
     """Sessions that may wait for that. More are refused."""
     waiting_per_user: int = Field(default=8, gt=0)
-    """Sessions of one user that may be in preparation. More are refused."""
+    """Sessions of one `user_id` of a caller that may be in preparation. More are refused."""
+    waiting_per_caller: int = Field(default=16, gt=0)
+    """Sessions of one caller, whatever users they name, that may be in preparation."""
+    waiting_per_address: int = Field(default=32, gt=0)
+    """Sessions created from one address that may be in preparation."""
     sessions: int = Field(default=10_000, gt=0)
     """Sessions kept in all. More are refused."""
+    sessions_per_caller: int = Field(default=1000, gt=0)
+    """Of those, by one caller."""
+    sessions_per_address: int = Field(default=2000, gt=0)
+    """Of those, created from one address."""
+    creations_per_minute: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    """Sessions that one caller may create in a minute; after a minute of rest, as many at once."""
+    creations_per_minute_per_address: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+    """Sessions that may be created from one address: likewise."""
+    uploads_per_minute: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    """Uploads from one address: likewise."""
+    requests_per_minute: float = Field(default=1200.0, gt=0, allow_inf_nan=False)
+    """Requests to the API from one address, all together: likewise."""
+    connects_per_minute: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    """WebSockets that may be opened from one address: likewise."""
+    connections_per_address: int = Field(default=256, gt=0)
+    """Connections from one address that may be open. More are turned away."""
+    connections_per_session: int = Field(default=16, gt=0)
+    """Connections to one session that may be open, with those that a newer one has replaced and
+    that are still closing."""
+    body_bytes: int = Field(default=64 * 1024, gt=0)
+    """How large the body of a request may be, other than an upload."""
+    frame_bytes: int = Field(default=64 * 1024, gt=0)
+    """How large a message over a WebSocket may be."""
     idle_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """A session to which nobody was connected for so many seconds is forgotten."""
     generating_idle_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)

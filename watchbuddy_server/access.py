@@ -1,14 +1,14 @@
 """Who comes in: every route of ours asks here, and asks for a token where one is needed.
 
-    request ── Host, Origin ── token, or ticket ── whose session ── the route
-                  403              401                 404
+    request ── Host, Origin ── how often ── token, or ticket ── whose session ── the route
+                  403            429              401                 404
 
 A session that was created with a token is reached with that token, and is not there for anybody
 else. One that was created without is reached by whoever knows its id, on a server that needs no
 tokens.
 
-A route says otherwise in its `opt`: `public` is for everybody, and `ticket` names what a ticket
-may stand in for.
+A route says otherwise in its `opt`: `public` is for everybody, however often, and `ticket` names
+what a ticket may stand in for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_server.security import Admission
 from watchbuddy_server.tickets import Purpose, Tickets
 from watchbuddy_server.tokens import BY_TOKEN, Tokens
+from watchbuddy_server.traffic import Traffic, address_of
 
 Need = Literal["always", "forwarded", "never"]
 """When a token has to be shown. `forwarded`: where a request says that a proxy passed it on, to
@@ -131,7 +132,7 @@ class Access:
         return self._need == "always"
 
 
-def guard_of(access: Access) -> Guard:
+def guard_of(access: Access, traffic: Traffic) -> Guard:
     """What routes are guarded with.
 
     A WebSocket that takes tickets asks by itself, with `Access.admit`, once it is accepted: a
@@ -146,6 +147,7 @@ def guard_of(access: Access) -> Guard:
         ticket: Purpose | None = route.opt.get("ticket")
         if route.opt.get("public") or (ticket and connection.scope["type"] == ScopeType.WEBSOCKET):
             return
+        traffic.request(address_of(connection))
         connection.scope["state"][_CALLER] = await access.admit(connection, ticket)
 
     return guard

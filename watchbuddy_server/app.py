@@ -25,12 +25,10 @@ from watchbuddy_server.access import Need, guard_of
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.metrics import counting_unrouted
-from watchbuddy_server.plugin import MAX_BODY_BYTES, WatchBuddyPlugin
+from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.security import Cors, add_security_headers
 from watchbuddy_server.tokens import Tokens
 
-MAX_FRAME_BYTES = 64 * 1024
-"""The largest WebSocket message that is read; a larger one closes with 1009."""
 _TOKEN = SecurityScheme(
     type="http", scheme="bearer", description="Where the operator has not opened the server."
 )
@@ -45,7 +43,6 @@ def create_app(
     tokens: Tokens | None = None,
     need_token: Need = "never",
     uploads: bool = False,
-    max_body_bytes: int = MAX_BODY_BYTES,
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Litestar:
     """The whole server as one ASGI application. The arguments are WatchBuddyPlugin's."""
@@ -58,7 +55,6 @@ def create_app(
         need_token=need_token,
         uploads=uploads,
         page=True,
-        max_body_bytes=max_body_bytes,
         limits=limits,
     )
     return Litestar(
@@ -74,7 +70,7 @@ def create_app(
             openapi_router=Router(
                 "/schema",
                 route_handlers=[],
-                guards=[guard_of(plugin.access)],
+                guards=[guard_of(plugin.access, plugin.traffic)],
                 include_in_schema=False,
             ),
             components=Components(security_schemes={"token": _TOKEN}),
@@ -91,6 +87,7 @@ def server_config(
     port: int = 8000,
     shutdown_seconds: int = 10,
     ping_seconds: float = 20.0,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> uvicorn.Config:
     """How uvicorn runs the server. Logging is left to the program.
 
@@ -100,6 +97,7 @@ def server_config(
         shutdown_seconds: how long open connections may take to end.
         ping_seconds: how often a WebSocket client is asked whether it is there still, and
             how long it may take to answer: so that one is let go after twice that.
+        limits: how much the server takes on.
     """
     return uvicorn.Config(
         app,
@@ -107,9 +105,9 @@ def server_config(
         port=port,
         http=HttpProtocol,
         ws=WebSocketProtocol,
-        ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=ping_seconds,
         ws_ping_timeout=ping_seconds,
+        ws_max_size=limits.frame_bytes,
         # Costs 34 KB of memory per connection, for messages that do not compress.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=shutdown_seconds,

@@ -9,6 +9,7 @@ refused URL, and nothing of the server's inside is told.
 from __future__ import annotations
 
 import logging
+from math import ceil
 from typing import Any
 
 from litestar import MediaType, Request, Response
@@ -17,7 +18,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap, Scope
 from pydantic import BaseModel, ConfigDict
 
-from watchbuddy_core.errors import RequestRefused, WatchBuddyError
+from watchbuddy_core.errors import RateLimited, RequestRefused, WatchBuddyError
 
 _log = logging.getLogger("watchbuddy.server")
 
@@ -59,7 +60,8 @@ RETRY_AFTER: dict[str, int] = {
     "TOO_MANY_SESSIONS": 30,
     "VIDEO_NOT_READY": 2,
 }
-"""For errors that pass by themselves: after how many seconds to try again."""
+"""For errors that pass by themselves: after how many seconds to try again, where the error
+itself does not know."""
 
 _CODE_OF_FRAMEWORK: dict[int, str] = {
     400: "MALFORMED_REQUEST",
@@ -150,10 +152,11 @@ def error_responses(*codes: str, public: bool = False) -> dict[int, ResponseSpec
     """How an OpenAPI document tells that a route may answer with these errors, or fail.
 
     Args:
-        public: whether it needs no token.
+        public: whether it needs no token, and is not counted.
     """
     by_status: dict[int, list[str]] = {}
-    for code in (*codes, *(() if public else ("UNAUTHORIZED",)), "INTERNAL_ERROR"):
+    always = () if public else ("UNAUTHORIZED", "RATE_LIMITED")
+    for code in dict.fromkeys((*codes, *always, "INTERNAL_ERROR")):
         by_status.setdefault(STATUS_OF[code], []).append(code)
     return {
         status: ResponseSpec(
@@ -200,7 +203,11 @@ def _own(request: Request[Any, Any, Any], error: WatchBuddyError) -> Response[by
     if STATUS_OF.get(error.code, 500) == 500:
         return _unexpected(request, error)
     fields = error.fields if isinstance(error, InvalidRequest) and error.fields else None
-    return _respond(request, ErrorDetail(error=error.code, message=error.message, fields=fields))
+    headers = {}
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after)))
+    detail = ErrorDetail(error=error.code, message=error.message, fields=fields)
+    return _respond(request, detail, headers)
 
 
 def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

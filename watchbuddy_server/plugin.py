@@ -37,11 +37,9 @@ from watchbuddy_server.rest import (
 from watchbuddy_server.security import Admission, security_headers
 from watchbuddy_server.ticketing import give_ticket
 from watchbuddy_server.tokens import Tokens
+from watchbuddy_server.traffic import Traffic
 from watchbuddy_server.uploads import upload_file
 from watchbuddy_server.websocket import watch
-
-MAX_BODY_BYTES = 64 * 1024
-"""The largest request body that is read."""
 
 
 class WatchBuddyPlugin(InitPlugin):
@@ -66,7 +64,6 @@ class WatchBuddyPlugin(InitPlugin):
         need_token: Need = "never",
         uploads: bool = False,
         page: bool = False,
-        max_body_bytes: int = MAX_BODY_BYTES,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         """
@@ -86,10 +83,10 @@ class WatchBuddyPlugin(InitPlugin):
             uploads: whether an UploadSource among the sources may be given files over HTTP,
                 by whoever reaches the server.
             page: whether the page is served as well, at the path itself.
-            max_body_bytes: the largest request body that is read, except for uploads.
             limits: how much the server takes on.
         """
         self.admission = Admission.of(origins=allow_origins, hosts=server_names)
+        self.traffic = Traffic(limits)
         self.metrics = Metrics()
         store = observed(store, self.metrics)
         self.access = Access(admission=self.admission, tokens=tokens, need=need_token, store=store)
@@ -99,6 +96,8 @@ class WatchBuddyPlugin(InitPlugin):
             preparing=limits.preparing,
             waiting=limits.waiting,
             per_user=limits.waiting_per_user,
+            per_caller=limits.waiting_per_caller,
+            per_address=limits.waiting_per_address,
         )
         self.metrics.look_at(self._jobs)
         self.sessions = Sessions(
@@ -106,13 +105,15 @@ class WatchBuddyPlugin(InitPlugin):
             parts=parts,
             jobs=self._jobs,
             most=limits.sessions,
+            per_caller=limits.sessions_per_caller,
+            per_address=limits.sessions_per_address,
             idle_seconds=limits.idle_seconds,
         )
         taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)
         self._inbox = next(taking, None)
         self._path = path
         self._page = page
-        self._max_body_bytes = max_body_bytes
+        self._body_bytes = limits.body_bytes
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         app_config.lifespan.append(self._lifespan)
@@ -146,14 +147,15 @@ class WatchBuddyPlugin(InitPlugin):
                 "sessions": Provide(lambda: self.sessions, sync_to_thread=False),
                 "inbox": Provide(lambda: self._inbox, sync_to_thread=False),
                 "admission": Provide(lambda: self.admission, sync_to_thread=False),
+                "traffic": Provide(lambda: self.traffic, sync_to_thread=False),
                 "metrics": Provide(lambda: self.metrics, sync_to_thread=False),
                 "access": Provide(lambda: self.access, sync_to_thread=False),
                 "caller": Provide(caller_of, sync_to_thread=False),
             },
-            guards=[guard_of(self.access)],
+            guards=[guard_of(self.access, self.traffic)],
             middleware=[counting(self.metrics), security_headers],
             exception_handlers=EXCEPTION_HANDLERS,
-            request_max_body_size=self._max_body_bytes,
+            request_max_body_size=self._body_bytes,
         )
 
     @asynccontextmanager

@@ -31,6 +31,7 @@ from watchbuddy_core.wire import CreateSession, SessionCreated
 from watchbuddy_server.access import PUBLIC, Caller
 from watchbuddy_server.bodies import read_json, takes_json
 from watchbuddy_server.errors import error_responses
+from watchbuddy_server.traffic import Traffic, address_of
 
 # --- sessions --------------------------------------------------------------------------
 
@@ -60,10 +61,15 @@ async def create_session(
     request: Request[Any, Any, Any],
     sessions: NamedDependency[Sessions],
     caller: NamedDependency[Caller],
+    traffic: NamedDependency[Traffic],
 ) -> SessionCreated:
     """Create a session, and begin to produce its script."""
+    address = address_of(request)
+    traffic.create(caller.name, address)
     asked = await read_json(request, CreateSession)
-    session = await sessions.start(asked, created_at=time.time(), caller=caller.name)
+    session = await sessions.start(
+        asked, created_at=time.time(), caller=caller.name, address=address
+    )
     return SessionCreated(session_id=session.session_id)
 
 
@@ -202,7 +208,7 @@ class CharacterList(BaseModel):
 @get(
     "/characters",
     response_description="By id.",
-    responses=error_responses("FORBIDDEN"),
+    responses=error_responses("FORBIDDEN", "RATE_LIMITED"),
 )
 async def list_characters(sessions: NamedDependency[Sessions]) -> CharacterList:
     """Who can watch along."""
@@ -224,7 +230,7 @@ async def list_characters(sessions: NamedDependency[Sessions]) -> CharacterList:
 @get(
     "/library",
     response_description="By address, a page at a time.",
-    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "VALIDATION_ERROR"),
+    responses=error_responses("MALFORMED_REQUEST", "FORBIDDEN", "VALIDATION_ERROR", "RATE_LIMITED"),
 )
 async def list_library(
     sessions: NamedDependency[Sessions],

@@ -74,7 +74,9 @@ async def serving(
         limits=settings.limits,
     )
     with _listening(settings.host, settings.port) as listening:
-        server = _Server(server_config(app, shutdown_seconds=shutdown_seconds))
+        server = _Server(
+            server_config(app, shutdown_seconds=shutdown_seconds, limits=settings.limits)
+        )
         running = asyncio.create_task(server.serve(sockets=[listening]))
         coming_up = asyncio.create_task(server.up.wait())
         try:

@@ -38,6 +38,7 @@ from watchbuddy_core.sources.arrival import Arrival
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.wire import Upload
 from watchbuddy_server.errors import Forbidden, MalformedRequest, error_responses
+from watchbuddy_server.traffic import Traffic, address_of
 
 _FORM = "multipart/form-data"
 _EXTENDED_NAME = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
@@ -81,6 +82,7 @@ class _TakesFile(Operation):
 async def upload_file(
     request: Request[Any, Any, Any],
     inbox: NamedDependency[UploadSource | None],
+    traffic: NamedDependency[Traffic],
     name: Annotated[str | None, QueryParameter(description="What the file is called.")] = None,
 ) -> Upload:
     """Take a video, a recording or subtitles in, to be watched under the address in the answer."""
@@ -90,6 +92,7 @@ async def upload_file(
                 "This server takes no uploads. Its operator can allow them: "
                 'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
             )
+        traffic.upload(address_of(request))
         return await _receive(request, inbox, name)
     except RequestRefused:
         await _hear_out(request)

@@ -24,12 +24,19 @@ from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, FromQuery
 
-from watchbuddy_core.errors import InvalidMessage, SessionNotFound, StaleFence, Unauthorized
+from watchbuddy_core.errors import (
+    InvalidMessage,
+    RateLimited,
+    SessionNotFound,
+    StaleFence,
+    Unauthorized,
+)
 from watchbuddy_core.events import Due
 from watchbuddy_core.session import Delivery, JobWanted, Sessions
 from watchbuddy_core.session.outgoing import (
     INTERNAL_ERROR,
     NOT_FOUND,
+    RATE_LIMITED,
     REPLACED,
     TOO_MANY_INVALID,
     UNAUTHORIZED,
@@ -50,6 +57,7 @@ from watchbuddy_core.wire import (
 )
 from watchbuddy_server.access import Access
 from watchbuddy_server.metrics import GONE, Metrics
+from watchbuddy_server.traffic import Traffic, address_of
 
 _log = logging.getLogger("watchbuddy.server")
 
@@ -70,11 +78,14 @@ async def watch(
     sessions: NamedDependency[Sessions],
     metrics: NamedDependency[Metrics],
     access: NamedDependency[Access],
+    traffic: NamedDependency[Traffic],
     features: FromQuery[str | None] = None,
 ) -> None:
     """One viewer's connection to a session."""
     with metrics.connected() as closing:
-        closing.code = await _serve(socket, session_id, sessions, metrics, access, features)
+        closing.code = await _serve(
+            socket, session_id, sessions, metrics, access, traffic, features
+        )
 
 
 async def _serve(
@@ -83,6 +94,7 @@ async def _serve(
     sessions: Sessions,
     metrics: Metrics,
     access: Access,
+    traffic: Traffic,
     features: str | None,
 ) -> int:
     """The connection, until it has ended; with which code it has."""
@@ -91,22 +103,23 @@ async def _serve(
         # A browser cannot see why a handshake was refused, so it never is for the session's sake.
         with _open():
             await socket.accept()
-        caller = await access.admit(socket, "connect")
-        session = await sessions.find(session_id)
-        granted = read_features(features or "")
-        async with sessions.connect(session, features=granted) as delivery:
-            connection = _Connection(
-                socket,
-                delivery,
-                sessions,
-                metrics,
-                session_id,
-                granted,
-                lambda: access.still_admits(caller),
-            )
-            if features is not None:
-                connection.send(await session.welcome(granted))
-            code = await connection.run()
+        with traffic.connection(session_id, address_of(socket)):
+            caller = await access.admit(socket, "connect")
+            session = await sessions.find(session_id)
+            granted = read_features(features or "")
+            async with sessions.connect(session, features=granted) as delivery:
+                connection = _Connection(
+                    socket,
+                    delivery,
+                    sessions,
+                    metrics,
+                    session_id,
+                    granted,
+                    lambda: access.still_admits(caller),
+                )
+                if features is not None:
+                    connection.send(await session.welcome(granted))
+                code = await connection.run()
     except* WebSocketDisconnect as gone:
         code = _code_in(gone)
         _log.debug("session %s: the client has gone", session_id)
@@ -114,6 +127,8 @@ async def _serve(
         code = await _close(socket, UNAUTHORIZED)
     except* SessionNotFound:
         code = await _close(socket, NOT_FOUND)
+    except* RateLimited:
+        code = await _close(socket, RATE_LIMITED)
     except* StaleFence:
         code = await _close(socket, REPLACED)
     except* Exception:  # noqa: BLE001 - where a connection ends

@@ -26,6 +26,7 @@ from watchbuddy_core.actions import Speak
 from watchbuddy_core.character import Character
 from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.session import Parts
+from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.hosts import USUAL_SITES
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import ScriptedGenerator
@@ -117,8 +118,19 @@ def backstage() -> Backstage:
 
 
 @pytest.fixture
-def app(parts: Parts, backstage: Backstage) -> Litestar:
-    return create_app(parts=parts, store=backstage.store)
+def limits() -> Limits:
+    """Those of a server, except that tests ask for things faster than people do."""
+    return Limits(
+        creations_per_minute=1e6,
+        creations_per_minute_per_address=1e6,
+        requests_per_minute=1e6,
+        connects_per_minute=1e6,
+    )
+
+
+@pytest.fixture
+def app(parts: Parts, backstage: Backstage, limits: Limits) -> Litestar:
+    return create_app(parts=parts, store=backstage.store, limits=limits)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from litestar.exceptions import TooManyRequestsException
 from litestar.testing import TestClient
 
 from watchbuddy_core.session import Parts
+from watchbuddy_core.settings import Limits
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.app import create_app
 from watchbuddy_server.errors import RETRY_AFTER, STATUS_OF
@@ -228,7 +229,7 @@ def test_a_body_of_64_kib_is_read(client: Client) -> None:
 
 
 def test_the_limit_can_be_set(parts: Parts) -> None:
-    app = create_app(parts=parts, store=MemoryStore(), max_body_bytes=100)
+    app = create_app(parts=parts, store=MemoryStore(), limits=Limits(body_bytes=100))
     with TestClient(app) as client:
         response = client.post(SESSIONS, json=REQUEST | {"more": "x" * 100})
         assert_error(response, 413, "REQUEST_TOO_LARGE")

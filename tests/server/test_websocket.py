@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from watchbuddy_core.entries import Cancelled, Delivered, Failed, Placed, Ready
 from watchbuddy_core.errors import StaleFence
-from watchbuddy_server.app import MAX_FRAME_BYTES
+from watchbuddy_core.settings import Limits
 from watchbuddy_server.websocket import MOST_INVALID
 
 READY = {"type": "session_ready"}
@@ -355,11 +355,12 @@ def test_a_frame_above_64_kib_closes_with_1009(
         session_id = await backstage.ready()
         async with viewer(session_id) as client:
             assert await client.hear() == READY
-            filler = "x" * (MAX_FRAME_BYTES - 50)
+            most = Limits().frame_bytes
+            filler = "x" * (most - 50)
             await client.say(type="timestamp_update", timestamp=1.0, filler=filler[:-40])
             await client.say(type="later", filler=filler[:-40])
             assert is_invalid(await client.hear())
-            await client.say(type="timestamp_update", timestamp=1.0, filler="x" * MAX_FRAME_BYTES)
+            await client.say(type="timestamp_update", timestamp=1.0, filler="x" * most)
             assert (await client.end())[0] == 1009
         await until(lambda: backstage.connections() == 0)
 

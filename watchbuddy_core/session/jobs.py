@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -29,9 +28,18 @@ _LONGEST_PAUSE = 10.0
 """Seconds after which one is begun again whose log cannot be written; the first time sooner."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Whose session it is."""
+
+    user_id: str | None
+    caller: str
+    address: str | None
+
+
 @dataclass(slots=True)
 class _Job:
-    user_id: str | None
+    asker: _Asker
     task: asyncio.Task[None] | None = None
     again: bool = False
     """Something was written that it may have missed: it is to look once more."""
@@ -49,7 +57,9 @@ class LocalJobs:
         preparing: so many pieces of work (a video looked through, a window scripted) are
             done at a time. The others wait, user by user and each user's in order.
         waiting: so many sessions may wait for that.
-        per_user: so many sessions of one user may be in preparation.
+        per_user: so many sessions of one user of a caller may be in preparation.
+        per_caller, per_address: so many of one caller, and from one address. None: as many as
+            there is room for.
     """
 
     def __init__(
@@ -60,12 +70,18 @@ class LocalJobs:
         preparing: int = 4,
         waiting: int = 64,
         per_user: int = 8,
+        per_caller: int | None = None,
+        per_address: int | None = None,
     ) -> None:
         self._store = store
         self._most = preparing + waiting
         self._per_user = per_user
+        self._per_caller = self._most if per_caller is None else per_caller
+        self._per_address = self._most if per_address is None else per_address
         self._turns = Turns(preparing)
         self._jobs: dict[str, _Job] = {}
+        self._admitted: list[_Asker] = []
+        """Whose sessions are being created."""
         self._parts = parts
         self._preparing: asyncio.Task[None] | None = None
 
@@ -104,19 +120,40 @@ class LocalJobs:
         """How many pieces of work wait for a turn."""
         return self._turns.waiting
 
-    def admit(self, user_id: str | None) -> None:
-        """Say whether there is room for one more session of this user.
+    @contextmanager
+    def admit(
+        self, user_id: str | None, *, caller: str = "", address: str | None = None
+    ) -> Iterator[None]:
+        """Room for one more session, held as long as the context lasts.
 
-        Raises:
+        Raises, on entering:
             TooManySessions, RateLimited: there is none.
         """
-        busy = Counter(job.user_id for job in self._jobs.values() if job.pieces)
-        if busy.total() >= self._most:
+        asker = _Asker(user_id, caller, address)
+        self._refuse(asker)
+        self._admitted.append(asker)
+        try:
+            yield
+        finally:
+            self._admitted.remove(asker)
+
+    def _refuse(self, asker: _Asker) -> None:
+        busy = [job.asker for job in self._jobs.values() if job.pieces] + self._admitted
+        if len(busy) >= self._most:
             raise TooManySessions
-        if user_id is not None and busy[user_id] >= self._per_user:
-            raise RateLimited(
-                f"{busy[user_id]} of your sessions are still being prepared. Wait for one of them."
-            )
+        of_caller = [one for one in busy if one.caller == asker.caller]
+        of_user = [one for one in of_caller if one.user_id == asker.user_id is not None]
+        of_address = [one for one in busy if one.address == asker.address is not None]
+        for theirs, most in (
+            (of_user, self._per_user),
+            (of_caller, self._per_caller),
+            (of_address, self._per_address),
+        ):
+            if len(theirs) >= most:
+                raise RateLimited(
+                    f"{len(theirs)} of your sessions are still being prepared."
+                    " Wait for one of them."
+                )
 
     async def submit(self, session_id: str) -> None:
         """Start producing; where that runs already, see that it misses nothing.
@@ -131,7 +168,9 @@ class LocalJobs:
         if session_id in self._jobs:
             self._jobs[session_id].again = True
             return
-        job = self._jobs[session_id] = _Job(session.record.user_id)
+        record = session.record
+        asker = _Asker(record.user_id, record.caller, record.address)
+        job = self._jobs[session_id] = _Job(asker)
         job.task = self._tasks.create_task(self._run(session, job), name=f"produce {session_id}")
         job.task.add_done_callback(lambda _: self._jobs.pop(session_id, None))
 
@@ -161,7 +200,7 @@ class LocalJobs:
                 if stage == "fetching":  # takes none: it waits for others, not for our processor
                     yield
                     return
-                async with self._turns.turn(job.user_id or ""):
+                async with self._turns.turn(f"{job.asker.caller} {job.asker.user_id}"):
                     yield
             finally:
                 job.pieces -= 1

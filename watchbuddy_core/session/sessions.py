@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from watchbuddy_core.errors import StorageFull, StoreFailed, TooManySessions
+from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import JobRunner, Keeper, Store
 from watchbuddy_core.session.delivery import Delivery
@@ -44,6 +44,8 @@ class Sessions:
         parts: what they are made of.
         jobs: who produces their scripts. Entered and left by the caller.
         most: so many are kept at a time.
+        per_caller, per_address: so many of one caller, and from one address. None: as many as
+            there is room for.
         idle_seconds: one to which nobody was connected for so long is forgotten, in
             monotonic seconds; see `sweep`.
         clock: for `idle_seconds`.
@@ -56,6 +58,8 @@ class Sessions:
         parts: Parts,
         jobs: JobRunner,
         most: int = 10_000,
+        per_caller: int | None = None,
+        per_address: int | None = None,
         idle_seconds: float = 3600.0,
         clock: Clock | None = None,
     ) -> None:
@@ -66,31 +70,75 @@ class Sessions:
         self._keepers = [source for source in parts.sources if isinstance(source, Keeper)]
         self._jobs = jobs
         self._most = most
+        self._per_caller = most if per_caller is None else per_caller
+        self._per_address = most if per_address is None else per_address
+        self._beginning: list[tuple[str, str | None]] = []
+        """Caller and address of those that are being created."""
         self._idle_seconds = idle_seconds
         self._clock: Clock = clock or WallClock()
         self._attendance: dict[str, _Attendance] = {}
 
     async def start(
-        self, request: CreateSession, *, created_at: float, caller: str = ""
+        self,
+        request: CreateSession,
+        *,
+        created_at: float,
+        caller: str = "",
+        address: str | None = None,
     ) -> WatchSession:
         """Create a session and begin to produce its script.
 
         Args:
             created_at: seconds since 1970.
             caller: who pays for it; see `SessionRecord.caller`.
+            address: where it is asked for; see `SessionRecord.address`.
 
         Raises:
             RequestRefused: the request cannot be served as it was made, or there is no room.
         """
-        self._jobs.admit(request.user_id)
-        if await self.store.count() >= self._most:
-            raise TooManySessions
-        session = await WatchSession.create(
-            request, store=self.store, parts=self.parts, created_at=created_at, caller=caller
-        )
-        self._attend(session.session_id)
-        await self._jobs.submit(session.session_id)
+        with (
+            self._jobs.admit(request.user_id, caller=caller, address=address),
+            self._begin(caller, address),
+        ):
+            await self._refuse_more(caller, address)
+            session = await WatchSession.create(
+                request,
+                store=self.store,
+                parts=self.parts,
+                created_at=created_at,
+                caller=caller,
+                address=address,
+            )
+            self._attend(session.session_id)
+            await self._jobs.submit(session.session_id)
         return session
+
+    @contextmanager
+    def _begin(self, caller: str, address: str | None) -> Iterator[None]:
+        """Count it as long as it may not be in the store yet: others ask meanwhile."""
+        self._beginning.append((caller, address))
+        try:
+            yield
+        finally:
+            self._beginning.remove((caller, address))
+
+    async def _refuse_more(self, caller: str, address: str | None) -> None:
+        """Raises: TooManySessions, RateLimited: one that has begun is one too many."""
+        if await self.store.count() + len(self._beginning) > self._most:
+            raise TooManySessions
+        beginning = sum(one == caller for one, _ in self._beginning)
+        kept = await self.store.count(caller=caller)
+        self._refuse_share(kept, beginning, self._per_caller)
+        if address is not None:
+            beginning = sum(one == address for _, one in self._beginning)
+            kept = await self.store.count(address=address)
+            self._refuse_share(kept, beginning, self._per_address)
+
+    def _refuse_share(self, kept: int, beginning: int, most: int) -> None:
+        if kept + beginning > most:
+            raise RateLimited(
+                f"{kept} of your sessions are kept. Delete one, or wait until one is forgotten."
+            )
 
     async def find(self, session_id: str) -> WatchSession:
         """Raises: SessionNotFound."""

@@ -127,12 +127,14 @@ class WatchSession:
         parts: Parts,
         created_at: float,
         caller: str = "",
+        address: str | None = None,
     ) -> WatchSession:
         """Check the request and keep it. Starts nothing.
 
         Args:
             created_at: seconds since 1970.
             caller: who pays for it; see `SessionRecord.caller`.
+            address: where it is asked for; see `SessionRecord.address`.
 
         Raises:
             UnsupportedVideoSource, UnknownCharacter, InvalidTimeRange: it is refused.
@@ -153,6 +155,7 @@ class WatchSession:
             character_id=request.character_id,
             user_id=request.user_id,
             caller=caller,
+            address=address,
             density=density,
             language=request.language,
             created_at=created_at,

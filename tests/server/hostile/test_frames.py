@@ -13,9 +13,10 @@ from properties import examples
 from raw_sockets import Hall, Op, close_frame, frame, handshake
 
 from watchbuddy_core.entries import Delivered
-from watchbuddy_server.app import MAX_FRAME_BYTES
+from watchbuddy_core.settings import Limits
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
 
+MAX_FRAME_BYTES = Limits().frame_bytes
 READY = b'{"type":"session_ready"}'
 
 

@@ -1,0 +1,282 @@
+"""What a server takes from one caller, from one address and in all, and how it refuses more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from watchbuddy_core.errors import RateLimited
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.session import Parts
+from watchbuddy_core.settings import Limits
+from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_server.app import create_app
+from watchbuddy_server.plugin import WatchBuddyPlugin
+from watchbuddy_server.traffic import Traffic
+
+SESSIONS = "/api/v1/sessions"
+READY = {"type": "session_ready"}
+REQUEST = {"video_url": "library:clip.mp4", "character_id": "miao"}
+
+Asking = Callable[[str], httpx.AsyncClient]
+Test = Callable[[Asking, MemoryStore], Awaitable[None]]
+
+
+class Minutes:
+    """Monotonic time that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def asking(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Limits, Minutes | None, Test], None]:
+    """Runs a test against an application with these limits; it gets clients at addresses."""
+
+    def run(limits: Limits, minutes: Minutes | None, test: Test) -> None:
+        store = MemoryStore()
+        app = create_app(parts=parts, store=store, limits=limits)
+        if minutes is not None:
+            monkeypatch.setattr(app.plugins.get(WatchBuddyPlugin).traffic, "_now", minutes)
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Asking]:
+            clients: dict[str, httpx.AsyncClient] = {}
+
+            def at(address: str) -> httpx.AsyncClient:
+                transport = httpx.ASGITransport(app, client=(address, 1))
+                base = "http://127.0.0.1"
+                return clients.setdefault(
+                    address, httpx.AsyncClient(transport=transport, base_url=base)
+                )
+
+            async with app.lifespan():
+                yield at
+
+        async def main() -> None:
+            async with asyncio.timeout(20), opened() as at:
+                await test(at, store)
+
+        asyncio.run(main())
+
+    return run
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str, int]:
+    """Status, code and the seconds after which to come back."""
+    assert set(answer.json()) == {"detail"}
+    code = answer.json()["detail"]["error"]
+    return answer.status_code, code, int(answer.headers["Retry-After"])
+
+
+async def create(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
+    return await client.post(SESSIONS, json=REQUEST | fields)
+
+
+# --- how many --------------------------------------------------------------------------
+
+
+def test_sessions_in_preparation_are_bounded_for_each_address(asking: Any) -> None:
+    async def test(at: Asking, store: MemoryStore) -> None:
+        # A site chooses its addresses; the caller is each of them.
+        for host in ("2001:db8::1", "2001:db8::2"):
+            assert (await create(at(host))).status_code == 202
+        assert refusal(await create(at("2001:db8::3")))[:2] == (429, "RATE_LIMITED")
+        assert (await create(at("2001:db8:0:1::1"))).status_code == 202
+
+    asking(Limits(waiting_per_address=2), None, test)
+
+
+def test_sessions_in_preparation_are_bounded_for_each_caller_whatever_users_they_name(
+    asking: Any,
+) -> None:
+    async def test(at: Asking, store: MemoryStore) -> None:
+        here = at("192.0.2.1")
+        for user in ("ann", "bob"):
+            assert (await create(here, user_id=user)).status_code == 202
+        assert refusal(await create(here, user_id="cem"))[:2] == (429, "RATE_LIMITED")
+        assert (await create(at("192.0.2.2"), user_id="ann")).status_code == 202
+
+    asking(Limits(waiting_per_caller=2), None, test)
+
+
+def test_nobody_is_kept_out_by_another_who_uses_their_name(asking: Any) -> None:
+    async def test(at: Asking, store: MemoryStore) -> None:
+        assert (await create(at("192.0.2.1"), user_id="ann")).status_code == 202
+        assert refusal(await create(at("192.0.2.1"), user_id="ann"))[:2] == (429, "RATE_LIMITED")
+        assert (await create(at("192.0.2.2"), user_id="ann")).status_code == 202
+
+    asking(Limits(waiting_per_user=1), None, test)
+
+
+@pytest.mark.parametrize(
+    ("limits", "hosts", "refused"),
+    [
+        (Limits(sessions_per_caller=2), ("192.0.2.1",), (429, "RATE_LIMITED")),
+        (Limits(sessions_per_address=2), ("2001:db8::1", "2001:db8::2"), (429, "RATE_LIMITED")),
+        (Limits(sessions=2), ("192.0.2.1", "192.0.2.2"), (503, "TOO_MANY_SESSIONS")),
+    ],
+    ids=["caller", "address", "all"],
+)
+def test_kept_sessions_are_bounded(
+    asking: Any, limits: Limits, hosts: tuple[str, ...], refused: tuple[int, str]
+) -> None:
+    async def test(at: Asking, store: MemoryStore) -> None:
+        made = [await create(at(hosts[number % len(hosts)])) for number in range(2)]
+        assert [answer.status_code for answer in made] == [202, 202]
+        status, code, seconds = refusal(await create(at(hosts[0])))
+        assert (status, code) == refused
+        assert seconds > 0
+        await at(hosts[0]).delete(f"{SESSIONS}/{made[0].json()['session_id']}")
+        await store.delete(made[0].json()["session_id"])  # what is swept a minute later
+        assert (await create(at(hosts[0]))).status_code == 202
+
+    asking(limits, None, test)
+
+
+def test_asking_all_at_once_gets_no_more_than_asking_one_by_one(asking: Any) -> None:
+    class Slow(MemoryStore):
+        async def put(self, record: SessionRecord) -> None:
+            await asyncio.sleep(0.01)
+            await super().put(record)
+
+    async def test(at: Asking, store: MemoryStore) -> None:
+        store.__class__ = Slow
+        answers = await asyncio.gather(*(create(at(f"192.0.2.{n}")) for n in range(12)))
+        assert sorted(answer.status_code for answer in answers) == [202] * 5 + [503] * 7
+        assert await store.count() == 5
+
+    asking(Limits(sessions=5), None, test)
+    asking(Limits(preparing=1, waiting=4), None, test)
+
+
+# --- how often -------------------------------------------------------------------------
+
+
+def test_creating_too_fast_is_refused_until_the_told_time_and_no_longer(asking: Any) -> None:
+    minutes = Minutes()
+
+    async def test(at: Asking, store: MemoryStore) -> None:
+        here = at("192.0.2.1")
+        for _ in range(3):
+            assert (
+                await create(here, video_url="")
+            ).status_code == 422  # it is asked, all the same
+        status, code, seconds = refusal(await create(here))
+        assert (status, code, seconds) == (429, "RATE_LIMITED", 20)
+        assert (await create(at("192.0.2.2"))).status_code == 202
+        minutes.now += seconds - 1
+        assert refusal(await create(here)) == (429, "RATE_LIMITED", 1)
+        minutes.now += 1
+        assert (await create(here)).status_code == 202
+        assert (await create(here)).status_code == 429
+
+    asking(Limits(creations_per_minute=3), minutes, test)
+
+
+def test_creating_too_fast_from_one_site_is_refused(asking: Any) -> None:
+    async def test(at: Asking, store: MemoryStore) -> None:
+        for number in range(3):
+            assert (await create(at(f"2001:db8::{number}"))).status_code == 202
+        assert refusal(await create(at("2001:db8::3"))) == (429, "RATE_LIMITED", 20)
+
+    asking(Limits(creations_per_minute_per_address=3), Minutes(), test)
+
+
+def test_asking_too_fast_is_refused_and_health_is_told_all_the_same(asking: Any) -> None:
+    async def test(at: Asking, store: MemoryStore) -> None:
+        here = at("192.0.2.1")
+        for _ in range(2):
+            assert (await here.get("/api/v1/characters")).status_code == 200
+        for path in ("/api/v1/characters", f"{SESSIONS}/ses_0", "/media/ses_0"):
+            assert refusal(await here.get(path)) == (429, "RATE_LIMITED", 30), path
+        for path in ("/health/live", "/health/ready"):
+            assert (await here.get(path)).status_code == 200
+
+    asking(Limits(requests_per_minute=2), Minutes(), test)
+
+
+def test_a_client_without_an_address_is_not_taken_for_another_without_one(parts: Parts) -> None:
+    traffic = Traffic(Limits(requests_per_minute=1, uploads_per_minute=1), now=Minutes())
+    for _ in range(3):
+        traffic.upload(None)
+
+
+# --- connections -----------------------------------------------------------------------
+
+LIMITED = (4429, "RATE_LIMITED")
+
+
+@pytest.mark.parametrize("limits", [Limits(connections_per_address=2)])
+def test_connections_from_one_address_are_bounded(watching: Any, backstage: Any) -> None:
+    async def test(viewer: Any) -> None:
+        sessions = [await backstage.ready() for _ in range(3)]
+        async with viewer(sessions[0]) as first, viewer(sessions[1]) as second:
+            assert await first.hear() == await second.hear() == READY
+            async with viewer(sessions[2]) as third:
+                assert await third.end() == LIMITED
+            await first.socket.close()
+            async with asyncio.timeout(5):
+                while backstage.connections() > 1:
+                    await asyncio.sleep(0.005)
+            async with viewer(sessions[2]) as third:
+                assert await third.hear() == READY
+            await second.say(type="nonsense")
+            assert (await second.hear())["error_code"] == "INVALID_MESSAGE"
+
+    watching(test)
+
+
+@pytest.mark.parametrize("limits", [Limits(connections_per_session=2)])
+def test_connections_to_one_session_are_bounded_and_takeovers_are_none(
+    watching: Any, backstage: Any
+) -> None:
+    async def test(viewer: Any) -> None:
+        session_id = await backstage.ready()
+        for _ in range(6):  # each takes over from the one before it, which is closed
+            async with viewer(session_id) as older:
+                assert await older.hear() == READY
+                async with viewer(session_id) as newer:
+                    assert await newer.hear() == READY
+                    assert await older.end() == (4409, "REPLACED")
+
+    watching(test)
+
+
+@pytest.mark.parametrize("limits", [Limits(connects_per_minute=3)])
+def test_connecting_too_often_is_refused_also_with_ids_that_are_guessed(
+    watching: Any, backstage: Any
+) -> None:
+    async def test(viewer: Any) -> None:
+        session_id = await backstage.ready()
+        for guess in range(3):
+            async with viewer(f"ses_{guess}") as client:
+                assert await client.end() == (4404, "SESSION_NOT_FOUND")
+        async with viewer(session_id) as client:
+            assert await client.end() == LIMITED
+
+    watching(test)
+
+
+def test_what_is_counted_is_given_back_and_nobody_counts_for_another() -> None:
+    traffic = Traffic(Limits(connections_per_address=2, connections_per_session=2), now=Minutes())
+    for _ in range(10):
+        with (
+            traffic.connection("192.0.2.1", "192.0.2.9"),
+            traffic.connection("192.0.2.1", "192.0.2.9"),
+            traffic.connection("ses_1", "192.0.2.1"),
+            pytest.raises(RateLimited),
+            traffic.connection("192.0.2.1", "192.0.2.2"),
+        ):
+            pass
+    assert not traffic._open
