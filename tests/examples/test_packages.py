@@ -57,7 +57,9 @@ def test_there_is_one_of_each_kind(installed: Path) -> None:
 
 def test_the_wheels_hold_the_package_and_nothing_else(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
-    assert names == {"watchbuddy_lighthouse", "watchbuddy_patterns", "watchbuddy_bingo"}
+    packages = {f"watchbuddy_{path.name.removeprefix('watchbuddy-')}" for path in PACKAGES}
+    assert names - {"bin"} == packages
+    assert {path.name for path in (installed / "bin").iterdir()} == {"watchbuddy-mpv"}
     people = {path.name for path in (installed / "watchbuddy_lighthouse" / "people").iterdir()}
     assert people == {"gull.toml", "keeper.toml"}
 
