@@ -510,6 +510,19 @@ class Preferences(Protocol):
 
 
 @runtime_checkable
+class Checkable(Protocol):
+    """A store that can say whether it works."""
+
+    async def check(self) -> None:
+        """Read and write a trifle.
+
+        Raises:
+            StorageFull, StoreFailed: nothing new can be kept, or what is kept cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class Cache(Protocol):
     """Values by key; may forget anything at any time. It never fails: it knows nothing, then."""
 

@@ -19,6 +19,7 @@ from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_server.access import Access, Need, caller_of, guard_of
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_server.health import Readiness, live, ready
 from watchbuddy_server.media import show_media
 from watchbuddy_server.metrics import Metrics, counting, show_metrics
 from watchbuddy_server.page import show_overlay, show_page, show_page_file
@@ -27,8 +28,6 @@ from watchbuddy_server.rest import (
     delete_session,
     list_characters,
     list_library,
-    live,
-    ready,
     show_methods,
     show_script,
     show_session,
@@ -109,6 +108,7 @@ class WatchBuddyPlugin(InitPlugin):
             per_address=limits.sessions_per_address,
             idle_seconds=limits.idle_seconds,
         )
+        self._readiness = self._new_readiness()
         taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)
         self._inbox = next(taking, None)
         self._path = path
@@ -150,6 +150,7 @@ class WatchBuddyPlugin(InitPlugin):
                 "traffic": Provide(lambda: self.traffic, sync_to_thread=False),
                 "metrics": Provide(lambda: self.metrics, sync_to_thread=False),
                 "access": Provide(lambda: self.access, sync_to_thread=False),
+                "readiness": Provide(lambda: self._readiness, sync_to_thread=False),
                 "caller": Provide(caller_of, sync_to_thread=False),
             },
             guards=[guard_of(self.access, self.traffic)],
@@ -160,12 +161,24 @@ class WatchBuddyPlugin(InitPlugin):
 
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
+        self._readiness = self._new_readiness()
         async with self._jobs, asyncio.TaskGroup() as tasks:
             beside = [
-                tasks.create_task(self.sessions.resume(self.metrics.found)),
+                tasks.create_task(self._resume()),
+                tasks.create_task(self._readiness.look()),
                 tasks.create_task(self.sessions.sweep()),
                 tasks.create_task(self.metrics.time_loop()),
             ]
             yield
+            self._readiness.is_stopping = True
             for task in beside:
                 task.cancel()
+
+    async def _resume(self) -> None:
+        await self.sessions.resume(self.metrics.found)
+        self._readiness.is_started = True
+
+    def _new_readiness(self) -> Readiness:
+        return Readiness(
+            store=self.sessions.store, generator_works=lambda: self._jobs.generator_works
+        )

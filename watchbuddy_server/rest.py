@@ -1,14 +1,13 @@
-"""The REST routes: sessions, what there is to watch and who watches along, health."""
+"""The REST routes: sessions, what there is to watch and who watches along."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import HttpMethod, Request, Response, delete, get, post, route
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -18,17 +17,15 @@ from litestar.openapi.spec import (
 )
 from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import (
-    HTTP_200_OK,
     HTTP_202_ACCEPTED,
     HTTP_204_NO_CONTENT,
-    HTTP_503_SERVICE_UNAVAILABLE,
 )
 from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus, SessionVideo
 from watchbuddy_core.tracks import TrackFormat, write_track
 from watchbuddy_core.wire import CreateSession, SessionCreated
-from watchbuddy_server.access import PUBLIC, Caller
+from watchbuddy_server.access import Caller
 from watchbuddy_server.bodies import read_json, takes_json
 from watchbuddy_server.errors import error_responses
 from watchbuddy_server.traffic import Traffic, address_of
@@ -239,45 +236,3 @@ async def list_library(
 ) -> LibraryPage:
     """The videos in the server's library folders."""
     return await sessions.library.page(offset, limit)
-
-
-# --- health ----------------------------------------------------------------------------
-
-
-class Health(BaseModel):
-    """Whether the server works."""
-
-    model_config = ConfigDict(frozen=True)
-
-    status: Literal["ok", "unavailable"]
-
-
-@get(
-    "/health/live",
-    opt=PUBLIC,
-    response_description="The process answers.",
-    responses=error_responses("FORBIDDEN", public=True),
-)
-async def live() -> Health:
-    """Whether the process answers."""
-    return Health(status="ok")
-
-
-@get(
-    "/health/ready",
-    opt=PUBLIC,
-    response_description="It can serve.",
-    responses={
-        HTTP_503_SERVICE_UNAVAILABLE: ResponseSpec(
-            Health, generate_examples=False, description="It cannot."
-        ),
-        **error_responses("FORBIDDEN", public=True),
-    },
-)
-async def ready(sessions: NamedDependency[Sessions]) -> Response[Health]:
-    """Whether sessions can be served: 200, or 503 where their store cannot be read."""
-    is_ready = await sessions.are_reachable()
-    return Response(
-        Health(status="ok" if is_ready else "unavailable"),
-        status_code=HTTP_200_OK if is_ready else HTTP_503_SERVICE_UNAVAILABLE,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from watchbuddy_core.character import MomentKind
 from watchbuddy_core.characters import SLOTS
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
+from watchbuddy_server.health import Reason
 from watchbuddy_server.metrics import Metrics
 from watchbuddy_server.rest import CharacterList
 from watchbuddy_server.ticketing import Ticket, TicketWish
@@ -139,8 +141,14 @@ def test_the_metrics_that_are_documented_are_those_that_there_are() -> None:
 
 
 def test_the_labels_of_a_metric_are_documented_with_it() -> None:
-    rows = [line.split(" | ") for line in OPERATING.splitlines() if line.startswith("| `")]
+    rows = [line.split(" | ") for line in OPERATING.splitlines() if line.startswith("| `watch")]
     documented = {row[0].strip("| `"): set(re.findall(r"`(\w+)`", row[2])) for row in rows}
     for metric in Metrics().registry.collect():
         labels = {name for sample in metric.samples for name in sample.labels} - {"le"}
         assert labels <= documented.get(metric.name, set())
+
+
+def test_each_reason_not_to_be_ready_is_documented() -> None:
+    for reason in get_args(Reason):
+        assert f"| `{reason}` |" in OPERATING
+        assert f"`{reason}`" in PROTOCOL

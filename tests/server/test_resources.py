@@ -269,28 +269,6 @@ def test_the_library_comes_in_pages(library: Client) -> None:
         assert refused.json()["detail"]["fields"][0]["field"] == query.split("=")[0]
 
 
-# --- health --------------------------------------------------------------------------------
-
-
-def test_health_says_whether_it_answers_and_whether_it_can_serve(parts: Parts) -> None:
-    class Flaky(MemoryStore):
-        broken = False
-
-        async def count(self, **of: Any) -> int:
-            if self.broken:
-                raise OSError("the disk is gone")
-            return await super().count(**of)
-
-    store = Flaky()
-    with TestClient(create_app(parts=parts, store=store)) as client:
-        assert client.get("/health/live").json() == {"status": "ok"}
-        assert client.get("/health/ready").status_code == 200
-        store.broken = True
-        answer = client.get("/health/ready")
-        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
-        assert client.get("/health/live").status_code == 200
-
-
 # --- the document --------------------------------------------------------------------------
 
 

@@ -84,6 +84,7 @@ class LocalJobs:
         """Whose sessions are being created."""
         self._parts = parts
         self._preparing: asyncio.Task[None] | None = None
+        self._is_prepared = True
 
     async def __aenter__(self) -> Self:
         self._tasks = asyncio.TaskGroup()
@@ -104,6 +105,11 @@ class LocalJobs:
         if self._preparing is not None:
             self._preparing.cancel()
         await self._tasks.__aexit__(None, None, None)
+
+    @property
+    def generator_works(self) -> bool:
+        """Whether somebody can think of what to say, as far as it is known beforehand."""
+        return self._is_prepared or self._parts.stand_in is not None
 
     @property
     def busy(self) -> int:
@@ -188,6 +194,7 @@ class LocalJobs:
                 for complaint in await generator.prepare():
                     _log.warning("%s", complaint)
         except Exception:  # noqa: BLE001 - of a plugin, which fails when it is asked to work
+            self._is_prepared = False
             _log.exception("the generator could not be prepared")
 
     async def _run(self, session: WatchSession, job: _Job) -> None:

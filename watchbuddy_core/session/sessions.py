@@ -207,15 +207,6 @@ class Sessions:
             self.screening.close(session_id)
             await self.tidy()
 
-    async def are_reachable(self) -> bool:
-        """Whether the store answers."""
-        try:
-            await self.store.count()
-        except Exception:  # noqa: BLE001 - whatever it is, that is the answer
-            _log.warning("the store cannot be read", exc_info=True)
-            return False
-        return True
-
     async def forget_idle(self) -> None:
         """Forget the sessions that nobody has needed for too long, and what was kept for them."""
         now = self._clock.now()

@@ -61,6 +61,8 @@ from watchbuddy_core.stores.tail import Row, Tail
 if TYPE_CHECKING:
     import aiosqlite
 
+_TRIFLE = f"PRAGMA user_version = {len(MIGRATIONS)}"
+"""Something to write that changes nothing, and shows that writing works."""
 _MOST_AT_ONCE = 512
 _MOST_ASIDE = 64
 """So many values wait to be written into caches. More are not."""
@@ -512,6 +514,15 @@ class SQLiteStore(_Reading):
             raise StoreFailed("Too much waits to be written.")
         await self._order(lambda writing: write(writing.database), is_aside=True)
 
+    # --- Checkable ---------------------------------------------------------------------
+
+    async def check(self) -> None:
+        async def write(writing: _Writing) -> None:
+            await writing.database.execute(_TRIFLE)
+
+        await self._order(write)
+        await self._read("SELECT 1 FROM sessions LIMIT 1")
+
     # --- the file ----------------------------------------------------------------------
 
     async def _order(
@@ -601,7 +612,7 @@ class SQLiteStore(_Reading):
             outcomes = [await _outcome(order, writing) for order in orders]
             await writing.put_down()
             if probes:
-                await self._writer.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+                await self._writer.execute(_TRIFLE)
             await self._writer.execute("COMMIT")
         except BaseException:
             await rolled_back(self._writer)
