@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,7 +78,7 @@ class Backstage:
 class House:
     """The server, in a thread of its own."""
 
-    def __init__(self, films: Path, data: Path) -> None:
+    def __init__(self, films: Path, data: Path, **options: Any) -> None:
         parts = build_parts(Settings(libraries=(films,), data_dir=data))
         self.store = MemoryStore()
         self.parts = replace(parts, sources=(Backstage(), *parts.sources))
@@ -86,6 +87,7 @@ class House:
             store=self.store,
             uploads=True,
             allow_origins=["https://www.youtube.com"],
+            **options,
         )
         self.loop = asyncio.new_event_loop()
         self._listening = listen("127.0.0.1", 0)
@@ -113,7 +115,11 @@ class House:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
 
     def session(
-        self, *actions: Action, video_url: str = "library:film.mp4", character: str = "miao"
+        self,
+        *actions: Action,
+        video_url: str = "library:film.mp4",
+        character: str = "miao",
+        caller: str = "",
     ) -> str:
         """A session with this script; its id."""
 
@@ -123,6 +129,7 @@ class House:
                 store=self.store,
                 parts=self.parts,
                 created_at=time.time(),
+                caller=caller,
             )
             await session.take_script(script(*actions))
             return session.session_id
@@ -208,18 +215,40 @@ class Wire:
 
 
 @pytest.fixture
-def house(films: Path, tmp_path: Path) -> Iterator[House]:
-    house = House(films, tmp_path / "data")
-    house.open()
-    yield house
-    house.close()
+def new_house(films: Path, tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """A server with more options."""
+    with ExitStack() as held:
+
+        def build(**options: Any) -> House:
+            house = House(films, tmp_path / "data", **options)
+            house.open()
+            held.callback(house.close)
+            return house
+
+        yield build
 
 
 @pytest.fixture
-def wire(house: House) -> Iterator[Wire]:
-    wire = Wire(house)
-    yield wire
-    wire.close()
+def house(new_house: Callable[..., House]) -> House:
+    return new_house()
+
+
+@pytest.fixture
+def new_wire(new_house: Callable[..., House]) -> Iterator[Callable[[House], Wire]]:
+    """A way to a server; it is taken down before that is."""
+    with ExitStack() as held:
+
+        def lay(house: House) -> Wire:
+            wire = Wire(house)
+            held.callback(wire.close)
+            return wire
+
+        yield lay
+
+
+@pytest.fixture
+def wire(house: House, new_wire: Callable[[House], Wire]) -> Wire:
+    return new_wire(house)
 
 
 @pytest.fixture(scope="module")

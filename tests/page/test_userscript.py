@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from watchbuddy_core.actions import Action, PauseVideo, Seek, Speak
+from watchbuddy_server.tokens import Tokens, hash_of, new_token
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = (ROOT / "examples" / "userscript" / "watchbuddy.user.js").read_text(encoding="utf-8")
@@ -26,8 +27,8 @@ LINE = "Did you see that?"
 
 
 @pytest.fixture
-def site(house: Any, arrive: Callable[..., Any], films: Path) -> Any:
-    """A viewer at the site, with the script; its server lets it be framed there."""
+def site(arrive: Callable[..., Any], films: Path) -> Any:
+    """A viewer at the site, with the script."""
     viewer = arrive()
     film = (films / "film.mp4").read_bytes()
 
@@ -61,7 +62,7 @@ def open_site(viewer: Any, house: Any) -> Any:
     viewer.page.evaluate(f"() => {{ {SCRIPT} }}")
     viewer.page.wait_for_selector("iframe")
     frame = viewer.page.frame_locator("iframe")
-    frame.locator(".portrait").wait_for()
+    frame.locator(".portrait, dialog").wait_for()
     return frame
 
 
@@ -108,6 +109,22 @@ def test_the_sites_player_is_paused_and_moved_and_the_viewer_overrules(
     site.wait("document.querySelector('video').currentTime > 5.5")
     moved = [one for one in house.log(session_id) if one.kind == "moved"]
     assert moved[-1].playhead.epoch == 1, "the viewer's own seek is noticed, and is theirs"
+
+
+def test_a_server_that_needs_a_token_has_the_frame_ask_for_it(
+    new_house: Callable[..., Any], site: Any
+) -> None:
+    token = new_token()
+    house = new_house(tokens=Tokens(hashes=[hash_of(token)]), need_token="always")
+    line = Speak(trigger_timestamp=1.5, text=LINE)
+    frame = open_site(site, house)
+    box = site.page.locator("iframe").bounding_box()
+    assert box["height"] > 300, "there is room for the question"
+    frame.get_by_label("Token").fill(token)
+    frame.get_by_role("button", name="Let me in").click()
+    session_id = watch(site, frame, house, line)
+    frame.get_by_text(LINE, exact=True).first.wait_for()
+    assert house.do(house.store.get(session_id)).caller.startswith("token:")
 
 
 def test_it_goes_with_the_video(house: Any, site: Any) -> None:

@@ -9,19 +9,36 @@ export class ApiError extends Error {
   }
 }
 
+import { another, authorization, token } from "./token.js";
+
 const address = (path) => new URL(path, document.baseURI);
 
-async function ask(path, options) {
+async function ask(path, options = {}) {
+  const shown = token();
   let response;
   try {
-    response = await fetch(address(path), options);
+    const headers = { ...options.headers, ...authorization() };
+    response = await fetch(address(path), { ...options, headers });
   } catch {
     throw new ApiError("UNREACHABLE", "");
+  }
+  if (response.status === 401) {
+    await letIn(shown);
+    return ask(path, options);
   }
   if (response.status === 204) return null;
   const body = await response.json().catch(() => null);
   if (!response.ok) throw refusal(body, response.headers.get("Retry-After"));
   return body;
+}
+
+/** Has the viewer asked for a token, where the one that was shown is not enough. */
+async function letIn(shown) {
+  try {
+    await another(shown);
+  } catch {
+    throw new ApiError("UNAUTHORIZED", "");
+  }
 }
 
 function refusal(body, retryAfter = null) {
@@ -44,12 +61,28 @@ export const sessionStatus = (id) => ask(`api/v1/sessions/${encodeURIComponent(i
 export const sessionVideo = (id) => ask(`api/v1/sessions/${encodeURIComponent(id)}/video`);
 export const deleteSession = (id) =>
   ask(`api/v1/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
-export const mediaUrl = (id) => address(`media/${encodeURIComponent(id)}`).href;
 
-/** Where the WebSocket of a session is, with the features that are asked for. */
-export function socketUrl(id, features) {
+/** What a browser shows where it cannot send a token. */
+const ticket = async (id, purpose) =>
+  (await ask(`api/v1/sessions/${encodeURIComponent(id)}/tickets`, json("POST", { purpose }))).ticket;
+
+/** Where a session's video is: for some hours, where a token is needed. */
+export async function mediaUrl(id) {
+  const url = address(`media/${encodeURIComponent(id)}`);
+  if (token()) url.searchParams.set("ticket", await ticket(id, "media"));
+  return url.href;
+}
+
+/**
+ * Where the WebSocket of a session is, with the features that are asked for: for one connection,
+ * and soon, where a token is needed.
+ *
+ * @param {boolean} isRefused whether the server wanted a token and was shown none
+ */
+export async function socketUrl(id, features, isRefused) {
   const url = address(`ws/${encodeURIComponent(id)}?features=${features.join(",")}`);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  if (token() || isRefused) url.searchParams.set("ticket", await ticket(id, "connect"));
   return url.href;
 }
 
@@ -60,10 +93,23 @@ export function socketUrl(id, features) {
  * @param {AbortSignal} signal
  * @returns {Promise<{video_url: string, title: string}>}
  */
-export function upload(file, progress, signal) {
+export async function upload(file, progress, signal) {
+  const shown = token();
+  try {
+    return await send(file, progress, signal);
+  } catch (error) {
+    if (error.code !== "UNAUTHORIZED") throw error;
+    await letIn(shown);
+    return upload(file, progress, signal);
+  }
+}
+
+function send(file, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not tell how much was sent
     request.open("POST", address(`api/v1/uploads?name=${encodeURIComponent(file.name)}`));
+    for (const [name, value] of Object.entries(authorization()))
+      request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
     request.onload = () =>

@@ -5,7 +5,9 @@
  * an address, and no other site in a referrer.
  */
 
+import { askWith } from "./token.js";
 import { language, say } from "./words.js";
+import { askForToken } from "./views/door.js";
 import { session } from "./views/session.js";
 import { start } from "./views/start.js";
 
@@ -30,6 +32,7 @@ function leave() {
   show();
 }
 
+askWith(askForToken);
 document.documentElement.lang = language;
 addEventListener("hashchange", show);
 addEventListener("pagehide", ({ persisted }) => persisted || shown?.close());

@@ -7,6 +7,8 @@ import { Voice } from "./companion/voice.js";
 import { button, el } from "./dom.js";
 import { keep, kept, userId } from "./keeping.js";
 import { FramedPlayer } from "./players/framed.js";
+import { askWith } from "./token.js";
+import { askForToken } from "./views/door.js";
 import { Buddy } from "./watching/buddy.js";
 import { inLanguage, language, say, sayError } from "./words.js";
 
@@ -29,9 +31,19 @@ let watched = null;
 let buddy = null;
 let isMenuOpen = false;
 let isTalking = false;
+let isAsking = false;
+
+askWith((isRefused) => {
+  isAsking = true;
+  room();
+  return askForToken(isRefused).finally(() => {
+    isAsking = false;
+    room();
+  });
+});
 
 function room() {
-  const name = isMenuOpen ? "menu" : isTalking ? "speaking" : "silent";
+  const name = isMenuOpen || isAsking ? "menu" : isTalking ? "speaking" : "silent";
   player.askForRoom(...ROOM[name]);
 }
 
@@ -130,7 +142,7 @@ async function start() {
     return;
   }
   if (watched !== session) return;
-  session.connection = new Connection(socketUrl(session.id, FEATURES));
+  session.connection = new Connection((isRefused) => socketUrl(session.id, FEATURES, isRefused));
   session.connection.addEventListener(
     "message",
     ({ detail }) => watched === session && hear(detail),
@@ -211,10 +223,15 @@ new MutationObserver(() => {
   room();
 }).observe(overlay, { subtree: true, attributes: true, attributeFilter: ["class"] });
 
-characters = await listCharacters();
-who.append(
-  ...characters.map(({ id, name: names }) => el("option", { value: id }, inLanguage(names))),
-);
-who.value = kept("character", characters[0].id);
-if (who.selectedIndex < 0) who.selectedIndex = 0;
-show();
+try {
+  characters = await listCharacters();
+  who.append(
+    ...characters.map(({ id, name: names }) => el("option", { value: id }, inLanguage(names))),
+  );
+  who.value = kept("character", characters[0].id);
+  if (who.selectedIndex < 0) who.selectedIndex = 0;
+  show();
+} catch (error) {
+  if (error.code !== "UNAUTHORIZED") throw error;
+  overlay.remove(); // the viewer does not want to, and the site's page is no place to insist
+}

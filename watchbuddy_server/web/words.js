@@ -93,6 +93,12 @@ const WORDS = {
     EXPRESSION: "made a face: {emotion}",
     noLibrary: "Start the server with --library to see your own videos here.",
     home: "Start page",
+    token: "Token",
+    tokenTitle: "Who is there?",
+    tokenHint: "This server lets in who has a token. Whoever runs it gives it out.",
+    tokenGo: "Let me in",
+    tokenRefused: "The server does not take this token, or does not take it any more.",
+    tokenForget: "Forget my token",
     errors: {
       UNSUPPORTED_VIDEO_SOURCE:
         "This server does not open links like that. It takes YouTube, Bilibili, and what its operator allows.",
@@ -111,6 +117,7 @@ const WORDS = {
       UPLOAD_STALLED: "The file stopped arriving. Try again.",
       VIDEO_UNPLAYABLE:
         "Browsers cannot play this file. Convert it to MP4 (H.264 and AAC), and open that.",
+      UNAUTHORIZED: "This server lets in who has a token.",
       FORBIDDEN: "The server does not allow that.",
       SESSION_NOT_FOUND: "This session is over. The server does not know it any more.",
       VALIDATION_ERROR: "Something in the form is not as it should be.",
@@ -229,6 +236,12 @@ const WORDS = {
     EXPRESSION: "做了个表情：{emotion}",
     noLibrary: "用 --library 启动服务器，这里就会列出你自己的视频。",
     home: "首页",
+    token: "令牌",
+    tokenTitle: "是谁呀？",
+    tokenHint: "这个服务器只让有令牌的人进来，令牌由管理员发放。",
+    tokenGo: "进去",
+    tokenRefused: "服务器不认这个令牌，或者不再认它。",
+    tokenForget: "忘掉我的令牌",
     errors: {
       UNSUPPORTED_VIDEO_SOURCE:
         "这个服务器不打开这样的链接。可以用 YouTube、哔哩哔哩，以及管理员允许的网站。",
@@ -245,6 +258,7 @@ const WORDS = {
       STORAGE_FULL: "服务器放不下这个文件了。",
       UPLOAD_STALLED: "文件传到一半停了，请再试。",
       VIDEO_UNPLAYABLE: "浏览器放不了这个文件。请转换成 MP4（H.264 和 AAC）再打开。",
+      UNAUTHORIZED: "这个服务器只让有令牌的人进来。",
       FORBIDDEN: "服务器不允许这样。",
       SESSION_NOT_FOUND: "这次观看已经结束，服务器不再记得它。",
       VALIDATION_ERROR: "填写的内容有不对的地方。",

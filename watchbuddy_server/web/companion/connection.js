@@ -12,6 +12,7 @@ const LAST_RETRY_MS = 8000;
 const STEADY_MS = 5000;
 
 /** Codes with which a server closes for good, by what that means. */
+const UNAUTHORIZED = 4401;
 const FINAL = new Map([
   [1009, "refused"],
   [4400, "refused"],
@@ -22,8 +23,16 @@ const FINAL = new Map([
   [4500, "failed"],
 ]);
 
+/** What is refused before there is a connection, as a server would close one. */
+const CODES = new Map([
+  ["SESSION_NOT_FOUND", 4404],
+  ["UNAUTHORIZED", 4403],
+]);
+
 export class Connection extends EventTarget {
-  #url;
+  #address;
+  #opening = null;
+  #isRefused = false;
   #socket = null;
   #outbox = [];
   #retryMs = FIRST_RETRY_MS;
@@ -35,11 +44,12 @@ export class Connection extends EventTarget {
    * Events: `open`; `message` with `detail`, what the server says; `lost` with `detail.retryMs`;
    * `closed` with `detail.why`: gone, replaced, refused or failed. After that there is nothing.
    *
-   * @param {string} url of the WebSocket, with the features that are asked for
+   * @param {(isRefused: boolean) => Promise<string>} address of the WebSocket: for each connection
+   *     anew, as each may need a ticket of its own. Is told whether the last one was missing one.
    */
-  constructor(url) {
+  constructor(address) {
     super();
-    this.#url = url;
+    this.#address = address;
   }
 
   get isOpen() {
@@ -49,8 +59,24 @@ export class Connection extends EventTarget {
   /** Connect, unless that is done already. */
   open() {
     clearTimeout(this.#retrying);
-    if (this.#closed || (this.#socket && this.#socket.readyState <= WebSocket.OPEN)) return;
-    const socket = new WebSocket(this.#url);
+    if (this.#closed || this.#opening) return;
+    if (this.#socket && this.#socket.readyState <= WebSocket.OPEN) return;
+    const opening = (this.#opening = {});
+    this.#address(this.#isRefused).then(
+      (url) => {
+        if (this.#opening === opening) this.#connect(url);
+      },
+      ({ code }) => {
+        if (this.#opening !== opening) return;
+        this.#opening = null;
+        this.#lost(CODES.get(code));
+      },
+    );
+  }
+
+  #connect(url) {
+    this.#opening = null;
+    const socket = new WebSocket(url);
     this.#socket = socket;
     socket.onopen = () => {
       this.#openedAt = performance.now();
@@ -101,6 +127,7 @@ export class Connection extends EventTarget {
 
   #lost(code) {
     this.#socket = null;
+    this.#isRefused = code === UNAUTHORIZED;
     const why = FINAL.get(code);
     if (why) {
       this.#closed = true;
@@ -120,6 +147,7 @@ export class Connection extends EventTarget {
   #drop() {
     const socket = this.#socket;
     this.#socket = null;
+    this.#opening = null;
     socket?.close();
   }
 

@@ -10,6 +10,7 @@
  *             sought  somebody else than `seek` has moved it; detail.position
  *             landed  a `seek` is over
  *             volume  it is louder or quieter
+ *             ready   it can be told to play; there is none where it is there from the beginning
  *             failed  it cannot be played; detail.reason: network, format
  */
 
@@ -19,18 +20,24 @@ const LAST_RETRY_MS = 8000;
 
 export class FilePlayer extends EventTarget {
   #video;
+  #source;
   #target = null;
   /** Whether it could be played: what fails then is the way to it, and that may mend. */
   #isPlayable = false;
+  #isClosed = false;
   /** While the way to it is broken: where it was. */
   #broken = null;
   #retryMs = FIRST_RETRY_MS;
   #retrying = null;
 
-  /** @param {HTMLVideoElement} video with its source */
-  constructor(video) {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {() => Promise<string>} source where the file is: asked anew when the way to it broke
+   */
+  constructor(video, source) {
     super();
     this.#video = video;
+    this.#source = source;
     const changed = () => this.#broken || this.#tell("change");
     for (const type of [
       "play",
@@ -48,8 +55,13 @@ export class FilePlayer extends EventTarget {
     video.addEventListener("seeking", () => this.#seeking());
     video.addEventListener("seeked", () => this.#seeked());
     video.addEventListener("error", () => this.#failed());
+    this.#load();
   }
 
+  /** Whether it is known where the file is; `ready` tells when it is. */
+  get isThere() {
+    return this.#video.hasAttribute("src");
+  }
   get position() {
     return this.#broken?.position ?? this.#video.currentTime;
   }
@@ -108,6 +120,7 @@ export class FilePlayer extends EventTarget {
   close() {
     clearTimeout(this.#retrying);
     this.#isPlayable = false;
+    this.#isClosed = true;
     this.#broken = null;
     this.#video.pause();
     this.#video.removeAttribute("src");
@@ -129,16 +142,32 @@ export class FilePlayer extends EventTarget {
 
   // --- where it comes from ------------------------------------------------------------------
 
+  async #load() {
+    try {
+      const url = await this.#source();
+      if (this.#isClosed) return;
+      const isFirst = !this.isThere;
+      this.#video.src = url; // which loads it, also where it is the same
+      if (isFirst) this.#tell("ready");
+    } catch {
+      if (!this.#isClosed) this.#lost("network");
+    }
+  }
+
   #failed() {
-    const { error, currentTime, paused, playbackRate } = this.#video;
+    const { error } = this.#video;
     if (!error || !this.#video.hasAttribute("src")) return;
+    this.#lost(error.code === MediaError.MEDIA_ERR_NETWORK ? "network" : "format");
+  }
+
+  #lost(reason) {
     if (!this.#isPlayable) {
-      const isNetwork = error.code === MediaError.MEDIA_ERR_NETWORK;
-      this.#tell("failed", { reason: isNetwork ? "network" : "format" });
+      this.#tell("failed", { reason });
       return;
     }
+    const { currentTime, paused, playbackRate } = this.#video;
     this.#broken ??= { position: currentTime, paused, rate: playbackRate };
-    this.#retrying = setTimeout(() => this.#video.load(), this.#retryMs);
+    this.#retrying = setTimeout(() => this.#load(), this.#retryMs);
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
     this.#tell("change");
   }

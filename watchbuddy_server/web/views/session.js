@@ -10,6 +10,8 @@ import { inLanguage, say, sayError } from "../words.js";
 import { preparing } from "./preparing.js";
 import { watching } from "./watching.js";
 
+/** What may be otherwise the next time. */
+const AGAIN = new Set(["UNREACHABLE", "UNAUTHORIZED"]);
 const UNKNOWN = { id: "unknown", name: { en: "AI Watch Buddy", zh: "AI Watch Buddy" } };
 
 /** @param {() => void} leave goes back to the start */
@@ -31,7 +33,7 @@ export function session(id, leave) {
   function fail(error) {
     connection?.close();
     if (error.code === "SESSION_NOT_FOUND") forgetSession(id);
-    show(failure(error, { character, again: error.code === "UNREACHABLE" ? begin : null, leave }));
+    show(failure(error, { character, again: AGAIN.has(error.code) ? begin : null, leave }));
   }
 
   async function begin() {
@@ -44,7 +46,7 @@ export function session(id, leave) {
     character = characters.find((one) => one.id === status.character_id) ?? UNKNOWN;
     if (status.error) return fail(status.error);
     show(preparing({ character, cancel }));
-    connection = new Connection(socketUrl(id, FEATURES));
+    connection = new Connection((isRefused) => socketUrl(id, FEATURES, isRefused));
     const { signal } = listening;
     connection.addEventListener("message", ({ detail }) => hear(detail), { signal });
     connection.addEventListener("lost", () => shown.hear?.({ type: "lost" }), { signal });

@@ -7,6 +7,7 @@ import { Characters } from "../starting/characters.js";
 import { takeDrops } from "../starting/dropping.js";
 import { library, recent } from "../starting/lists.js";
 import { language, say, sayError } from "../words.js";
+import { forgetting } from "./door.js";
 
 const DENSITIES = ["", "quiet", "normal", "chatty", "muted"];
 const FILES = "video/*,audio/*,.mkv,.srt,.vtt,.ass";
@@ -57,6 +58,7 @@ export function start(watch) {
       begin(url);
     }),
     recent(watch),
+    forgetting(leaving.signal),
   );
 
   form.addEventListener("submit", (event) => {

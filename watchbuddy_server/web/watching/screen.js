@@ -14,8 +14,8 @@ export function screenOf(id, video, start) {
     const player = youtubePlayer(place, youtube, { start });
     return { screen: el("div", { class: "foreign" }, place), player };
   }
-  const screen = el("video", { src: mediaUrl(id), preload: "auto", playsInline: true });
-  return { screen, player: new FilePlayer(screen) };
+  const screen = el("video", { preload: "auto", playsInline: true });
+  return { screen, player: new FilePlayer(screen, () => mediaUrl(id)) };
 }
 
 /**
