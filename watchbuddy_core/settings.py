@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from watchbuddy_core.actions import Density
 
@@ -37,6 +38,13 @@ def _switch(value: object) -> object:
 
 
 TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _network(address: str) -> str:
+    return str(ip_network(address))
+
+
+ProxyAddress = Annotated[str, AfterValidator(_network)]
 
 
 class _Group(BaseModel):
@@ -152,6 +160,11 @@ class Settings(_Group):
     """Origins of web pages that may connect, beside those on loopback."""
     server_names: tuple[str, ...] = ()
     """Names under which the server may be called, beside those of loopback."""
+    trusted_proxies: tuple[ProxyAddress, ...] = ()
+    """Addresses and networks of the proxies that stand before the server, whose
+    `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    path_prefix: Annotated[str, Field(pattern=r"^(/[\w.~-]+)*/?$")] = ""
+    """What the server's paths begin with, where a proxy gives it a part of a site: `/buddy`."""
     access: Literal["auto", "token", "open"] = "auto"
     """Who may use the server. token: who shows one of `watchbuddy tokens add`; open: whoever
     reaches it; auto: open as long as no other machine can reach it, else with a token."""

@@ -16,6 +16,8 @@ from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp
+from litestar.utils.path import join_paths
 
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Parts
@@ -24,6 +26,7 @@ from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.access import Need, guard_of
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
+from watchbuddy_server.front import with_refusals
 from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.security import Cors, add_security_headers
@@ -40,6 +43,7 @@ def create_app(
     store: Store,
     allow_origins: Collection[str] = (),
     server_names: Collection[str] = (),
+    path: str = "/",
     tokens: Tokens | None = None,
     need_token: Need = "never",
     uploads: bool = False,
@@ -51,6 +55,7 @@ def create_app(
         store=store,
         allow_origins=allow_origins,
         server_names=server_names,
+        path=path,
         tokens=tokens,
         need_token=need_token,
         uploads=uploads,
@@ -68,7 +73,7 @@ def create_app(
             # The framework's own pages load their scripts from a CDN.
             render_plugins=[JsonRenderPlugin()],
             openapi_router=Router(
-                "/schema",
+                join_paths([path, "/schema"]),
                 route_handlers=[],
                 guards=[guard_of(plugin.access, plugin.traffic)],
                 include_in_schema=False,
@@ -81,13 +86,14 @@ def create_app(
 
 
 def server_config(
-    app: Litestar,
+    app: ASGIApp,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
     shutdown_seconds: int = 10,
     ping_seconds: float = 20.0,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    trusted_proxies: Collection[str] = (),
 ) -> uvicorn.Config:
     """How uvicorn runs the server. Logging is left to the program.
 
@@ -98,9 +104,10 @@ def server_config(
         ping_seconds: how often a WebSocket client is asked whether it is there still, and
             how long it may take to answer: so that one is let go after twice that.
         limits: how much the server takes on.
+        trusted_proxies: addresses and networks that are believed what they say of a client.
     """
     return uvicorn.Config(
-        app,
+        with_refusals(app),
         host=host,
         port=port,
         http=HttpProtocol,
@@ -111,6 +118,10 @@ def server_config(
         # Costs 34 KB of memory per connection, for messages that do not compress.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=shutdown_seconds,
+        # Else uvicorn believes everybody on this machine.
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        server_header=False,
         log_config=None,
         access_log=False,
     )

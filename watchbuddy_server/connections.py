@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from watchbuddy_server.errors import malformed
+from watchbuddy_server.errors import body_of
 from watchbuddy_server.security import SECURITY_HEADERS
 
 
@@ -158,7 +158,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 @cache
 def _bad_request() -> bytes:
     """The answer to what is no HTTP: with the body that every error has."""
-    body = malformed().encode()
+    body = body_of("MALFORMED_REQUEST").encode()
     headers = {
         **SECURITY_HEADERS,
         b"content-type": b"application/json",

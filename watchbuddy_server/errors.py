@@ -172,9 +172,8 @@ def error_of(scope: Scope) -> str | None:
     return code
 
 
-def malformed() -> str:
-    """The body for what cannot be read as a request at all."""
-    code = "MALFORMED_REQUEST"
+def body_of(code: str) -> str:
+    """The body for what no route answers, by the code of the error."""
     return _written(ErrorDetail(error=code, message=_MESSAGE_OF_FRAMEWORK[code]))
 
 

@@ -38,6 +38,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_address(name: str) -> bool:
+    """No page can have the name of an address: it was got from there."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _host_name(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
@@ -65,36 +74,56 @@ class Admission:
             frozenset(host.rstrip(".").lower() for host in hosts),
         )
 
-    def admits_origin(self, origin: str) -> bool:
+    def admits_origin(self, origin: str, *, host: str = "") -> bool:
+        """Whether pages of this origin may use the server.
+
+        Args:
+            host: the `Host` header: pages that came from this server itself may, where it can be
+                told that they did. That takes an address, or a name that is the server's: what
+                any other name leads to is up to whoever owns it.
+        """
         if ANY in self.origins or origin.lower() in self.origins:
             return True
-        host = _host_name(origin)
-        return origin.startswith(("http://", "https://")) and host is not None and is_loopback(host)
+        scheme, _, place = origin.lower().partition("://")
+        name = _host_name(origin)
+        if scheme not in ("http", "https") or name is None:
+            return False
+        if is_loopback(name):
+            return True
+        return place == host.lower() and (self._is_named(name) or _is_address(name))
+
+    def _is_named(self, name: str) -> bool:
+        return ANY in self.hosts or name.rstrip(".") in self.hosts
 
     def admits_host(self, header: str, *, reached_at: str | None) -> bool:
         """Whether the server may be called this.
 
-        Only a server reached at a loopback address has a name to insist on: one that is
-        reached from elsewhere may have any.
+        A server that is reached at a loopback address insists on a name of this machine, or on
+        those that it was given. One that is reached from elsewhere insists on those, or on an
+        address, where it was given any.
 
         Args:
             header: the `Host` header, with or without a port.
             reached_at: the address at which the connection came in, where it is known.
         """
-        if ANY in self.hosts or reached_at is None or not is_loopback(reached_at):
+        is_here = reached_at is not None and is_loopback(reached_at)
+        if ANY in self.hosts or not (is_here or self.hosts):
             return True
-        host = _host_name(f"//{header}")
-        return host is not None and (is_loopback(host) or host.rstrip(".") in self.hosts)
+        name = _host_name(f"//{header}")
+        if name is None:
+            return False
+        return is_loopback(name) or self._is_named(name) or (not is_here and _is_address(name))
 
     def check(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Raises: Forbidden."""
         server = connection.scope.get("server")
-        if not self.admits_host(
-            connection.headers.get("host", ""), reached_at=server[0] if server else None
-        ):
-            raise Forbidden("This server is not known by that name.")
+        host = connection.headers.get("host", "")
+        if not self.admits_host(host, reached_at=server[0] if server else None):
+            raise Forbidden(
+                "This server is not known by that name. Its operator can give it: --server-name."
+            )
         origin = connection.headers.get("origin")
-        if origin is not None and not self.admits_origin(origin):
+        if origin is not None and not self.admits_origin(origin, host=host):
             raise Forbidden("Pages of this origin are not allowed to use this server.")
 
 

@@ -17,6 +17,7 @@ from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.access import Need
 from watchbuddy_server.app import base_url, create_app, listen, server_config
+from watchbuddy_server.front import with_prefix
 from watchbuddy_server.security import is_loopback
 from watchbuddy_server.tokens import TokenFile, Tokens, tokens_file
 
@@ -62,12 +63,14 @@ async def serving(
         TokenProblem: those that there are cannot be read.
         PluginProblem: the generator that was asked for cannot be had.
     """
+    prefix = settings.path_prefix.rstrip("/")
     tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
     app = create_app(
         parts=build_parts(settings, caches=caches),
         store=MemoryStore() if store is None else store,
         allow_origins=settings.allow_origins,
         server_names=settings.server_names,
+        path=prefix or "/",
         tokens=tokens,
         need_token=_need(settings, tokens),
         uploads=_takes_uploads(settings),
@@ -75,13 +78,18 @@ async def serving(
     )
     with _listening(settings.host, settings.port) as listening:
         server = _Server(
-            server_config(app, shutdown_seconds=shutdown_seconds, limits=settings.limits)
+            server_config(
+                with_prefix(app, prefix) if prefix else app,
+                shutdown_seconds=shutdown_seconds,
+                limits=settings.limits,
+                trusted_proxies=settings.trusted_proxies,
+            )
         )
         running = asyncio.create_task(server.serve(sockets=[listening]))
         coming_up = asyncio.create_task(server.up.wait())
         try:
             await asyncio.wait([running, coming_up], return_when=asyncio.FIRST_COMPLETED)
-            yield base_url(listening)
+            yield base_url(listening) + prefix
         finally:
             coming_up.cancel()
             server.should_exit = True
@@ -90,8 +98,8 @@ async def serving(
 
 def is_reached_by_others(settings: Settings) -> bool:
     """Whether another machine can reach the server, as far as its settings tell: by itself, or
-    through a proxy that gives it a name."""
-    return not is_loopback(settings.host) or bool(settings.server_names)
+    through a proxy that gives it a name, or is named."""
+    return not is_loopback(settings.host) or bool(settings.server_names or settings.trusted_proxies)
 
 
 def _takes_uploads(settings: Settings) -> bool:

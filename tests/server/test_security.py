@@ -135,7 +135,11 @@ def test_a_handshake_is_refused_where_a_request_would_be(
             for origin in ("https://evil.example", "null"):
                 with pytest.raises(InvalidStatus) as refused:
                     await connect(address, origin=origin, proxy=None)
-                assert refused.value.response.status_code == 403
+                answer = refused.value.response
+                assert answer.status_code == 403
+                assert json.loads(answer.body)["detail"]["error"] == "FORBIDDEN"
+                assert answer.headers["x-content-type-options"] == "nosniff"
+                assert answer.headers["cache-control"] == "no-store"
 
     asyncio.run(main())
 
@@ -186,14 +190,41 @@ def test_a_loopback_server_does_not_answer_to_a_name_from_elsewhere(
     asyncio.run(main())
 
 
-def test_a_name_can_be_allowed_and_only_loopback_addresses_insist() -> None:
+def test_a_name_can_be_given_and_is_insisted_on() -> None:
     admission = Admission.of(hosts=["Buddy.example"])
     assert admission.admits_host("buddy.example", reached_at="127.0.0.1")
     assert admission.admits_host("BUDDY.example.:8000", reached_at="::1")
     assert not admission.admits_host("other.example", reached_at="127.0.0.1")
-    assert admission.admits_host("other.example", reached_at="192.168.1.5")
-    assert admission.admits_host("other.example", reached_at=None)
+    assert not admission.admits_host("other.example", reached_at="192.168.1.5")
+    assert admission.admits_host("192.168.1.5:8000", reached_at="192.168.1.5")
+    assert not admission.admits_host("192.168.1.5:8000", reached_at="127.0.0.1")
+    nameless = Admission.of()
+    assert nameless.admits_host("other.example", reached_at="192.168.1.5")
+    assert nameless.admits_host("other.example", reached_at=None)
+    assert not nameless.admits_host("other.example", reached_at="127.0.0.1")
     assert Admission.of(hosts="*").admits_host("other.example", reached_at="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "is_own"),
+    [
+        ("https://buddy.example", "buddy.example", True),
+        ("https://Buddy.example:8443", "buddy.example:8443", True),
+        ("http://192.168.1.5:8000", "192.168.1.5:8000", True),
+        ("http://[fd00::5]:8000", "[fd00::5]:8000", True),
+        ("https://buddy.example", "buddy.example:8443", False),
+        ("http://192.168.1.5:9000", "192.168.1.5:8000", False),
+        ("http://192.168.1.6:8000", "192.168.1.5:8000", False),
+        ("http://rebound.example:8000", "rebound.example:8000", False),
+        ("http://buddy.example@evil.example", "buddy.example@evil.example", False),
+        ("null", "", False),
+        ("http://", "", False),
+    ],
+)
+def test_the_servers_own_page_is_let_in_by_a_name_that_nobody_else_has(
+    origin: str, host: str, is_own: bool
+) -> None:
+    assert Admission.of(hosts=["buddy.example"]).admits_origin(origin, host=host) is is_own
 
 
 @pytest.mark.parametrize(
@@ -216,25 +247,35 @@ def test_what_is_this_machine(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        *(("GET", "/"), ("GET", "/web/app.js"), ("GET", "/overlay"), ("GET", "/nope")),
-        *(("GET", "/api/v1/characters"), ("GET", "/api/v1/sessions/none"), ("PUT", SESSIONS)),
-        *(("POST", SESSIONS), ("GET", "/health/live"), ("GET", "/schema/openapi.json")),
-        *(("GET", "/media/none"), ("OPTIONS", SESSIONS)),
-    ],
-)
+PLACES = {"{session_id}": "ses_0000000000000000", "{name}": "app.js", "{path}": "openapi.json"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
+
+
 def test_every_answer_tells_browsers_what_not_to_do_with_it(
-    client: TestClient[Litestar], method: str, path: str
+    client: TestClient[Litestar], backstage: Any
 ) -> None:
-    headers = client.request(method, path).headers
-    assert headers["x-content-type-options"] == "nosniff"
-    if path != "/web/app.js":
-        assert "default-src 'none'" in headers["content-security-policy"]
-    assert headers["cache-control"] in ("no-store", "no-cache")
-    assert headers["referrer-policy"]
-    assert len(headers.get_list("content-security-policy")) == 1
+    """Of every route that there is, by every method, and of what is none."""
+    paths = ["/nope", "/web/nope", f"{SESSIONS}/x/y/z", "/api/v1", "/schema/nope", "//", "/%00"]
+    for route in client.app.routes:
+        path = str(getattr(route, "path_format", route.path))
+        for slot, place in PLACES.items():
+            path = path.replace(slot, place)
+        paths.append(path)
+    assert "/media/ses_0000000000000000" in paths
+    statuses = set()
+    for method in METHODS:
+        for path in paths:
+            answer = client.request(method, path, follow_redirects=False)
+            statuses.add(answer.status_code)
+            headers = answer.headers
+            assert headers["x-content-type-options"] == "nosniff", (method, path)
+            assert headers["cache-control"] in ("no-store", "no-cache"), (method, path)
+            assert headers["referrer-policy"], (method, path)
+            policies = headers.get_list("content-security-policy")
+            assert len(policies) == 1, (method, path)
+            assert "default-src 'none'" in policies[0], (method, path)
+            assert headers["cross-origin-resource-policy"] == "same-origin", (method, path)
+    assert statuses >= {200, 204, 404, 405, 415}
 
 
 def test_a_host_application_keeps_its_own_headers(parts: Parts) -> None:

@@ -26,6 +26,8 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "store": ('"memory"', "sqlite", "memory"),
     "allow_origins": ('["https://a.example"]', "https://b.example,https://c.example", ("d",)),
     "server_names": ('["a.example"]', "b.example", ("c.example",)),
+    "trusted_proxies": ('["10.0.0.1"]', "10.0.0.0/8,fd00::/8", ("127.0.0.1/32",)),
+    "path_prefix": ('"/a"', "/b/c", "/d"),
     "access": ('"open"', "token", "open"),
     "token_hashes": (f'["{"a" * 64}"]', ",".join(("b" * 64, "c" * 64)), ("d" * 64,)),
     "allow_hosts": ('["a.example:80"]', "b.example,c.example", ("d.example",)),

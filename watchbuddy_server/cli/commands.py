@@ -82,6 +82,19 @@ def cli(ctx: click.Context) -> None:
     help="A name of this server, where a proxy gives it one. Repeatable.",
 )
 @options.setting(
+    "trusted_proxies",
+    "--trusted-proxy",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy, or a network of them, that is believed whose requests it passes on. Repeatable.",
+)
+@options.setting(
+    "path_prefix",
+    "--path-prefix",
+    metavar="PATH",
+    help="What a proxy has the server's paths begin with: /buddy.",
+)
+@options.setting(
     "uploads",
     "--uploads/--no-uploads",
     help="Whether viewers may upload files.  [default: where no other machine reaches the server]",
@@ -381,7 +394,7 @@ def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) -> Settings:
     """For a server that nobody else uses: at any free port of this machine."""
     here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "server_names": ()}
-    here = {**here, "access": "auto"}
+    here = {**here, "access": "auto", "trusted_proxies": (), "path_prefix": ""}
     return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 
