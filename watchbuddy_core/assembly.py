@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from watchbuddy_core import plugins
+from watchbuddy_core.characters.folder import CardFolder
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
 from watchbuddy_core.protocols import (
     ActionGenerator,
@@ -64,7 +65,7 @@ def build_parts(settings: Settings, *, caches: Caches | None = None) -> Parts:
             user_day=settings.budget.user_day,
         ),
         transcriber=_transcriber(settings),
-        characters=plugins.characters(settings.characters),
+        characters=plugins.cast(settings.characters, brought=card_folder(settings)),
         allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
         cache=_cache(settings, caches, "understanding", settings.cache.understanding_bytes),
@@ -83,6 +84,11 @@ def _cache(settings: Settings, caches: Caches | None, name: str, most_bytes: int
     if caches is not None:
         return caches.cache(name, most_bytes=most_bytes)
     return FileCache(settings.data_dir / name, most_bytes=most_bytes)
+
+
+def card_folder(settings: Settings) -> CardFolder:
+    """Where characters are kept that were brought along."""
+    return CardFolder(settings.data_dir / "characters", most=settings.limits.characters)
 
 
 def sessions_file(settings: Settings) -> Path:

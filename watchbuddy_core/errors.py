@@ -9,6 +9,7 @@
     │   ├── SessionNotFound            SESSION_NOT_FOUND
     │   ├── RateLimited                RATE_LIMITED
     │   ├── TooManySessions            TOO_MANY_SESSIONS
+    │   ├── CharacterExists            CHARACTER_EXISTS
     │   ├── UploadTooLarge             REQUEST_TOO_LARGE
     │   ├── UploadStalled              UPLOAD_STALLED
     │   ├── StorageFull                STORAGE_FULL
@@ -31,7 +32,8 @@
     ├── BudgetReached                  no more money may be spent (BUDGET_EXCEEDED)
     ├── PluginProblem                  an entry point that cannot be used
     ├── InvalidSettings                a file, a variable or an argument that says no setting
-    ├── InvalidCharacterFile           a character file that does not say what one must
+    ├── InvalidCharacterFile           a character file or card that does not say what one must
+    │   └── NoCharacterCard            a picture or a document, and no card
     ├── InvalidTrack                   a script's file that is none (INVALID_TRACK)
     └── ConnectionLost                 the client lost its server for good
 
@@ -135,6 +137,16 @@ class TooManySessions(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("There are too many sessions at the moment. Try again later.")
+
+
+class CharacterExists(RequestRefused):
+    """Another character has the id already, and nobody said what to do then."""
+
+    code = "CHARACTER_EXISTS"
+
+    def __init__(self, id: str, how: str) -> None:
+        self.id = id
+        super().__init__(f"There is a character {id!r} already. {how}")
 
 
 class UploadTooLarge(RequestRefused):
@@ -303,7 +315,13 @@ class InvalidSettings(WatchBuddyError):
 
 
 class InvalidCharacterFile(WatchBuddyError):
-    """A character file cannot be read; the message names the field."""
+    """A character file or card cannot be read; the message names the field."""
+
+    code = "INVALID_CHARACTER"
+
+
+class NoCharacterCard(InvalidCharacterFile):
+    """A file of a kind that may be a character card is none."""
 
 
 class InvalidTrack(WatchBuddyError):

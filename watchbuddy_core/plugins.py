@@ -28,8 +28,15 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
 from watchbuddy_core.character import Character
-from watchbuddy_core.characters import load_character, load_folder
-from watchbuddy_core.errors import InvalidCharacterFile, PluginProblem, WatchBuddyError
+from watchbuddy_core.characters import is_character_file, load_character, load_folder
+from watchbuddy_core.characters.cast import Cast
+from watchbuddy_core.characters.folder import CardFolder
+from watchbuddy_core.errors import (
+    InvalidCharacterFile,
+    NoCharacterCard,
+    PluginProblem,
+    WatchBuddyError,
+)
 
 SOURCES = "watchbuddy.sources"
 GENERATORS = "watchbuddy.generators"
@@ -168,9 +175,14 @@ class Offered:
     """Why there is none."""
     is_own: bool = False
     """It is a file of the operator's, and replaces an installed character of its id."""
+    is_brought: bool = False
+    """It was imported, and replaces an installed character of its id, but not the operator's."""
+    file: Path | None = None
 
 
-def offered_characters(folders: Iterable[Path] = ()) -> list[Offered]:
+def offered_characters(
+    folders: Iterable[Path] = (), *, brought: CardFolder | None = None
+) -> list[Offered]:
     """Every character of the installed packages and of some folders, also those that are
     broken or replaced; the ones of the folders last."""
     offered: list[Offered] = []
@@ -182,11 +194,11 @@ def offered_characters(folders: Iterable[Path] = ()) -> list[Offered]:
             offered.append(Offered(plugin.owner, problem=str(problem)))
         else:
             offered += [Offered(plugin.owner, character) for character in found]
-    for path in (path for folder in folders for path in sorted(folder.glob("*.toml"))):
-        try:
-            offered.append(Offered(str(path), load_character(path), is_own=True))
-        except InvalidCharacterFile as problem:
-            offered.append(Offered(str(path), problem=str(problem), is_own=True))
+    for file in brought.files() if brought is not None else ():
+        offered += _offered_by(file, is_brought=True)
+    for folder in folders:
+        for file in sorted(filter(is_character_file, folder.iterdir())):
+            offered += _offered_by(file, is_brought=False)
     return offered
 
 
@@ -199,6 +211,20 @@ def characters(folders: Iterable[Path] = ()) -> dict[str, Character]:
     Raises:
         PluginProblem: two packages offer one name or characters with one id.
         InvalidCharacterFile: two files hold characters with one id.
+    """
+    return dict(cast(folders))
+
+
+def cast(folders: Iterable[Path] = (), *, brought: CardFolder | None = None) -> Cast:
+    """Every character that can be used, and such as are brought along later; see `Cast`.
+
+    Args:
+        folders: with character files. One of them replaces another character of its id.
+        brought: where those are kept that are brought along.
+
+    Raises:
+        PluginProblem: two packages offer one name or characters with one id.
+        InvalidCharacterFile: two files of the folders hold characters with one id.
     """
     for plugin in listing(CHARACTERS):
         _refuse_clash(plugin)
@@ -215,11 +241,23 @@ def characters(folders: Iterable[Path] = ()) -> dict[str, Character]:
             )
         if same is not offered:
             raise PluginProblem(_clash(offered.character.id, [same.owner, offered.owner]))
-    return {
-        id: offered.character
-        for id, offered in {**installed, **own}.items()
-        if offered.character is not None
-    }
+    return Cast(
+        {id: offered.character for id, offered in installed.items() if offered.character},
+        own={id: offered.character for id, offered in own.items() if offered.character},
+        cards={id: offered.file for id, offered in own.items() if offered.file},
+        folder=brought,
+    )
+
+
+def _offered_by(file: Path, *, is_brought: bool) -> Iterator[Offered]:
+    """What a file holds, or should hold; nothing, where it is a mere picture or document."""
+    offered = Offered(str(file), is_own=not is_brought, is_brought=is_brought, file=file)
+    try:
+        yield replace(offered, character=load_character(file))
+    except NoCharacterCard:
+        return
+    except InvalidCharacterFile as problem:
+        yield replace(offered, problem=str(problem))
 
 
 def _characters_of(plugin: Plugin) -> list[Character]:

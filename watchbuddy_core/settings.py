@@ -103,6 +103,8 @@ class Limits(_Group):
     """How long a video may last."""
     script_actions: int = Field(default=10_000, gt=0)
     """The most actions that the script of one session may have."""
+    characters: int = Field(default=200, gt=0)
+    """Character cards kept in `data_dir`. More are refused."""
     upload_bytes: int = Field(default=4_000_000_000, gt=0)
     """How large an uploaded file may be."""
     uploads_waiting: int = Field(default=32, gt=0)
@@ -186,7 +188,7 @@ class Settings(_Group):
     character: str = "miao"
     """Who watches along where nobody is named."""
     characters: tuple[Path, ...] = ()
-    """Folders of character files. One of them replaces an installed character of its id."""
+    """Folders of character files and cards. One of them replaces another character of its id."""
     generator: str | None = None
     """The name of the plugin that thinks of what to say. None: `litellm` where a model is
     named, else `offline`."""

@@ -31,12 +31,17 @@ def _of_plugin(plugin: Plugin) -> _Row:
 def character_rows(offered: Iterable[Offered]) -> list[_Row]:
     """Every character; one that replaces an installed one of its id comes instead of it."""
     offered = list(offered)
-    replaced = {one.character.id for one in offered if one.is_own and one.character}
+    counts = {one.character.id: one for one in sorted(offered, key=_rank) if one.character}
     return [
         _of_character(one)
         for one in offered
-        if one.is_own or one.character is None or one.character.id not in replaced
+        if one.character is None or _rank(counts[one.character.id]) == _rank(one)
     ]
+
+
+def _rank(offered: Offered) -> tuple[bool, bool]:
+    """Of those with one id, the highest counts."""
+    return offered.is_own, offered.is_brought
 
 
 def _of_character(offered: Offered) -> _Row:

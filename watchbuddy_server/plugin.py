@@ -12,12 +12,21 @@ from litestar.di import Provide
 from litestar.plugins import InitPlugin
 from litestar.utils.path import join_paths
 
+from watchbuddy_core.characters.cast import Cast
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_server.access import Access, Need, caller_of, guard_of
+from watchbuddy_server.characters import (
+    Arrivals,
+    bring_character,
+    list_characters,
+    show_character_methods,
+    show_emotion,
+    show_picture,
+)
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.health import Readiness, live, ready
 from watchbuddy_server.media import show_media
@@ -26,7 +35,6 @@ from watchbuddy_server.page import show_overlay, show_page, show_page_file
 from watchbuddy_server.rest import (
     create_session,
     delete_session,
-    list_characters,
     list_library,
     show_methods,
     show_script,
@@ -80,7 +88,7 @@ class WatchBuddyPlugin(InitPlugin):
                 application lets in whom it likes, and what a request shows is for it.
             need_token: when one has to be shown.
             uploads: whether an UploadSource among the sources may be given files over HTTP,
-                by whoever reaches the server.
+                by whoever reaches the server; and a Cast with a folder character cards.
             page: whether the page is served as well, at the path itself.
             limits: how much the server takes on.
         """
@@ -111,6 +119,10 @@ class WatchBuddyPlugin(InitPlugin):
         self._readiness = self._new_readiness()
         taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)
         self._inbox = next(taking, None)
+        cast = parts.characters
+        self._arrivals = Arrivals(
+            cast if isinstance(cast, Cast) else Cast(cast), are_welcome=uploads
+        )
         self._path = path
         self._page = page
         self._body_bytes = limits.body_bytes
@@ -127,7 +139,11 @@ class WatchBuddyPlugin(InitPlugin):
                 show_script,
                 show_video,
                 give_ticket,
+                show_character_methods,  # likewise
                 list_characters,
+                bring_character,
+                show_picture,
+                show_emotion,
                 list_library,
                 upload_file,
             ),
@@ -145,6 +161,7 @@ class WatchBuddyPlugin(InitPlugin):
             route_handlers=routes,  # type: ignore[arg-type]
             dependencies={
                 "sessions": Provide(lambda: self.sessions, sync_to_thread=False),
+                "arrivals": Provide(lambda: self._arrivals, sync_to_thread=False),
                 "inbox": Provide(lambda: self._inbox, sync_to_thread=False),
                 "admission": Provide(lambda: self.admission, sync_to_thread=False),
                 "traffic": Provide(lambda: self.traffic, sync_to_thread=False),

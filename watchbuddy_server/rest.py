@@ -1,4 +1,4 @@
-"""The REST routes: sessions, what there is to watch and who watches along."""
+"""The REST routes: sessions, and what there is to watch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from litestar.status_codes import (
     HTTP_202_ACCEPTED,
     HTTP_204_NO_CONTENT,
 )
-from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.session import LibraryPage, Sessions, SessionStatus, SessionVideo
 from watchbuddy_core.tracks import TrackFormat, write_track
@@ -174,54 +173,6 @@ async def show_script(
 
 
 # --- what there is ---------------------------------------------------------------------
-
-
-class CharacterSummary(BaseModel):
-    """Somebody who can watch along."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    name: dict[str, str]
-    """By language."""
-    description: dict[str, str]
-    """By language: who it is, in one line."""
-    languages: tuple[str, ...]
-    """Those it speaks, its own first."""
-    examples: tuple[str, ...]
-    """Lines in its voice."""
-    look: dict[str, str | bool] | None
-    """Of a drawn face. None: the drawer chooses, by the id."""
-
-
-class CharacterList(BaseModel):
-    """Everybody who can watch along, by id."""
-
-    model_config = ConfigDict(frozen=True)
-
-    characters: tuple[CharacterSummary, ...]
-
-
-@get(
-    "/characters",
-    response_description="By id.",
-    responses=error_responses("FORBIDDEN", "RATE_LIMITED"),
-)
-async def list_characters(sessions: NamedDependency[Sessions]) -> CharacterList:
-    """Who can watch along."""
-    return CharacterList(
-        characters=tuple(
-            CharacterSummary(
-                id=character.id,
-                name=character.name,
-                description=character.description,
-                languages=character.languages,
-                examples=character.examples,
-                look=character.look.model_dump(exclude_none=True) if character.look else None,
-            )
-            for _, character in sorted(sessions.parts.characters.items())
-        )
-    )
 
 
 @get(

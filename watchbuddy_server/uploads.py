@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from urllib.parse import unquote
 
 from litestar import Request, post
@@ -34,7 +34,6 @@ from multipart import (
 )
 
 from watchbuddy_core.errors import RequestRefused
-from watchbuddy_core.sources.arrival import Arrival
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.wire import Upload
 from watchbuddy_server.errors import Forbidden, MalformedRequest, error_responses
@@ -49,7 +48,9 @@ _MOST_AROUND_BYTES = 64 * 1024
 
 
 @dataclass
-class _TakesFile(Operation):
+class TakesFile(Operation):
+    """The `operation_class` of a route that takes a file."""
+
     def __post_init__(self) -> None:
         binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
         form = Schema(type=OpenAPIType.OBJECT, properties={"file": binary}, required=["file"])
@@ -67,7 +68,7 @@ class _TakesFile(Operation):
     "/uploads",
     status_code=HTTP_201_CREATED,
     request_max_body_size=None,  # the source has a limit of its own
-    operation_class=_TakesFile,
+    operation_class=TakesFile,
     response_description="It can be watched.",
     responses=error_responses(
         "MALFORMED_REQUEST",
@@ -95,30 +96,49 @@ async def upload_file(
         traffic.upload(address_of(request))
         return await _receive(request, inbox, name)
     except RequestRefused:
-        await _hear_out(request)
+        await hear_out(request)
         raise
+
+
+class Sink(Protocol):
+    """Takes a file as it arrives."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How much has come."""
+
+    async def write(self, piece: bytes) -> None:
+        """So much more."""
 
 
 async def _receive(
     request: Request[Any, Any, Any], inbox: UploadSource, name: str | None
 ) -> Upload:
-    is_form = request.content_type[0].lower() == _FORM
     announced = request.content_length or 0
-    async with inbox.arrival(announced - _MOST_AROUND_BYTES if is_form else announced) as arrival:
-        if is_form:
-            called = await _receive_form(request, arrival)
-        else:
-            called = await _receive_body(request, arrival)
+    around = _MOST_AROUND_BYTES if _is_form(request) else 0
+    async with inbox.arrival(announced - around) as arrival:
+        called = await receive(request, arrival)
         return await arrival.finish(name or called)
 
 
-async def _receive_body(request: Request[Any, Any, Any], arrival: Arrival) -> str:
+async def receive(request: Request[Any, Any, Any], sink: Sink) -> str:
+    """Take the file that a request brings, as the body itself or in a form; what it is called.
+
+    Raises:
+        MalformedRequest: not all of it came, or there is not one file in the form.
+    """
+    if _is_form(request):
+        return await _receive_form(request, sink)
     async for chunk in _chunks(request):
-        await arrival.write(chunk)
+        await sink.write(chunk)
     return _file_name(request.headers.get("content-disposition", ""))
 
 
-async def _receive_form(request: Request[Any, Any, Any], arrival: Arrival) -> str:
+def _is_form(request: Request[Any, Any, Any]) -> bool:
+    return request.content_type[0].lower() == _FORM
+
+
+async def _receive_form(request: Request[Any, Any, Any], sink: Sink) -> str:
     """Take the one file of a form; what else it holds is passed over.
 
     Raises:
@@ -138,8 +158,8 @@ async def _receive_form(request: Request[Any, Any, Any], arrival: Arrival) -> st
                             raise MalformedRequest("The form must hold one file, not several.")
                         called = event.filename if is_file else called
                     elif event and is_file:
-                        await arrival.write(event)
-                if received - arrival.size_bytes > _MOST_AROUND_BYTES:
+                        await sink.write(event)
+                if received - sink.size_bytes > _MOST_AROUND_BYTES:
                     raise MalformedRequest("There is too much in the form beside the file.")
     except MultipartError as exc:
         raise MalformedRequest("The form cannot be read, or its end is missing.") from exc
@@ -162,7 +182,7 @@ async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
         raise MalformedRequest("The request ended before its body did.") from None
 
 
-async def _hear_out(request: Request[Any, Any, Any]) -> None:
+async def hear_out(request: Request[Any, Any, Any]) -> None:
     """Let a client that wants the connection closed finish what it is sending, for a while.
 
     Closed before, the connection would be reset, and the answer lost. Others are answered at

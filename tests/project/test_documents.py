@@ -16,9 +16,9 @@ from watchbuddy_core.character import MomentKind
 from watchbuddy_core.characters import SLOTS
 from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
+from watchbuddy_server.characters import CharacterList
 from watchbuddy_server.health import Reason
 from watchbuddy_server.metrics import Metrics
-from watchbuddy_server.rest import CharacterList
 from watchbuddy_server.ticketing import Ticket, TicketWish
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +109,16 @@ def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> No
     (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(compile(program, "README.md", "exec"), {})
     assert capsys.readouterr().out.split() == ["2.0", "EXPRESSION", "3.0", "SPEAK"]
+
+
+def test_the_python_of_the_page_on_cards_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "characters.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "characters.md", "exec"), {})
+    assert (tmp_path / "shen.charx").is_file()
 
 
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

@@ -224,6 +224,7 @@ def test_the_characters_are_listed(client: Client) -> None:
                 "languages": ["en"],
                 "examples": [],
                 "look": None,
+                "pictures": None,
             }
         ]
     }
@@ -343,6 +344,15 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
             *("201", "400", "401", "403", "404", "408", "413", "415", "422", "429", "500")
         ],
         ("/api/v1/characters", "GET"): ["200", "401", "403", "429", "500"],
+        ("/api/v1/characters", "POST"): [
+            *("201", "400", "401", "403", "408", "409", "413", "422", "429", "500", "507")
+        ],
+        ("/api/v1/characters/{character_id}/picture", "GET"): [
+            *("200", "304", "400", "401", "403", "404", "429", "500")
+        ],
+        ("/api/v1/characters/{character_id}/emotions/{emotion}", "GET"): [
+            *("200", "304", "400", "401", "403", "404", "429", "500")
+        ],
         ("/api/v1/uploads", "POST"): [
             *("201", "400", "401", "403", "408", "413", "422", "429", "500", "507")
         ],
@@ -358,10 +368,12 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
 
 def test_the_document_names_every_code_where_it_may_come(client: Client) -> None:
     described = operations(client.get("/schema/openapi.json").json())
-    post, upload = (described[f"/api/v1/{name}", "POST"] for name in ("sessions", "uploads"))
+    post, upload, card = (
+        described[f"/api/v1/{name}", "POST"] for name in ("sessions", "uploads", "characters")
+    )
     named = " ".join(
         response["description"]
-        for operation in (post, upload, described["/media/{session_id}", "GET"])
+        for operation in (post, upload, card, described["/media/{session_id}", "GET"])
         for response in operation["responses"].values()
     )
     elsewhere = {"NOT_FOUND", "SESSION_NOT_FOUND", "METHOD_NOT_ALLOWED", "UNAUTHORIZED"}

@@ -67,6 +67,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.fetching": ("1", "2", None),
     "limits.video_seconds": ("1.5", "2.5", None),
     "limits.script_actions": ("1", "2", None),
+    "limits.characters": ("1", "2", None),
     "limits.upload_bytes": ("1", "2", None),
     "limits.uploads_waiting": ("1", "2", None),
     "limits.upload_waiting_seconds": ("1.5", "2.5", None),

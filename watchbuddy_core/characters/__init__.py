@@ -1,54 +1,86 @@
-"""Characters: reading their files, and the one that comes with the library.
+"""Characters: reading their files, and those that come with the library.
 
-A character file is TOML with the fields of `Character`. Its revision is derived from its
-content, so whatever was made for another revision is not mistaken for this one's.
+A character file is TOML with the fields of `Character`, or a character card (cards/). Its
+revision is derived from its content, so whatever was made for another revision is not mistaken
+for this one's.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
+import json
 import tomllib
-from collections.abc import Iterator
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from watchbuddy_core.character import Character
-from watchbuddy_core.errors import InvalidCharacterFile
+from watchbuddy_core.characters.cards import MOST_BYTES, character_of, id_for, read_card
+from watchbuddy_core.characters.checking import SLOTS, checked
+from watchbuddy_core.errors import InvalidCharacterFile, NoCharacterCard
 
-SLOTS = frozenset(
-    ("quote", "word", "speaker", "sound", "chapter", "title", "time", "minutes", "seconds")
-)
-"""What a phrase can leave open; see `Phrase`."""
+__all__ = [
+    "CARD_FILES",
+    "HOW_IMPORTED",
+    "SLOTS",
+    "built_in",
+    "how_imported",
+    "is_character_file",
+    "load_character",
+    "load_folder",
+]
+
+CARD_FILES = (".png", ".json", ".charx")
+"""The endings of files that are character cards."""
+
+HOW_IMPORTED = ".import"
+"""The ending of a file beside a card that says how it was imported; see `how_imported`."""
 
 _LARGEST_FILE = 1024 * 1024
-_BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 
 
 def load_character(path: Path) -> Character:
-    """Read a character file.
+    """Read a character file, or a card, whose id is then made of the name of the file.
 
     Raises:
+        NoCharacterCard: it is a picture or a document, and no card.
         InvalidCharacterFile: it cannot be read, or a field is not what it should be.
     """
+    is_card = path.suffix.lower() in CARD_FILES
+    content = _bytes_of(path, MOST_BYTES if is_card else _LARGEST_FILE)
+    if is_card:
+        try:
+            return character_of(
+                read_card(content),
+                id_for(path.stem),
+                with_instructions=_with_instructions(path.with_suffix(HOW_IMPORTED)),
+            )
+        except InvalidCharacterFile as exc:
+            raise type(exc)(f"{path.name}: {exc}") from exc
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InvalidCharacterFile(f"{path.name} is larger than a megabyte.")
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+        text = content.decode()
+    except UnicodeDecodeError as exc:
         raise InvalidCharacterFile(f"{path.name} cannot be read as text.") from exc
-    return _character(path.name, content)
+    return _of_toml(path.name, text)
+
+
+def is_character_file(path: Path) -> bool:
+    """Whether a file is called as those are that can be loaded."""
+    return path.suffix.lower() in (".toml", *CARD_FILES) and not path.name.startswith(".")
 
 
 def load_folder(folder: Path) -> tuple[Character, ...]:
-    """Read every `.toml` file of a folder, in order of their names.
+    """Read every character file and card of a folder, in order of their names.
+
+    Pictures and documents in it that are no cards are passed over.
 
     Raises:
-        InvalidCharacterFile: one of them is none.
+        InvalidCharacterFile: one of them is broken.
     """
-    return tuple(load_character(path) for path in sorted(folder.glob("*.toml")))
+    loaded = []
+    for path in sorted(filter(is_character_file, folder.iterdir())):
+        with suppress(NoCharacterCard):
+            loaded.append(load_character(path))
+    return tuple(loaded)
 
 
 def built_in() -> tuple[Character, ...]:
@@ -57,33 +89,38 @@ def built_in() -> tuple[Character, ...]:
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")),
         key=lambda file: file.name,
     )
-    return tuple(_character(file.name, file.read_text(encoding="utf-8")) for file in files)
+    return tuple(_of_toml(file.name, file.read_text(encoding="utf-8")) for file in files)
 
 
-def _character(name: str, content: str) -> Character:
+def _bytes_of(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as exc:
+        raise InvalidCharacterFile(f"{path.name} cannot be read.") from exc
+    if len(content) > most:
+        raise InvalidCharacterFile(f"{path.name} is larger than {most // 1024**2} MB.")
+    return content
+
+
+def how_imported(*, with_instructions: bool) -> bytes:
+    """What a file beside a card says of how it is to be read."""
+    return json.dumps({"with_instructions": with_instructions}).encode()
+
+
+def _with_instructions(beside: Path) -> bool:
+    try:
+        said = json.loads(beside.read_bytes()[:_LARGEST_FILE])
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, RecursionError) as exc:
+        raise InvalidCharacterFile(f"{beside.name} does not say how the card is read.") from exc
+    return isinstance(said, dict) and said.get("with_instructions") is True
+
+
+def _of_toml(name: str, content: str) -> Character:
     try:
         fields = tomllib.loads(content)
     except tomllib.TOMLDecodeError as exc:
         raise InvalidCharacterFile(f"{name} is not TOML: {exc}") from exc
-    try:
-        character = Character.model_validate(fields)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidCharacterFile(f"{name}: {field}: {first['msg']}") from exc
-    for field, text in _phrases(character):
-        for braces in _BRACES.finditer(text):
-            if braces.group(1) not in SLOTS:
-                raise InvalidCharacterFile(f"{name}: {field}: there is no slot {braces.group()!r}")
-    canonical = character.model_dump_json(exclude={"revision"})
-    revision = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-    return character.model_copy(update={"revision": revision})
-
-
-def _phrases(character: Character) -> Iterator[tuple[str, str]]:
-    """Every phrase, with the name of its field."""
-    for field, by_language in (("phrases", character.phrases), ("answers", character.answers)):
-        for language, by_kind in by_language.items():
-            for kind, phrases in by_kind.items():
-                for i, phrase in enumerate(phrases):
-                    yield f"{field}.{language}.{kind}.{i}", phrase.text
+    return checked(name, fields)

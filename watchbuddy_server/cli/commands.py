@@ -19,7 +19,6 @@ from watchbuddy_core.assembly import build_parts, open_store
 from watchbuddy_core.client import create_session
 from watchbuddy_core.configuration import TOKEN_VARIABLE, Configuration, as_toml, configure
 from watchbuddy_core.errors import InvalidTrack
-from watchbuddy_core.plugins import offered_characters
 from watchbuddy_core.protocols import Match, Store
 from watchbuddy_core.session import WatchSession
 from watchbuddy_core.settings import Settings
@@ -30,17 +29,12 @@ from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import Video, VideoRequest, clock
 from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.cli import options, running
+from watchbuddy_server.cli.characters import characters
 from watchbuddy_server.cli.sessions import sessions
 from watchbuddy_server.cli.tokens import tokens
 from watchbuddy_server.demo import demo_clip, run_demo
 from watchbuddy_server.generating import generate_track, new_file, standard_output, summary
-from watchbuddy_server.listings import (
-    as_json,
-    character_lines,
-    character_rows,
-    plugin_lines,
-    plugin_rows,
-)
+from watchbuddy_server.listings import as_json, plugin_lines, plugin_rows
 from watchbuddy_server.serving import serving
 from watchbuddy_server.terminal import watch_in_terminal
 
@@ -297,6 +291,7 @@ def demo(
 
 cli.add_command(sessions)
 cli.add_command(tokens)
+cli.add_command(characters)
 
 _json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
 
@@ -308,18 +303,6 @@ def list_plugins(wants_json: bool) -> None:
     running.log_to_stderr(running.OneLine, level=logging.ERROR)
     rows = plugin_rows()
     click.echo(as_json(rows) if wants_json else "\n".join(plugin_lines(rows)))
-
-
-@cli.command("characters")
-@options.characters
-@options.config
-@_json
-def list_characters(config: Path | None, wants_json: bool, **settings: Any) -> None:
-    """List who can watch along."""
-    running.log_to_stderr(running.OneLine, level=logging.ERROR)
-    folders = _configure(config, settings).settings.characters
-    rows = character_rows(offered_characters(folders))
-    click.echo(as_json(rows) if wants_json else "\n".join(character_lines(rows)))
 
 
 # --- videos and tracks -----------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from watchbuddy_core import plugins
-from watchbuddy_core.assembly import sessions_file
+from watchbuddy_core.assembly import card_folder, sessions_file
 from watchbuddy_core.configuration import configure
 from watchbuddy_core.errors import SessionNotFound
 from watchbuddy_core.generation.offline import OfflineGenerator
@@ -154,7 +154,7 @@ async def _status(
     parts = Parts(
         sources=(),
         generator=OfflineGenerator(),
-        characters=plugins.characters(settings.characters),
+        characters=plugins.cast(settings.characters, brought=card_folder(settings)),
         density=settings.density,
     )
     return status_of(record, History(await archive.read(record.session_id)), parts)
