@@ -479,6 +479,27 @@ class Records(Protocol):
 
 
 @runtime_checkable
+class Upkeep(Protocol):
+    """What it takes to keep no more than is needed."""
+
+    async def needs(self) -> Mapping[str, float]:
+        """By session, when it was needed last, in seconds since 1970."""
+        ...
+
+    async def note_needs(self, needs: Mapping[str, float]) -> None:
+        """Keep when sessions were needed last; unknown ids are ignored."""
+        ...
+
+    async def size_bytes(self) -> int:
+        """How much of a disk sessions take; what may be forgotten does not count."""
+        ...
+
+    async def shrink(self) -> None:
+        """Give back what deleted sessions took."""
+        ...
+
+
+@runtime_checkable
 class Ledger(Protocol):
     """What was spent, by account. An account that was never paid from is empty."""
 
@@ -542,7 +563,7 @@ class Caches(Protocol):
 
 
 @runtime_checkable
-class Store(SessionLog, Records, ProgressChannel, Ledger, Preferences, Caches, Protocol):
+class Store(SessionLog, Records, Upkeep, ProgressChannel, Ledger, Preferences, Caches, Protocol):
     """Everything that is kept of sessions, in one place."""
 
 

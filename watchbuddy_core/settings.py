@@ -91,6 +91,9 @@ class Limits(_Group):
     """How large a message over a WebSocket may be."""
     idle_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """A session to which nobody was connected for so many seconds is forgotten."""
+    store_bytes: int = Field(default=4_000_000_000, gt=0)
+    """How much of the disk sessions may take in the file, what is cached there aside. Beyond
+    it, those that nobody has needed for longest are forgotten."""
     generating_idle_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     """How many seconds a generator may take to the next thing that it says."""
     generating_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)

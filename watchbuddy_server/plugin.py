@@ -115,6 +115,7 @@ class WatchBuddyPlugin(InitPlugin):
             per_caller=limits.sessions_per_caller,
             per_address=limits.sessions_per_address,
             idle_seconds=limits.idle_seconds,
+            store_bytes=limits.store_bytes,
         )
         self._readiness = self._new_readiness()
         taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)

@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
-from watchbuddy_core.errors import RateLimited, SessionNotFound, TooManySessions
+from watchbuddy_core.errors import (
+    RateLimited,
+    SessionNotFound,
+    StorageFull,
+    TooManySessions,
+)
 from watchbuddy_core.events import TimestampUpdate
 from watchbuddy_core.session import LocalJobs, ScriptFailed, ScriptReady, Sessions, Turns
+from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource
 from watchbuddy_core.video import Video
 from watchbuddy_core.wire import CreateSession
@@ -259,6 +265,92 @@ def test_sessions_of_an_earlier_run_of_the_program_are_idle_from_now_on(
             clock.time += 3601.0
             await sessions.forget_idle()
             assert not await made.store.list()
+
+    run(scenario())
+
+
+def test_what_nobody_needs_is_forgotten_over_restarts_as_well(
+    studio: Any, run: Any, film: Video
+) -> None:
+    """A program that is restarted more often than sessions expire keeps none for ever; and who
+    was away because it was away itself may come back."""
+
+    made = studio(film)
+
+    async def one_run(began: float, seconds: float) -> None:
+        clock = Hours()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(
+                made, jobs, idle_seconds=3600.0, clock=clock, wall=lambda: began + clock.time
+            )
+            sweeping = asyncio.create_task(sessions.sweep())
+            await settle()
+            sweeping.cancel()
+            await asyncio.wait([sweeping])
+            clock.time = 240.0
+            await sessions.forget_idle()
+            assert await made.store.count() == 1
+            clock.time = seconds
+            await sessions.forget_idle()
+
+    async def scenario() -> None:
+        await made.session()
+        await one_run(began=0.0, seconds=2700.0)
+        assert await made.store.count() == 1
+        await one_run(began=40_000.0, seconds=360.0)
+        assert await made.store.count() == 0
+
+    run(scenario())
+
+
+def test_what_was_watched_a_moment_before_a_restart_is_not_forgotten_for_what_was_before(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        session, clock = await made.session(), Hours()
+        clock.time = 86400.0
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, clock=clock, wall=lambda: clock.time)
+            async with sessions.connect(session):
+                await sessions.forget_idle()
+                assert await made.store.needs() == {session.session_id: 86400.0}
+                clock.time += 7200.0
+                await sessions.forget_idle()
+        assert await made.store.needs() == {session.session_id: 93600.0}
+
+    run(scenario())
+
+
+def test_what_was_needed_longest_ago_makes_room(studio: Any, run: Any, film: Video) -> None:
+    class Full(MemoryStore):
+        async def size_bytes(self) -> int:
+            return 100 * await self.count()
+
+    async def scenario() -> None:
+        made, clock = studio(film), Hours()
+        made.store = Full()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, clock=clock, store_bytes=200)
+            first, second, third, last = [
+                await sessions.start(request(), created_at=0.0) for _ in range(4)
+            ]
+            async with sessions.connect(first):
+                for used in (third, second):
+                    clock.time += 1.0
+                    async with sessions.connect(used):
+                        pass
+                clock.time = 60.5
+                await sessions.forget_idle()
+                assert await made.store.count() == 3, "the others were needed a moment ago"
+                with pytest.raises(StorageFull):
+                    await sessions.start(request(), created_at=0.0)
+                clock.time = 3000.0
+                await sessions.forget_idle()
+                left = {record.session_id for record in await made.store.list()}
+                assert left == {first.session_id, second.session_id}
+                await sessions.start(request(), created_at=0.0)
+                assert last.session_id not in left
 
     run(scenario())
 

@@ -294,6 +294,25 @@ def test_what_was_not_used_for_longest_leaves_a_cache_first(run: Run) -> None:
     run(scenario)
 
 
+def test_a_session_was_needed_when_it_was_made_or_as_it_is_noted(run: Run) -> None:
+    other = "ses_0000000000000002"
+
+    async def scenario(store: Store) -> None:
+        await store.put(record())
+        await store.put(record(other))
+        assert await store.needs() == {SESSION: 1.0, other: 1.0}
+        await store.note_needs({SESSION: 100.5, "ses_unknown": 7.0})
+        assert await store.needs() == {SESSION: 100.5, other: 1.0}
+        await store.delete(SESSION)
+        await store.put(record())
+        assert await store.needs() == {SESSION: 1.0, other: 1.0}
+        assert await store.size_bytes() >= 0
+        await store.shrink()
+        assert len(await store.list()) == 2
+
+    run(scenario)
+
+
 def test_reports_are_for_those_who_listen(run: Run) -> None:
     async def scenario(store: Store) -> None:
         store.publish(SESSION, ProgressReport("fetching", 0.5, "half"))

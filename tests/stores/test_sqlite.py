@@ -148,6 +148,7 @@ def test_a_file_of_the_first_version_is_brought_forward_with_all_that_is_in_it(p
 
     async def scenario(store: SQLiteStore) -> None:
         assert await store.list() == (SessionRecord.model_validate(old),)
+        assert await store._pragma("auto_vacuum") == 2
         assert await store.count(caller="192.0.2.1") == 1
         await store.put(SessionRecord.model_validate({**old, "address": "192.0.2.1"}))
         assert await store.count(address="192.0.2.1") == await store.count() == 1
@@ -248,6 +249,48 @@ def test_who_is_cancelled_does_not_take_back_what_is_being_written(path: Path) -
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await store.append(SESSION, [Ready()], fence) == 2
+
+    opened(path, scenario)
+
+
+# --- how large the file is -----------------------------------------------------------------
+
+
+async def grow(store: SQLiteStore, sessions: int) -> None:
+    """Most of a megabyte a session."""
+    entries = [Stage(stage="fetching", title=os.urandom(2500).hex()) for _ in range(100)]
+    for number in range(sessions):
+        session_id = f"ses_{number:016x}"
+        await store.append(session_id, entries, await store.fence(session_id, "producer"))
+
+
+def on_disk(path: Path) -> int:
+    return path.stat().st_size
+
+
+def test_what_was_deleted_is_given_back_to_the_disk(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        await grow(store, 20)
+        large = await store.size_bytes()
+        assert large > 10_000_000
+        for number in range(18):
+            await store.delete(f"ses_{number:016x}")
+        assert await store.size_bytes() < large / 5
+        before = on_disk(path)
+        await store.shrink()
+        assert on_disk(path) < before / 3
+        assert len(await store.read(f"ses_{19:016x}")) == 100
+        wal = path.with_name(f"{path.name}-wal")
+        assert on_disk(wal) <= 16_000_000
+
+    opened(path, scenario)
+
+
+def test_what_is_cached_does_not_count(path: Path) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        before = await store.size_bytes()
+        await store.cache("ours", most_bytes=10_000_000).put("a", os.urandom(1_000_000))
+        assert await store.size_bytes() - before < 20_000
 
     opened(path, scenario)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _log = logging.getLogger("watchbuddy.session")
 _SWEEPS = 4
 """Idle sessions are looked for so many times in the time after which they are forgotten."""
 _LONGEST_SWEEP = 60.0
+_GRACE = 300.0
+"""Seconds after the program's start in which viewers may come back, however late it is."""
 _AFTERLIFE = 60.0
 """Seconds for which a session that was deleted can still tell its viewers so."""
 
@@ -32,6 +35,8 @@ class _Attendance:
     """Whether somebody is connected to a session, and when it was last needed."""
 
     needed_at: float
+    noted_at: float | None = None
+    """What of that the store knows."""
     connections: int = 0
     is_deleted: bool = False
 
@@ -48,7 +53,10 @@ class Sessions:
             there is room for.
         idle_seconds: one to which nobody was connected for so long is forgotten, in
             monotonic seconds; see `sweep`.
+        store_bytes: so much of a disk they may take. Beyond it, those that nobody has needed
+            for longest are forgotten.
         clock: for `idle_seconds`.
+        wall: what time it is, in seconds since 1970.
     """
 
     def __init__(
@@ -61,7 +69,9 @@ class Sessions:
         per_caller: int | None = None,
         per_address: int | None = None,
         idle_seconds: float = 3600.0,
+        store_bytes: int | None = None,
         clock: Clock | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.parts = parts
@@ -75,6 +85,10 @@ class Sessions:
         self._beginning: list[tuple[str, str | None]] = []
         """Caller and address of those that are being created."""
         self._idle_seconds = idle_seconds
+        self._store_bytes = store_bytes
+        self._is_full = False
+        """The store holds too much, and there is nobody to be forgotten."""
+        self._wall = wall
         self._clock: Clock = clock or WallClock()
         self._attendance: dict[str, _Attendance] = {}
 
@@ -123,7 +137,9 @@ class Sessions:
             self._beginning.remove((caller, address))
 
     async def _refuse_more(self, caller: str, address: str | None) -> None:
-        """Raises: TooManySessions, RateLimited: one that has begun is one too many."""
+        """Raises: TooManySessions, RateLimited, StorageFull: one that has begun is one too many."""
+        if self._is_full:
+            raise StorageFull("The server has no room to keep more sessions.")
         if await self.store.count() + len(self._beginning) > self._most:
             raise TooManySessions
         beginning = sum(one == caller for one, _ in self._beginning)
@@ -187,6 +203,8 @@ class Sessions:
                 history = History(await self.store.read(record.session_id))
                 if meet is not None:
                     meet(record.session_id, history.state)
+                if history.cancelled:
+                    self._attend(record.session_id).is_deleted = True
                 if history.is_unfinished and not history.cancelled:
                     await self._jobs.submit(record.session_id)
             except Exception:  # noqa: BLE001 - of one session
@@ -208,16 +226,67 @@ class Sessions:
             await self.tidy()
 
     async def forget_idle(self) -> None:
-        """Forget the sessions that nobody has needed for too long, and what was kept for them."""
+        """Forget the sessions that nobody has needed for too long, and what was kept for them;
+        where the store holds too much, others as well."""
         now = self._clock.now()
-        for record in await self.store.list():
-            attendance = self._attend(record.session_id)
-            most = _AFTERLIFE if attendance.is_deleted else self._idle_seconds
-            if not attendance.connections and now - attendance.needed_at > most:
-                await self._jobs.cancel(record.session_id)
-                await self.store.delete(record.session_id)
-                del self._attendance[record.session_id]
-        await self.tidy()
+        try:
+            for record in await self.store.list():
+                attendance = self._attend(record.session_id)
+                most = _AFTERLIFE if attendance.is_deleted else self._idle_seconds
+                if not attendance.connections and now - attendance.needed_at > most:
+                    await self._forget(record.session_id)
+            await self._make_room(now)
+            await self._note_needs(now)
+            await self.store.shrink()
+        finally:  # also where the disk is full: it makes room
+            await self.tidy()
+
+    async def _forget(self, session_id: str) -> None:
+        await self._jobs.cancel(session_id)
+        await self.store.delete(session_id)
+        del self._attendance[session_id]
+
+    async def _make_room(self, now: float) -> None:
+        """Forget those that nobody has needed for longest, as long as there are too many."""
+        if self._store_bytes is None:
+            return
+        unneeded = [
+            (attendance.needed_at, session_id)
+            for session_id, attendance in self._attendance.items()
+            if not attendance.connections and now - attendance.needed_at > _AFTERLIFE
+        ]
+        for _, session_id in sorted(unneeded):
+            if await self.store.size_bytes() <= self._store_bytes:
+                break
+            if not self._attendance[session_id].connections:
+                await self._forget(session_id)
+        self._is_full = await self.store.size_bytes() > self._store_bytes
+
+    async def _note_needs(self, now: float) -> None:
+        """Write down when sessions were needed last: it counts over a restart."""
+        wall = self._wall()
+        news: dict[str, _Attendance] = {}
+        for session_id, attendance in self._attendance.items():
+            if attendance.connections:
+                attendance.needed_at = now
+            if attendance.needed_at != attendance.noted_at:
+                news[session_id] = attendance
+        needs = {one: wall - (now - attendance.needed_at) for one, attendance in news.items()}
+        if needs:
+            await self.store.note_needs(needs)
+        for attendance in news.values():
+            attendance.noted_at = attendance.needed_at
+
+    async def _recall_needs(self) -> None:
+        """When sessions were needed last, as an earlier run of the program has noted it.
+
+        While there was no program nobody could come: those that are overdue have a while.
+        """
+        now, wall = self._clock.now(), self._wall()
+        longest = self._idle_seconds - min(_GRACE, self._idle_seconds / 2)
+        for session_id, at in (await self.store.needs()).items():
+            needed_at = now - min(max(wall - at, 0.0), longest)
+            self._attendance.setdefault(session_id, _Attendance(needed_at))
 
     async def tidy(self) -> None:
         """Have the sources delete what no session needs any more."""
@@ -235,6 +304,7 @@ class Sessions:
 
     async def sweep(self) -> None:
         """Tidy up at once, then forget idle sessions now and then. Runs until cancelled."""
+        await self._try(self._recall_needs)
         await self._try(self.tidy)
         while True:
             await self._clock.sleep(min(self._idle_seconds / _SWEEPS, _LONGEST_SWEEP))

@@ -23,6 +23,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._records: dict[str, SessionRecord] = {}
+        self._needs: dict[str, float] = {}
         self._logs: dict[str, list[Logged]] = {}
         self._newest: dict[tuple[str, Role], int] = {}
         self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
@@ -55,10 +56,27 @@ class MemoryStore:
 
     async def delete(self, session_id: str) -> None:
         self._records.pop(session_id, None)
+        self._needs.pop(session_id, None)
         self._logs.pop(session_id, None)
         self._progress.forget(session_id)
         self._newest.pop((session_id, "producer"), None)
         self._newest.pop((session_id, "deliverer"), None)
+
+    # --- Upkeep ------------------------------------------------------------------------
+
+    async def needs(self) -> Mapping[str, float]:
+        return {
+            session_id: self._needs.get(session_id, record.created_at)
+            for session_id, record in self._records.items()
+        }
+
+    async def note_needs(self, needs: Mapping[str, float]) -> None:
+        self._needs.update((one, at) for one, at in needs.items() if one in self._records)
+
+    async def size_bytes(self) -> int:
+        return 0  # it takes memory, and no disk
+
+    async def shrink(self) -> None: ...
 
     # --- SessionLog --------------------------------------------------------------------
 

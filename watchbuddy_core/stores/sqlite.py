@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 _TRIFLE = f"PRAGMA user_version = {len(MIGRATIONS)}"
 """Something to write that changes nothing, and shows that writing works."""
 _MOST_AT_ONCE = 512
+_SPARE_PAGES = 256
+"""So many pages are left in the file for what comes next."""
 _MOST_ASIDE = 64
 """So many values wait to be written into caches. More are not."""
 _REMEMBERED = 20_000
@@ -360,6 +362,41 @@ class SQLiteStore(_Reading):
         for role in _ROLES:
             self._fences.pop((session_id, role), None)
         self._progress.forget(session_id)
+
+    # --- Upkeep ------------------------------------------------------------------------
+
+    async def needs(self) -> Mapping[str, float]:
+        statement = "SELECT session_id, coalesce(needed_at, created_at) FROM sessions"
+        return dict(await self._read(statement))
+
+    async def note_needs(self, needs: Mapping[str, float]) -> None:
+        rows = [(at, session_id) for session_id, at in needs.items()]
+
+        async def write(writing: _Writing) -> None:
+            statement = "UPDATE sessions SET needed_at = ? WHERE session_id = ?"
+            await writing.database.executemany(statement, rows)
+
+        await self._order(write)
+
+    async def size_bytes(self) -> int:
+        pages = await self._pragma("page_count") - await self._pragma("freelist_count")
+        cached = await self._read("SELECT coalesce(sum(bytes), 0) FROM cached")
+        return max(0, pages * await self._pragma("page_size") - int(cached[0][0]))
+
+    async def shrink(self) -> None:
+        """Give what nothing takes any more back to the disk, a little at a time."""
+        free = await self._pragma("freelist_count")
+        while free > _SPARE_PAGES:
+            await self._write_aside(_give_back)
+            before, free = free, await self._pragma("freelist_count")
+            if free >= before:
+                break
+        else:
+            return
+        await self._read("PRAGMA wal_checkpoint (PASSIVE)")
+
+    async def _pragma(self, name: str) -> int:
+        return int((await self._read(f"PRAGMA {name}"))[0][0])
 
     # --- SessionLog --------------------------------------------------------------------
 
@@ -702,6 +739,10 @@ def _book(writing: _Writing, accounts: Collection[str], amount: float) -> None:
 def _remove(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+async def _give_back(database: aiosqlite.Connection) -> None:
+    await database.execute_fetchall(f"PRAGMA incremental_vacuum ({_SPARE_PAGES})")
 
 
 def _keep_in_mind(known: OrderedDict[_K, int], news: Mapping[_K, int]) -> None:

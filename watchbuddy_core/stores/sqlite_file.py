@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -66,11 +68,20 @@ MIGRATIONS: Sequence[str] = (
     CREATE INDEX cached_by_use ON cached (cache, used, bytes);
     CREATE TABLE cached_values (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
     """,
+    """
+    ALTER TABLE sessions ADD COLUMN needed_at REAL;
+    """,
 )
 """From each version to the next. What stands here is never changed: a file somewhere has it."""
 BUSY_MS = 1000
 """How long it is waited for another program that holds the file: as long as that, everybody
 waits."""
+_INCREMENTAL = 2
+_WRITING = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "journal_size_limit = 16000000",
+)
 _PASSING = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_READONLY,
@@ -80,6 +91,9 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOMEM,
 }
+
+
+_log = logging.getLogger("watchbuddy.store")
 
 
 @asynccontextmanager
@@ -101,9 +115,11 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
     except sqlite3.Error as exc:
         raise failure_of(exc) from exc
     try:
-        writing = () if read_only else ("journal_mode = WAL", "synchronous = FULL")
-        for pragma_text in (*writing, f"busy_timeout = {BUSY_MS}"):
-            await connection.execute(f"PRAGMA {pragma_text}")
+        settings = [f"busy_timeout = {BUSY_MS}", *(() if read_only else _WRITING)]
+        if not read_only and await asyncio.to_thread(_is_new, path):
+            settings.insert(0, f"auto_vacuum = {_INCREMENTAL}")  # before anything is in the file
+        for setting in settings:
+            await connection.execute(f"PRAGMA {setting}")
         yield connection
     except sqlite3.Error as exc:
         raise failure_of(exc) from exc
@@ -142,6 +158,12 @@ async def migrate(database: aiosqlite.Connection) -> None:
             f" PRAGMA user_version = {number}; COMMIT;"
         )
         await database.executescript(script)
+    if await _pragma(database, "auto_vacuum") != _INCREMENTAL:
+        try:
+            await database.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+            await database.execute("VACUUM")
+        except sqlite3.Error as exc:  # it is sound, and does not become smaller
+            _log.warning("the file of sessions could not be reordered: %s", exc)
 
 
 async def rolled_back(database: aiosqlite.Connection) -> None:
@@ -190,6 +212,10 @@ def locked(path: Path) -> Any:
 
 def _address(path: Path, *, read_only: bool) -> str:
     return f"{path.absolute().as_uri()}{'?mode=ro' if read_only else ''}"
+
+
+def _is_new(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size == 0
 
 
 def _code_of(exc: sqlite3.Error) -> int | None:
