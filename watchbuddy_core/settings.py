@@ -161,6 +161,10 @@ class Settings(_Group):
     store: Literal["sqlite", "memory"] = "sqlite"
     """Where a server keeps its sessions. sqlite: in a file in `data_dir`, so that they go on
     after a restart; memory: nowhere."""
+    log_format: Literal["text", "json"] = "text"
+    """How a server logs, on its standard error. text: for people; json: an object a line."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """What it logs: info also says what sessions do, and what they cost."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may connect, beside those on loopback."""
     server_names: tuple[str, ...] = ()

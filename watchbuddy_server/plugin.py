@@ -29,6 +29,7 @@ from watchbuddy_server.characters import (
 )
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.health import Readiness, live, ready
+from watchbuddy_server.log import naming_session
 from watchbuddy_server.media import show_media
 from watchbuddy_server.metrics import Metrics, counting, show_metrics
 from watchbuddy_server.page import show_overlay, show_page, show_page_file
@@ -172,7 +173,7 @@ class WatchBuddyPlugin(InitPlugin):
                 "caller": Provide(caller_of, sync_to_thread=False),
             },
             guards=[guard_of(self.access, self.traffic)],
-            middleware=[counting(self.metrics), security_headers],
+            middleware=[naming_session, counting(self.metrics), security_headers],
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=self._body_bytes,
         )

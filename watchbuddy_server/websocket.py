@@ -106,6 +106,7 @@ async def _serve(
         with traffic.connection(session_id, address_of(socket)):
             caller = await access.admit(socket, "connect")
             session = await sessions.find(session_id)
+            _log.info("session %s: a viewer has come", session_id)
             granted = read_features(features or "")
             async with sessions.connect(session, features=granted) as delivery:
                 connection = _Connection(

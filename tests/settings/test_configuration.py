@@ -24,6 +24,8 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "port": ("1", "2", 3),
     "data_dir": ('"/a"', "/b", Path("/c")),
     "store": ('"memory"', "sqlite", "memory"),
+    "log_format": ('"json"', "text", "json"),
+    "log_level": ('"info"', "debug", "error"),
     "allow_origins": ('["https://a.example"]', "https://b.example,https://c.example", ("d",)),
     "server_names": ('["a.example"]', "b.example", ("c.example",)),
     "trusted_proxies": ('["10.0.0.1"]', "10.0.0.0/8,fd00::/8", ("127.0.0.1/32",)),

@@ -12,6 +12,7 @@ from typing import Self
 
 from watchbuddy_core.entries import StageName
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
+from watchbuddy_core.log import about
 from watchbuddy_core.protocols import Preparer, Store
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.producer import Turn
@@ -177,7 +178,10 @@ class LocalJobs:
         record = session.record
         asker = _Asker(record.user_id, record.caller, record.address)
         job = self._jobs[session_id] = _Job(asker)
-        job.task = self._tasks.create_task(self._run(session, job), name=f"produce {session_id}")
+        with about(session_id):
+            job.task = self._tasks.create_task(
+                self._run(session, job), name=f"produce {session_id}"
+            )
         job.task.add_done_callback(lambda _: self._jobs.pop(session_id, None))
 
     async def cancel(self, session_id: str) -> None:

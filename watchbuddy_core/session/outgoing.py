@@ -50,10 +50,7 @@ CANCELLED = Close(4410, "SESSION_CANCELLED")
 RATE_LIMITED = Close(4429, "RATE_LIMITED")
 FAILED = Close(4500, "PROCESSING_ERROR")
 INTERNAL_ERROR = Close(1011, "INTERNAL_ERROR")
-OUR_CLOSES = tuple(
-    close.code
-    for close in (TOO_MANY_INVALID, NOT_FOUND, REPLACED, CANCELLED, FAILED, INTERNAL_ERROR)
-)
+OUR_CLOSES = tuple(close.code for close in tuple(globals().values()) if isinstance(close, Close))
 """The codes with which a server closes a connection by itself."""
 
 

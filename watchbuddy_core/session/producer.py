@@ -179,7 +179,13 @@ class Producer:
 
     async def _fail(self, error: WatchBuddyError) -> None:
         """Write down why there will be no script; one that is ready plays on as it is."""
-        _log.info("session %s: %s: %s", self._record.session_id, error.code, error)
+        _log.info(
+            "session %s: %s: %s",
+            self._record.session_id,
+            error.code,
+            error,
+            extra={"code": error.code},
+        )
         await self._answering.give_up(error.message)
         if not self._history.ready:
             await self._journal.write(
@@ -315,6 +321,7 @@ class Producer:
                 if len(done) == len(windows):
                     if not history.ready:
                         await self._journal.write(Ready())
+                        _log.info("session %s is ready", self._record.session_id)
                     if await self._is_over():
                         return
                     continue

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
+from watchbuddy_core.log import about
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import JobRunner, Keeper, Store
 from watchbuddy_core.session.delivery import Delivery
@@ -208,7 +209,8 @@ class Sessions:
                 if history.is_unfinished and not history.cancelled:
                     await self._jobs.submit(record.session_id)
             except Exception:  # noqa: BLE001 - of one session
-                _log.exception("session %s cannot go on", record.session_id)
+                with about(record.session_id):
+                    _log.exception("session %s cannot go on", record.session_id)
 
     async def end(self, session_id: str) -> None:
         """Delete a session: its work ends, its connections are told, and then it is forgotten.

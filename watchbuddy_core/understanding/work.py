@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
@@ -65,7 +66,8 @@ async def in_thread(work: Callable[[Stop], _T]) -> _T:
         stop.begin()
         return work(stop)
 
-    running = asyncio.get_running_loop().run_in_executor(_threads(), run)
+    context = copy_context()
+    running = asyncio.get_running_loop().run_in_executor(_threads(), lambda: context.run(run))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

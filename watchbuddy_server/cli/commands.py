@@ -95,12 +95,12 @@ def cli(ctx: click.Context) -> None:
 )
 @options.config
 @click.option("--print-settings", is_flag=True, help="Print the settings in force, and exit.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what sessions do, and what they cost.")
-def serve(config: Path | None, print_settings: bool, verbose: bool, **settings: Any) -> None:
+@options.log
+def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
     """Serve the API until Ctrl-C."""
-    level = logging.INFO if verbose else logging.WARNING
-    running.log_to_stderr(logging.Formatter, level=level)
-    configuration = _configure(config, settings)
+    with running.log_of_server() as log:
+        configuration = _configure(config, settings)
+        log.format, log.level = configuration.settings.log_format, configuration.settings.log_level
     if print_settings:
         click.echo(as_toml(configuration))
     else:

@@ -130,6 +130,27 @@ store = setting(
     type=click.Choice(["sqlite", "memory"]),
     help="Where sessions are kept: in a file in the data folder, or nowhere.  [default: sqlite]",
 )
+log = _options(
+    setting(
+        "log_format",
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        help="How to log: for people, or a JSON object a line.  [default: text]",
+    ),
+    setting(
+        "log_level",
+        "--verbose",
+        "-v",
+        flag_value="info",
+        help="Log what sessions do, and what they cost: --log-level info.",
+    ),
+    setting(
+        "log_level",
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="What to log.  [default: warning]",
+    ),
+)
 companion = _options(
     setting("character", "--character", help="Who watches along.  [default: miao]"),
     characters,

@@ -7,19 +7,26 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging.handlers import MemoryHandler
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
 from rich.console import Console
 
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
+from watchbuddy_core.log import JSONLines, SessionIds, TextLines
 from watchbuddy_core.redaction import Redaction
 from watchbuddy_server.cli.ending import INTERRUPTED, TERMINATED, Ending
 from watchbuddy_server.terminal import printable
 
 _USAGE = 2
+_MOST_EARLY = 1000
+"""Records that are kept until it is known how to log."""
 
 _log = logging.getLogger("watchbuddy.cli")
 _T = TypeVar("_T")
@@ -51,6 +58,58 @@ def log_to_stderr(formatter: type[logging.Formatter], *, level: int = logging.WA
     stderr = logging.StreamHandler()
     stderr.setFormatter(Redaction(formatter("watchbuddy: %(message)s")))
     logging.basicConfig(level=level, handlers=[stderr])
+
+
+@dataclass
+class ServerLog:
+    """How a server logs; see the settings of these names."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+
+
+@contextmanager
+def log_of_server() -> Iterator[ServerLog]:
+    """Set up logging when the context ends, as what it gives says by then.
+
+    What is logged within is kept until it is known how.
+    """
+    root, log = logging.getLogger(), ServerLog()
+    early = MemoryHandler(_MOST_EARLY, flushLevel=sys.maxsize)
+    root.addHandler(early)
+    try:
+        yield log
+    finally:
+        root.removeHandler(early)
+        stderr = logging.StreamHandler()
+        stderr.addFilter(SessionIds())
+        if log.format == "json":
+            stderr.setFormatter(JSONLines())
+            _log_all_else()
+        else:
+            stderr.setFormatter(Redaction(TextLines("watchbuddy: %(message)s")))
+        level = logging.getLevelNamesMapping()[log.level.upper()]
+        root.addHandler(stderr)
+        # What the libraries below do in detail is of use to their own developers.
+        root.setLevel(max(level, logging.INFO))
+        logging.getLogger("watchbuddy").setLevel(level)
+        early.setTarget(stderr)
+        early.close()
+
+
+def _log_all_else() -> None:
+    """What Python itself would print: a line that is no JSON is lost on who reads JSON."""
+    logging.captureWarnings(True)
+
+    def of_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            _log.error("a thread failed", exc_info=args.exc_value)
+
+    def of_nobody(args: sys.UnraisableHookArgs) -> None:
+        _log.error("%s", args.err_msg or "an error reached nobody", exc_info=args.exc_value)
+
+    threading.excepthook = of_thread
+    sys.unraisablehook = of_nobody
 
 
 def run(
@@ -145,7 +204,11 @@ def exit_code(command: click.Command) -> int:
 
 
 def complain(message: str) -> None:
-    say(f"watchbuddy: {message}")
+    """Tell people what is wrong; or programs, where they read the log."""
+    if any(isinstance(one.formatter, JSONLines) for one in logging.getLogger().handlers):
+        _log.error("%s", message)
+    else:
+        say(f"watchbuddy: {message}")
 
 
 def say(message: str) -> None:
