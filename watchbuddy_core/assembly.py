@@ -31,15 +31,16 @@ from watchbuddy_core.stores.sqlite import SQLiteStore
 _log = logging.getLogger("watchbuddy.plugins")
 
 
-def build_parts(settings: Settings, *, caches: Caches | None = None) -> Parts:
+def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
     """Put together what is installed, as the settings ask for it.
 
     Sources and characters that are broken are passed over with a warning; the one
     generator, and the one transcriber, that were asked for have to work.
 
     Args:
-        caches: where it is kept what is known of videos and what models wrote. None: in
-            folders in the data folder.
+        store: keeps sessions that outlive the program. Then uploads do as well, and what is
+            known of videos and what models wrote is kept in it. None: uploads go with the
+            program, and the rest is in folders in the data folder.
 
     Raises:
         PluginProblem: the generator or the transcriber cannot be had, two packages offer one
@@ -53,7 +54,7 @@ def build_parts(settings: Settings, *, caches: Caches | None = None) -> Parts:
     sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
     videos = _videos(settings)
     return Parts(
-        sources=_sources(settings, videos, AddressGuard(allowed)),
+        sources=_sources(settings, videos, AddressGuard(allowed), lasting=store is not None),
         videos=videos,
         generator=_generator(settings, generator),
         generator_name=generator,
@@ -68,8 +69,8 @@ def build_parts(settings: Settings, *, caches: Caches | None = None) -> Parts:
         characters=plugins.cast(settings.characters, brought=card_folder(settings)),
         allowed_hosts=(*allowed, *sites, *(USUAL_SITES if settings.usual_sites else ())),
         density=settings.density,
-        cache=_cache(settings, caches, "understanding", settings.cache.understanding_bytes),
-        drafts=_cache(settings, caches, "drafts", settings.cache.draft_bytes),
+        cache=_cache(settings, store, "understanding", settings.cache.understanding_bytes),
+        drafts=_cache(settings, store, "drafts", settings.cache.draft_bytes),
         video_seconds=settings.limits.video_seconds,
         script_actions=settings.limits.script_actions,
         generating_idle_seconds=settings.limits.generating_idle_seconds,
@@ -94,6 +95,11 @@ def card_folder(settings: Settings) -> CardFolder:
 def sessions_file(settings: Settings) -> Path:
     """Where sessions are kept that outlive the program."""
     return settings.data_dir / "sessions.sqlite"
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Where uploads are kept."""
+    return settings.data_dir / "uploads"
 
 
 @asynccontextmanager
@@ -128,7 +134,9 @@ def _videos(settings: Settings) -> VideoCache:
     )
 
 
-def _sources(settings: Settings, cache: VideoCache, guard: AddressGuard) -> tuple[VideoSource, ...]:
+def _sources(
+    settings: Settings, cache: VideoCache, guard: AddressGuard, *, lasting: bool
+) -> tuple[VideoSource, ...]:
     web = {
         "cache": cache,
         "guard": guard,
@@ -141,7 +149,8 @@ def _sources(settings: Settings, cache: VideoCache, guard: AddressGuard) -> tupl
         "links": {**web},
         "yt-dlp": {**web},
         "uploads": {
-            "folder": settings.data_dir / "uploads",
+            "folder": uploads_folder(settings),
+            "lasting": lasting,
             "most_bytes": limits.upload_bytes,
             "free_bytes": settings.cache.free_bytes,
             "most_waiting": limits.uploads_waiting,

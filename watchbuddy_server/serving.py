@@ -12,7 +12,7 @@ import uvicorn
 
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
-from watchbuddy_core.protocols import Caches, Store
+from watchbuddy_core.protocols import Store
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.access import Need
@@ -47,14 +47,14 @@ async def serving(
     settings: Settings,
     *,
     store: Store | None = None,
-    caches: Caches | None = None,
+    lasts: bool = False,
     shutdown_seconds: int = 10,
 ) -> AsyncIterator[str]:
     """Serve as long as the context lasts; gives the address, such as `http://127.0.0.1:8000`.
 
     Args:
         store: where sessions are kept, and may be already. By default in memory.
-        caches: where it is kept what may be forgotten. By default in the data folder.
+        lasts: the store outlives the program; see `build_parts`.
         shutdown_seconds: how long open connections may take to end.
 
     Raises:
@@ -66,7 +66,7 @@ async def serving(
     prefix = settings.path_prefix.rstrip("/")
     tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
     app = create_app(
-        parts=build_parts(settings, caches=caches),
+        parts=build_parts(settings, store=store if lasts else None),
         store=MemoryStore() if store is None else store,
         allow_origins=settings.allow_origins,
         server_names=settings.server_names,

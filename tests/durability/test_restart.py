@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
+
+import httpx
 
 from watchbuddy_core.client import (
     Begun,
@@ -57,6 +60,27 @@ def test_a_ready_session_is_ready_and_its_video_is_there(host: Any) -> None:
         assert host.kinds(session_id) == before
         # What was found out about the video is in the file as well.
         assert not [path for path in host.data.iterdir() if path.is_dir()]
+
+    asyncio.run(scenario())
+
+
+def test_an_upload_is_there_as_long_as_a_session_needs_it(host: Any, films: Path) -> None:
+    async def scenario() -> None:
+        film = (films / "film.mp4").read_bytes()
+        answer = await asyncio.to_thread(
+            httpx.post, f"{host.url}/api/v1/uploads?name=film.mp4", content=film
+        )
+        url = answer.json()["video_url"]
+        session_id = host.create(video_url=url, end_time=30)
+        await until(host, session_id, status="ready")
+        host.kill()
+        host.start()
+        assert len(host.part_of_the_video(session_id)) == 100
+        again = host.create(video_url=url, end_time=30)
+        await until(host, again, status="ready")
+        for one in (session_id, again):
+            await asyncio.to_thread(httpx.delete, f"{host.url}/api/v1/sessions/{one}")
+        assert [path for path in host.data.rglob("uploads/*/*") if path.is_file()] == []
 
     asyncio.run(scenario())
 

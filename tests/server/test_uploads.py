@@ -663,7 +663,9 @@ def test_the_settings_say_whether_and_how_much(
     tmp_path: Path, settings: dict[str, Any], status: int
 ) -> None:
     async def main() -> None:
-        told = Settings.model_validate({"port": 0, "data_dir": tmp_path, **settings})
+        told = Settings.model_validate(
+            {"port": 0, "access": "open", "data_dir": tmp_path, **settings}
+        )
         async with (
             serving(told) as url,
             httpx.AsyncClient(base_url=url, trust_env=False) as http,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,8 @@ class Arrival:
         path: where it is written.
         room: how much there is for it.
         pace: how slowly it may come.
-        keep: is told, when all of it is there, what it is to be called, what it is, and its
-            identity.
+        keep: is told, when all of it is there and on the disk, what it is to be called, what it
+            is, and its identity.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Arrival:
         *,
         room: Room,
         pace: Pace,
-        keep: Callable[[Arrival, str, FileKind, str], Upload],
+        keep: Callable[[Arrival, str, FileKind, str], Awaitable[Upload]],
     ) -> None:
         self.path = path
         self.pace = pace
@@ -139,7 +140,7 @@ class Arrival:
         self.pace.is_all()
         await self._write_out()
         kind, identity = await asyncio.to_thread(self._examine)
-        upload = self._keep(self, name, kind, identity)
+        upload = await self._keep(self, name, kind, identity)
         self._is_kept = True
         return upload
 
@@ -165,5 +166,6 @@ class Arrival:
             raise StorageFull("The disk of the server is full.") from exc
 
     def _examine(self) -> tuple[FileKind, str]:
+        os.fsync(self._file.fileno())
         self._file.close()
         return kind_of(self.path), content_id([self.path])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from watchbuddy_core.errors import RateLimited, VideoUnavailable
+from watchbuddy_core.errors import RateLimited, StorageFull, VideoUnavailable
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.sources.arrival import Arrival, Pace, Room
 from watchbuddy_core.sources.run_folder import RunFolder
+from watchbuddy_core.sources.upload_shelf import UploadCard, UploadShelf, remove_upload
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 from watchbuddy_core.wire import FileKind, Upload
 
@@ -26,6 +28,8 @@ UPLOAD = "upload:"
 _LONGEST_NAME = 100
 """Characters. Beyond ASCII each may take twelve in an address."""
 _LONGEST_ENDING = 10
+_SHELF = "kept"
+"""The folder of those that outlive the program."""
 _NAMELESS = "upload"
 _INVISIBLE = {"Cc", "Cf", "Cs"}
 """Unicode's categories of control characters, marks without a shape, and halves of pairs."""
@@ -33,13 +37,25 @@ _INVISIBLE = {"Cc", "Cf", "Cs"}
 
 @dataclass(slots=True)
 class _Kept:
-    upload: Upload
-    video: Video
     path: Path
+    card: UploadCard
     came_at: float
     """Monotonic seconds."""
-    is_taken: bool = False
-    """A session has begun to use it."""
+
+    @property
+    def is_taken(self) -> bool:
+        return self.card.is_taken
+
+    @property
+    def video(self) -> Video:
+        upload = self.card.upload
+        is_media = upload.kind == "media"
+        return Video(
+            content_id=self.card.content_id,
+            title=upload.title,
+            path=self.path if is_media else None,
+            subtitles=() if is_media else (SubtitleFile(path=self.path),),
+        )
 
 
 class UploadSource:
@@ -47,17 +63,20 @@ class UploadSource:
 
     An upload belongs to whoever knows its address, `upload:<id>/<name>`, which cannot be
     guessed. It goes with the last session that uses it, or when none has taken it up for too
-    long, both in `tidy`; and with the program.
+    long, both in `tidy`; and, unless it is lasting, with the program.
 
     Args:
         folder: where files are kept, next to those of other programs that run. None: in a
             temporary folder.
+        lasting: whether uploads outlive the program, as its sessions do; only one program of
+            a folder may be of this kind.
         most_bytes: of one file.
         free_bytes: of the disk, that are left to others.
         most_waiting: uploads that no session has taken up, with those that still arrive.
         waiting_seconds: how long one may wait for a session.
         stall_seconds: how long a file that arrives may stand still.
         clock: for `waiting_seconds`.
+        wall: what time it is, in seconds since 1970, for those that outlive the program.
         free_space: how many bytes are free on the disk of a folder.
     """
 
@@ -65,15 +84,21 @@ class UploadSource:
         self,
         folder: Path | None = None,
         *,
+        lasting: bool = False,
         most_bytes: int = 4_000_000_000,
         free_bytes: int = 1_000_000_000,
         most_waiting: int = 32,
         waiting_seconds: float = 3600.0,
         stall_seconds: float = 30.0,
         clock: Clock | None = None,
+        wall: Callable[[], float] = time.time,
         free_space: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         self._folder = RunFolder(folder)
+        self._shelf = UploadShelf(folder / _SHELF) if lasting and folder is not None else None
+        self._taking_stock = asyncio.Lock()
+        self._has_stock = False
+        self._wall = wall
         self._room = Room(
             most_bytes=most_bytes,
             free_bytes=free_bytes,
@@ -98,13 +123,14 @@ class UploadSource:
         Raises:
             VideoUnavailable: there is none, or none any more.
         """
+        await self._take_stock()
         kept = self._kept.get(request.url)
         if kept is None or not await asyncio.to_thread(kept.path.is_file):
             raise VideoUnavailable(
                 "There is no such upload, or not any more: they are deleted with the sessions "
                 "that use them. Upload the file again, and ask for the address in the answer."
             )
-        kept.is_taken = True
+        await self._take_up(kept)
         return kept.video
 
     @asynccontextmanager
@@ -127,6 +153,7 @@ class UploadSource:
             UploadStalled: nothing more has come; raised wherever the context stands.
         """
         self._room.refuse_large(size_bytes)
+        await self._take_stock()
         waiting = self._arriving + sum(not kept.is_taken for kept in self._kept.values())
         if waiting >= self._most_waiting:
             raise RateLimited("Too many uploads wait for a session already. Try again later.")
@@ -154,15 +181,37 @@ class UploadSource:
         Args:
             in_use: the addresses that sessions use.
         """
+        await self._take_stock()
         now = self._clock.now()
         for url, kept in list(self._kept.items()):
             if url in in_use:
-                kept.is_taken = True
+                await self._take_up(kept)
             elif kept.is_taken or now - kept.came_at > self._waiting_seconds:
                 self._doomed.add(self._kept.pop(url).path)
         await asyncio.to_thread(self._clean)
 
-    def _keep(self, arrival: Arrival, name: str, kind: FileKind, content_id: str) -> Upload:
+    async def _take_stock(self) -> None:
+        """Know of those that an earlier run of the program has kept."""
+        if self._shelf is None or self._has_stock:
+            return
+        async with self._taking_stock:
+            if self._has_stock:
+                return
+            now, wall = self._clock.now(), self._wall()
+            for path, card in await asyncio.to_thread(self._shelf.stock):
+                came_at = now - max(wall - card.came_at, 0.0)
+                self._kept[card.upload.video_url] = _Kept(path, card, came_at)
+            self._has_stock = True
+
+    async def _take_up(self, kept: _Kept) -> None:
+        """A session uses it."""
+        if not kept.card.is_taken:
+            kept.card = kept.card.model_copy(update={"is_taken": True})
+            if self._shelf is not None:
+                with suppress(OSError):  # it is kept too long, at worst
+                    await asyncio.to_thread(self._shelf.note, kept.path, kept.card)
+
+    async def _keep(self, arrival: Arrival, name: str, kind: FileKind, content_id: str) -> Upload:
         name = clean_name(name)
         upload = Upload(
             video_url=f"{UPLOAD}{secrets.token_hex(16)}/{quote(name, safe='')}",
@@ -170,20 +219,20 @@ class UploadSource:
             kind=kind,
             size_bytes=arrival.size_bytes,
         )
-        is_media = kind == "media"
-        video = Video(
-            content_id=content_id,
-            title=upload.title,
-            path=arrival.path if is_media else None,
-            subtitles=() if is_media else (SubtitleFile(path=arrival.path),),
-        )
-        self._kept[upload.video_url] = _Kept(upload, video, arrival.path, self._clock.now())
+        card = UploadCard(upload=upload, content_id=content_id, came_at=self._wall())
+        path = arrival.path
+        if self._shelf is not None:
+            try:
+                path = await asyncio.to_thread(self._shelf.put, path, card)
+            except OSError as exc:
+                raise StorageFull("The server cannot keep the file.") from exc
+        self._kept[upload.video_url] = _Kept(path, card, self._clock.now())
         return upload
 
     def _clean(self) -> None:
         for path in tuple(self._doomed):
             with suppress(OSError):  # where open files cannot be deleted, the next time it can
-                path.unlink(missing_ok=True)
+                remove_upload(path)
                 self._doomed.discard(path)
         self._folder.sweep()
 

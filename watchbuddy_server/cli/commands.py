@@ -386,9 +386,8 @@ async def _serve(settings: Settings) -> None:
     drain = max(1, int(settings.limits.shutdown_seconds / 2))
     async with AsyncExitStack() as held:
         store = await held.enter_async_context(open_store(settings))
-        caches = store if settings.store == "sqlite" else None
         url = await held.enter_async_context(
-            serving(settings, store=store, caches=caches, shutdown_seconds=drain)
+            serving(settings, store=store, lasts=settings.store != "memory", shutdown_seconds=drain)
         )
         click.echo(f"Watching at {url}")
         click.echo(f"The API is described at {url}/schema/openapi.json")

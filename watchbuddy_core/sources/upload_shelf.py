@@ -1,0 +1,101 @@
+"""Uploads that outlive the program: a folder of files, each with a card that says what it is.
+
+FOLDER/3f9c…         the file
+FOLDER/3f9c….json    its card, written when the file is there as a whole
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from watchbuddy_core.wire import Upload
+
+_CARD = ".json"
+_UNFINISHED = ".tmp"
+
+
+class UploadCard(BaseModel):
+    """What is known of a file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    upload: Upload
+    content_id: str
+    came_at: float
+    """Seconds since 1970."""
+    is_taken: bool = False
+    """A session has begun to use it."""
+
+
+class UploadShelf:
+    """The folder. All of its methods block.
+
+    Args:
+        folder: is made when the first file comes; others of this machine may not look into it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def stock(self) -> Sequence[tuple[Path, UploadCard]]:
+        """All that is there, each with its card. What is not whole is removed."""
+        found: list[tuple[Path, UploadCard]] = []
+        known: set[Path] = set()
+        for card in self._folder.glob(f"*{_CARD}"):
+            path = card.with_suffix("")
+            with suppress(ValidationError):
+                try:
+                    if path.is_file():
+                        found.append((path, UploadCard.model_validate_json(card.read_bytes())))
+                        known.update((path, card))
+                except OSError:  # it may be read the next time
+                    known.update((path, card))
+        for path in self._folder.glob("*"):
+            if path not in known:
+                with suppress(OSError):
+                    path.unlink()
+        return found
+
+    def put(self, path: Path, card: UploadCard) -> Path:
+        """Take a file in, which is on the same disk; gives where it is from now on.
+
+        Raises:
+            OSError: it cannot be kept, and is gone.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = self._folder / path.name
+        path.rename(place)
+        try:
+            self.note(place, card)
+        except OSError:
+            place.unlink()
+            raise
+        return place
+
+    def note(self, place: Path, card: UploadCard) -> None:
+        """Replace the card of a file.
+
+        Raises:
+            OSError
+        """
+        unfinished = place.with_suffix(_UNFINISHED)
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(card.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(place.with_suffix(_CARD))
+
+
+def remove_upload(path: Path) -> None:
+    """Delete a file with its card, if it has one. Blocks.
+
+    Raises:
+        OSError
+    """
+    path.unlink(missing_ok=True)
+    path.with_suffix(_CARD).unlink(missing_ok=True)
