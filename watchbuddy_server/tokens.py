@@ -150,10 +150,14 @@ class TokenFile:
         content = _Content(tokens=tokens).model_dump_json(indent=2)
         # Made with mode 0600, and on the disk before it takes the old one's place.
         with tempfile.NamedTemporaryFile("w", dir=self.path.parent, delete=False) as file:
-            file.write(content + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, self.path)
+            try:
+                file.write(content + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, self.path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from watchbuddy_core.redaction import Redaction, redacted
         "anna's is wb_Zm9vYmFyZm9vYmFyZm9vYmFy-_x",
         '"WebSocket /ws/ses_0?features=hold&ticket=wbt_Q0Z2abc-_def" [accepted]',
         "GET /media/ses_0?ticket=0123456789",
+        "they were given wbt_Q0Z2abc-_def",
         "the value hunter22hunter of a variable",
     ],
 )

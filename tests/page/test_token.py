@@ -94,6 +94,19 @@ def test_coming_back_takes_another_ticket_also_for_the_film(
     assert len(set(tickets)) == len(tickets), "each connection has one of its own"
 
 
+def test_it_works_at_a_part_of_a_site(
+    new_house: Callable[..., Any], viewer: Any, asked: list[str], tokens: TokenFile
+) -> None:
+    token = tokens.add("anna", now=0.0)
+    house = new_house(path="/buddy", tokens=Tokens(tokens), need_token="always")
+    base = f"{house.url}/buddy"
+    viewer.page.goto(f"{base}/")
+    give(viewer.page, token)
+    viewer.page.wait_for_selector(".card")
+    viewer.watch(base, house.session(caller=tokens.read()[0].caller))
+    assert not [one for one in asked if not one.replace("ws:", "http:").startswith(base)]
+
+
 def test_a_viewer_without_one_is_told_and_can_try_again(guarded: Any, viewer: Any) -> None:
     page = viewer.page
     page.goto(f"{guarded.url}/#ses_0123456789abcdef")

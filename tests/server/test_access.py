@@ -294,9 +294,8 @@ def test_a_route_that_forgets_to_ask_lets_nobody_in(parts: Parts, tokens: Tokens
 class Connected:
     """What a server that needs a token says to those who connect."""
 
-    def __init__(self, url: str, app: Litestar) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self.app = app
 
     async def end(self, session_id: str, token: str | None = None, query: str = "") -> Any:
         """How the connection ends at once; None: it does not, and it is spoken to."""
@@ -310,12 +309,16 @@ class Connected:
                 return socket.close_code, socket.close_reason
         return None
 
-    async def ticket(self, session_id: str, purpose: str = "connect") -> str:
+    async def ticket(self, session_id: str, purpose: str = "connect", token: str = ANNA) -> str:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             answer = await client.post(
-                f"{SESSIONS}/{session_id}/tickets", json={"purpose": purpose}, headers=shown(ANNA)
+                f"{SESSIONS}/{session_id}/tickets", json={"purpose": purpose}, headers=shown(token)
             )
         return str(answer.json()["ticket"])
+
+    async def film(self, session_id: str, ticket: str) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+            return await client.get(f"/media/{session_id}?ticket={ticket}")
 
 
 @pytest.fixture
@@ -323,7 +326,7 @@ def connected(strict_app: Litestar, serve: Callable[..., Any]) -> Callable[[], A
     @asynccontextmanager
     async def run() -> AsyncIterator[Connected]:
         async with serve(strict_app) as (_, url):
-            yield Connected(url, strict_app)
+            yield Connected(url)
 
     return run
 
@@ -397,6 +400,12 @@ def test_a_token_that_is_taken_back_ends_what_it_had_begun(
         report = json.dumps({"type": "timestamp_update", "timestamp": 1.0})
         async with serve(app) as (_, url):
             address = f"{url.replace('http', 'ws')}/ws/{session_id}"
+            it = Connected(url)
+            film, seat = (
+                await it.ticket(session_id, "media", token),
+                await it.ticket(session_id, "connect", token),
+            )
+            assert (await it.film(session_id, film)).status_code != 401
             async with connect(address, additional_headers=shown(token), proxy=None) as socket:
                 assert json.loads(await socket.recv()) == {"type": "session_ready"}
                 await socket.send(report)
@@ -406,6 +415,8 @@ def test_a_token_that_is_taken_back_ends_what_it_had_begun(
                 async with asyncio.timeout(5):
                     await socket.wait_closed()
             assert (socket.close_code, socket.close_reason) == (4401, "UNAUTHORIZED")
+            assert outcome(await it.film(session_id, film)) == REFUSED
+            assert await it.end(session_id, query=f"?ticket={seat}") == (4401, "UNAUTHORIZED")
             with pytest.raises(Unauthorized):
                 await session_status(url, session_id, token=token)
 

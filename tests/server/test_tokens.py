@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -130,6 +131,23 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(TokenProblem, match="cannot be written"):
         TokenFile(tmp_path / "data" / "tokens.json").add("anna", now=0.0)
+
+
+def test_a_disk_that_is_full_leaves_the_file_as_it_was(
+    file: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = file.add("anna", now=0.0)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(TokenProblem, match="No space left"):
+            file.add("bert", now=0.0)
+    assert [one.name for one in file.read()] == ["anna"]
+    assert Tokens(file).find(anna)
+    assert sorted(os.listdir(file.path.parent)) == ["tokens.json", "tokens.lock"]
 
 
 # --- tickets -------------------------------------------------------------------------------

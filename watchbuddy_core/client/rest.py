@@ -41,8 +41,8 @@ async def create_session(server: str, request: CreateSession, *, token: str | No
         ConnectionLost: there is no such server, or it did not answer as one.
     """
     body = request.model_dump_json(exclude_none=True).encode()
-    headers = {"Content-Type": "application/json", **authorization(token)}
-    created = await asyncio.to_thread(_ask, server, _SESSIONS, SessionCreated, body, headers)
+    headers = {"Content-Type": "application/json"}
+    created = await asyncio.to_thread(_ask, server, _SESSIONS, SessionCreated, token, body, headers)
     return created.session_id
 
 
@@ -69,10 +69,9 @@ async def upload(
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(os.fstat(file.fileno()).st_size),
-            **authorization(token),
         }
         place = f"{_UPLOADS}?{urlencode({'name': name or path.name})}"
-        return await asyncio.to_thread(_ask, server, place, Upload, file, headers)
+        return await asyncio.to_thread(_ask, server, place, Upload, token, file, headers)
 
 
 async def session_status(
@@ -86,18 +85,21 @@ async def session_status(
         ConnectionLost: there is no such server, or it did not answer as one.
     """
     path = f"{_SESSIONS}/{quote(session_id)}"
-    return await asyncio.to_thread(_ask, server, path, SessionStatus, headers=authorization(token))
+    return await asyncio.to_thread(_ask, server, path, SessionStatus, token)
 
 
 def _ask(
     server: str,
     path: str,
     kind: type[_Answer],
+    token: str | None,
     body: bytes | BinaryIO | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> _Answer:
     try:
         message = Request(f"{server.rstrip('/')}{path}", data=body, headers=dict(headers or {}))
+        for name, value in authorization(token).items():
+            message.add_unredirected_header(name, value)  # it is nobody else's to see
         with _opener(server).open(message, timeout=_REQUEST_SECONDS) as answer:
             return kind.model_validate_json(answer.read())
     except HTTPError as exc:
