@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import pytest
 import uvicorn
+from bad_network import Network
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from watchbuddy_core.actions import Action
@@ -158,60 +159,35 @@ class Wire:
     """A way to the server that can be cut."""
 
     house: House
-    port: int = 0
 
     def __post_init__(self) -> None:
-        self._connections: set[asyncio.StreamWriter] = set()
-        self._is_cut = False
+        self._network = Network(int(self.house.url.rpartition(":")[2]))
         self.house.do(self._open())
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self._network.port}"
 
     def cut(self) -> None:
-        self.house.do(self._cut(True))
+        self.house.do(self._let(False))
 
     def mend(self) -> None:
-        self.house.do(self._cut(False))
+        self.house.do(self._let(True))
 
     def close(self) -> None:
         self.house.do(self._close())
 
     async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await self._network.listen()
 
     async def _close(self) -> None:
         self._server.close()
-        await self._cut(True)
+        await self._network.close()
 
-    async def _cut(self, is_cut: bool) -> None:
-        self._is_cut = is_cut
-        if is_cut:
-            for writer in self._connections:
-                writer.transport.abort()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_cut:
-            writer.transport.abort()
-            return
-        port = int(self.house.url.rpartition(":")[2])
-        other_reader, other = await asyncio.open_connection("127.0.0.1", port)
-        both = {writer, other}
-        self._connections |= both
-        await asyncio.gather(self._copy(reader, other), self._copy(other_reader, writer))
-        self._connections -= both
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(16384):
-                writer.write(data)
-                await writer.drain()
-        except (ConnectionError, OSError):
-            pass
-        finally:
-            writer.close()
+    async def _let(self, through: bool) -> None:
+        self._network.is_open = through
+        if not through:
+            self._network.cut()
 
 
 @pytest.fixture

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _FIRST_RETRY_SECONDS = 0.5
 _LAST_RETRY_SECONDS = 8.0
+_PING_SECONDS = 10.0
+"""How often the server is asked whether it is there still, and how long it may take to answer.
+Where nothing comes through, and nobody says so, that is noticed within twice that."""
+_PARTING_SECONDS = 3.0
+"""How long a close is waited for, before the connection is dropped."""
 _STEADY_SECONDS = 5.0
 """A connection that held for so long was a good one: waits begin anew."""
 
@@ -104,6 +109,9 @@ class Connection:
                     additional_headers=self._headers,
                     proxy=self._proxy,
                     compression=None,
+                    ping_interval=_PING_SECONDS,
+                    ping_timeout=_PING_SECONDS,
+                    close_timeout=_PARTING_SECONDS,
                 )
             except InvalidStatus as exc:
                 problem = f"HTTP {exc.response.status_code}"
