@@ -85,6 +85,12 @@ class Limits(_Group):
     connections_per_session: int = Field(default=16, gt=0)
     """Connections to one session that may be open, with those that a newer one has replaced and
     that are still closing."""
+    messages_per_second: float = Field(default=100.0, gt=0, allow_inf_nan=False)
+    """Messages that a WebSocket may bring; after a rest, as many at once as in four seconds."""
+    silent_seconds: float = Field(default=4 * 3600.0, gt=0, allow_inf_nan=False)
+    """A WebSocket on which the client has said nothing for so many seconds is closed."""
+    stalled_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    """A WebSocket whose client takes nothing of what it is sent for so many seconds is closed."""
     body_bytes: int = Field(default=64 * 1024, gt=0)
     """How large the body of a request may be, other than an upload."""
     frame_bytes: int = Field(default=64 * 1024, gt=0)

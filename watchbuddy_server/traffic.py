@@ -31,7 +31,7 @@ class Traffic:
     """
 
     def __init__(self, limits: Limits, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+        self.limits = limits
         self._now = now
         self._requests = _a_minute(limits.requests_per_minute)
         self._uploads = _a_minute(limits.uploads_per_minute)
@@ -75,9 +75,9 @@ class Traffic:
             RateLimited
         """
         self._count((self._connects, address), what="connections")
-        bounds = {("session", session_id): self._limits.connections_per_session}
+        bounds = {("session", session_id): self.limits.connections_per_session}
         if address is not None:
-            bounds["address", address] = self._limits.connections_per_address
+            bounds["address", address] = self.limits.connections_per_address
         if any(self._open[key] >= most for key, most in bounds.items()):
             raise RateLimited("There are too many connections. Close one of them.")
         self._open.update(bounds.keys())

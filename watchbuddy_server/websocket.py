@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from litestar import WebSocket, websocket
@@ -38,11 +38,13 @@ from watchbuddy_core.session.outgoing import (
     NOT_FOUND,
     RATE_LIMITED,
     REPLACED,
+    SILENT,
     TOO_MANY_INVALID,
     UNAUTHORIZED,
     Close,
     frames,
 )
+from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import (
     ClientMessage,
     ControlMessage,
@@ -50,6 +52,7 @@ from watchbuddy_core.wire import (
     Feature,
     FeedbackMessage,
     InterruptMessage,
+    SeekUpdateMessage,
     UserMessage,
     decode_client_message,
     encode,
@@ -57,6 +60,7 @@ from watchbuddy_core.wire import (
 )
 from watchbuddy_server.access import Access
 from watchbuddy_server.metrics import GONE, Metrics
+from watchbuddy_server.pace import Pace
 from watchbuddy_server.traffic import Traffic, address_of
 
 _log = logging.getLogger("watchbuddy.server")
@@ -65,6 +69,8 @@ MOST_INVALID = 20
 """So many invalid messages in a row end a connection."""
 _MOST_WAITING = 2 * MOST_INVALID
 """When so many frames wait to be sent, further error replies are dropped."""
+_PARTING_SECONDS = 10.0
+"""How long a client may take nothing before it is not told any more that it is over."""
 _BURST = 64
 """After so many frames without a pause, the other connections get a turn."""
 
@@ -117,6 +123,7 @@ async def _serve(
                     session_id,
                     granted,
                     lambda: access.still_admits(caller),
+                    traffic.limits,
                 )
                 if features is not None:
                     connection.send(await session.welcome(granted))
@@ -148,6 +155,7 @@ class _Connection:
         session_id: str,
         features: tuple[Feature, ...],
         is_admitted: Callable[[], bool],
+        limits: Limits,
     ) -> None:
         self._socket = socket
         self._delivery = delivery
@@ -157,6 +165,13 @@ class _Connection:
         self._features = features
         self._is_admitted = is_admitted
         self._outbox: asyncio.Queue[str | Close] = asyncio.Queue()
+        self._pace = Pace(limits.messages_per_second)
+        self._seek: SeekUpdateMessage | None = None
+        """The last one that came too fast. It matters as long as no other has come."""
+        self._silent_seconds = limits.silent_seconds
+        self._stalled_seconds = limits.stalled_seconds
+        self._heard_at = time.monotonic()
+        self._silence: asyncio.TimerHandle | None = None
 
     def send(self, message: ControlMessage) -> None:
         """Send it when it is its turn."""
@@ -168,6 +183,7 @@ class _Connection:
         Raises:
             WebSocketDisconnect: the client has gone (in an exception group).
         """
+        self._end_in_silence()
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read())
@@ -177,7 +193,19 @@ class _Connection:
                 deliverer.cancel()
             return code
         finally:
+            if self._silence is not None:
+                self._silence.cancel()
             self._metrics.passed_over(self._delivery.drain_skipped())
+
+    def _end_in_silence(self) -> None:
+        """Close when nothing has come for too long. A message costs it nothing: it looks again
+        when that could be so."""
+        left = self._heard_at + self._silent_seconds - time.monotonic()
+        if left > 0:
+            loop = asyncio.get_running_loop()
+            self._silence = loop.call_later(left, self._end_in_silence)
+        else:
+            self._outbox.put_nowait(SILENT)
 
     async def _read(self) -> NoReturn:
         invalid = 0
@@ -188,12 +216,19 @@ class _Connection:
             if not self._is_admitted():  # the token that let it in is good no more
                 end = UNAUTHORIZED
                 break
+            self._heard_at = time.monotonic()
             try:
-                self._take_in(decode_client_message(frame))
-                invalid = 0
-            except InvalidMessage as exc:
-                invalid += exc.counts
+                if self._pace.admits(self._heard_at):
+                    self._take_in(decode_client_message(frame))
+                    invalid = 0
+                else:
+                    self._pass_over(frame)
+            except (InvalidMessage, RateLimited) as exc:
+                invalid += isinstance(exc, InvalidMessage) and exc.counts
                 await self._complain(exc)
+            if self._pace.is_hopeless:
+                end = RATE_LIMITED
+                break
             frames += 1
             if frames % _BURST == 0:
                 await asyncio.sleep(0)
@@ -201,7 +236,24 @@ class _Connection:
         while True:
             await _receive(self._socket)
 
+    def _pass_over(self, frame: str | bytes) -> None:
+        """What comes too fast is lost, except for where the player was moved to.
+
+        Raises:
+            RateLimited: it is the first one.
+        """
+        with suppress(InvalidMessage):
+            message = decode_client_message(frame)
+            if isinstance(message, SeekUpdateMessage):
+                self._seek = message
+        if self._pace.passed_over == 1:
+            raise RateLimited("Messages come too fast, and are passed over. Slow down.")
+
     def _take_in(self, message: ClientMessage) -> None:
+        if self._seek is not None:
+            seek, self._seek = self._seek, None
+            if not isinstance(message, SeekUpdateMessage):
+                self._delivery.receive(seek.event(), now=self._heard_at)
         match message:
             case FeedbackMessage(kind=kind) if "feedback" in self._features:
                 self._delivery.feed_back(kind)
@@ -212,9 +264,9 @@ class _Connection:
             case FeedbackMessage() | UserMessage() | InterruptMessage():
                 raise InvalidMessage("The message has an unknown type.", counts=False)
             case _:
-                self._delivery.receive(message.event(), now=time.monotonic())
+                self._delivery.receive(message.event(), now=self._heard_at)
 
-    async def _complain(self, exc: InvalidMessage) -> None:
+    async def _complain(self, exc: InvalidMessage | RateLimited) -> None:
         self._metrics.complained()
         if self._outbox.qsize() < _MOST_WAITING:
             reply = ErrorMessage(error_code=exc.code, message=exc.message)
@@ -240,7 +292,8 @@ class _Connection:
             if isinstance(item, Close):
                 return await _close(self._socket, item)
             with _open():
-                await self._socket.send_text(item)
+                async with asyncio.timeout(self._stalled_seconds):
+                    await self._socket.send_text(item)
             self._outbox.task_done()
 
 
@@ -264,7 +317,7 @@ def _open() -> Iterator[None]:
 
     uvicorn raises an OSError where the client has gone, and a RuntimeError between the
     moment at which it closes by itself (a frame too large, no pong) and the one at which
-    the reader hears of it.
+    the reader hears of it. A time limit that is over is an OSError as well.
 
     Raises:
         WebSocketDisconnect: it is not.
@@ -286,7 +339,8 @@ def _code_in(gone: BaseExceptionGroup[WebSocketDisconnect]) -> int:
 async def _close(socket: _Socket, close: Close) -> int:
     try:
         with _open():
-            await socket.close(close.code, close.reason)
+            async with asyncio.timeout(_PARTING_SECONDS):
+                await socket.close(close.code, close.reason)
     except WebSocketDisconnect:
         _log.debug("closing with %d: the client had gone", close.code)
     return close.code

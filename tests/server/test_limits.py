@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from watchbuddy_core.actions import Speak
 from watchbuddy_core.errors import RateLimited
 from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_server import websocket
 from watchbuddy_server.app import create_app
+from watchbuddy_server.pace import Pace
 from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.traffic import Traffic
 
@@ -35,6 +41,8 @@ class Minutes:
 
     def __call__(self) -> float:
         return self.now
+
+    monotonic = __call__
 
 
 @pytest.fixture
@@ -280,3 +288,123 @@ def test_what_is_counted_is_given_back_and_nobody_counts_for_another() -> None:
         ):
             pass
     assert not traffic._open
+
+
+# --- messages --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limits", [Limits(messages_per_second=10)])
+def test_who_sends_too_fast_is_told_once_and_loses_no_seek(
+    watching: Any, backstage: Any, speak: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Minutes()
+
+    async def test(viewer: Any) -> None:
+        early, late = speak(98.5, "early"), speak(100.0, "late")
+        async with viewer(await backstage.ready(early, late)) as client:
+            assert await client.hear() == READY
+            monkeypatch.setattr(websocket, "time", clock)
+            for _ in range(40):
+                await client.say(type="timestamp_update", timestamp=1.0)
+            await client.say(type="timestamp_update", timestamp=1.1)
+            await client.say(type="seek_update", timestamp=50.0)
+            await client.say(type="seek_update", timestamp=99.0)
+            await client.say(type="timestamp_update", timestamp=99.1)
+            told = await client.hear()
+            assert (told["type"], told["error_code"]) == ("error", "RATE_LIMITED")
+            assert told["message"]
+            await client.socket.ping()
+            clock.now += 4.0
+            # Without the seek, what lies between would have been played, and `early` be said.
+            await client.say(type="timestamp_update", timestamp=100.2)
+            assert (await client.hear())["id"] == late.id
+            await client.say(type="nonsense")  # nothing else was to be said
+            assert (await client.hear())["error_code"] == "INVALID_MESSAGE"
+
+    watching(test)
+
+
+@pytest.mark.parametrize("limits", [Limits(messages_per_second=5)])
+def test_who_goes_on_sending_too_fast_is_closed(watching: Any, backstage: Any) -> None:
+    async def test(viewer: Any) -> None:
+        async with viewer(await backstage.ready()) as client:
+            assert await client.hear() == READY
+            with suppress(ConnectionClosed):
+                for _ in range(5000):
+                    await client.say(type="later")
+            answers = []
+            with suppress(ConnectionClosed):
+                while True:
+                    answers.append((await client.hear())["error_code"])
+            assert answers.count("RATE_LIMITED") == 1
+            assert len(answers) <= 21
+            assert await client.end() == LIMITED
+
+    watching(test)
+
+
+@pytest.mark.parametrize("per_second", [4, 60])
+def test_a_player_at_its_usual_pace_never_meets_a_limit(per_second: int) -> None:
+    """Chromium reports at most 60 times a second; a page of the API document says four."""
+    pace = Pace(Limits().messages_per_second)
+    assert all(pace.admits(1000.0 + number / per_second) for number in range(per_second * 600))
+
+
+def test_messages_that_were_held_up_are_no_reason_to_close() -> None:
+    pace = Pace(Limits().messages_per_second)
+    now = 1000.0
+    for _ in range(20):  # ten seconds of a fast player, all at once, and then calm
+        admitted = sum(pace.admits(now) for _ in range(600))
+        assert admitted == 400
+        assert not pace.is_hopeless
+        now += 10.0
+    assert sum(pace.admits(now) for _ in range(1300)) == 400
+    assert pace.is_hopeless
+
+
+@pytest.mark.parametrize("limits", [Limits(silent_seconds=0.3)])
+def test_a_connection_that_says_nothing_is_closed_and_pongs_are_nothing(
+    watching: Any, backstage: Any
+) -> None:
+    async def test(viewer: Any) -> None:
+        session_id = await backstage.ready()
+        async with viewer(session_id) as silent, viewer(await backstage.ready()) as talking:
+            assert await silent.hear() == await talking.hear() == READY
+
+            async def talk() -> None:
+                for number in range(12):
+                    await talking.say(type="timestamp_update", timestamp=float(number))
+                    with suppress(ConnectionClosed):
+                        await silent.socket.ping()
+                    await asyncio.sleep(0.05)
+
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(talk())
+                assert await silent.end() == (4408, "SILENT")
+            await talking.say(type="nonsense")
+            assert (await talking.hear())["error_code"] == "INVALID_MESSAGE"
+
+    watching(test)
+
+
+def test_a_client_that_takes_nothing_is_let_go(parts: Parts, backstage: Any, serve: Any) -> None:
+    """Also where the server below does not see to it, with pings of its own."""
+    limits = Limits(stalled_seconds=0.3)
+    app = create_app(parts=parts, store=backstage.store, limits=limits)
+
+    async def main() -> None:
+        lines = [Speak(trigger_timestamp=1.0, text="x" * 1000) for _ in range(500)]
+        session_id = await backstage.ready(*lines)
+        async with serve(app) as (_, url):
+            address = f"{url.replace('http', 'ws')}/ws/{session_id}"
+            async with connect(address, proxy=None, max_queue=1, ping_interval=None) as client:
+                transport = client.transport
+                assert json.loads(await client.recv()) == READY
+                transport.pause_reading()
+                await client.send('{"type": "timestamp_update", "timestamp": 1.0}')
+                async with asyncio.timeout(10):
+                    while backstage.connections():
+                        await asyncio.sleep(0.01)
+                transport.abort()
+
+    asyncio.run(main())
