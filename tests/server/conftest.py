@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import uvicorn
 from backstage import Backstage
+from hurry import HURRIED
 from litestar import Litestar
 from litestar.testing import TestClient
 from websockets.asyncio.client import ClientConnection, connect
@@ -119,13 +120,7 @@ def backstage() -> Backstage:
 
 @pytest.fixture
 def limits() -> Limits:
-    """Those of a server, except that tests ask for things faster than people do."""
-    return Limits(
-        creations_per_minute=1e6,
-        creations_per_minute_per_address=1e6,
-        requests_per_minute=1e6,
-        connects_per_minute=1e6,
-    )
+    return HURRIED
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 from backstage import Backstage
+from hurry import HURRIED
 from litestar import Litestar
 from raw_sockets import Hall
 
@@ -36,7 +37,7 @@ def app(backstage: Backstage) -> Litestar:
         characters={"miao": Character(id="miao", name={"en": "Miao"})},
         allowed_hosts=USUAL_SITES,
     )
-    return create_app(parts=parts, store=backstage.store)
+    return create_app(parts=parts, store=backstage.store, limits=HURRIED)
 
 
 @asynccontextmanager

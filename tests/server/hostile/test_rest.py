@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import schemathesis
 from backstage import Backstage
+from hurry import HURRIED
 from litestar import Litestar
 from litestar.testing import TestClient
 from properties import examples
@@ -39,7 +40,9 @@ def app(backstage: Backstage, tmp_path_factory: pytest.TempPathFactory) -> Lites
     films = tmp_path_factory.mktemp("films")
     make_clip(films / "clip.mp4", [Shot(2.0, Picture.DAY, Tone.CALM)], size=(64, 36), frame_rate=5)
     settings = Settings(libraries=(films,), data_dir=tmp_path_factory.mktemp("data"))
-    return create_app(parts=build_parts(settings), store=backstage.store, uploads=True)
+    return create_app(
+        parts=build_parts(settings), store=backstage.store, uploads=True, limits=HURRIED
+    )
 
 
 def _document() -> Any:
