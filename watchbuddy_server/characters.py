@@ -30,6 +30,7 @@ from watchbuddy_core.characters.cast import Cast, Faces
 from watchbuddy_core.characters.folder import Clash
 from watchbuddy_core.errors import RateLimited, RequestRefused, UploadStalled, UploadTooLarge
 from watchbuddy_server.errors import Forbidden, error_responses
+from watchbuddy_server.traffic import Traffic, address_of
 from watchbuddy_server.uploads import TakesFile, hear_out, receive
 
 _AT_A_TIME = 2
@@ -201,6 +202,7 @@ async def show_character_methods() -> Response[None]:
 async def bring_character(
     request: Request[Any, Any, Any],
     arrivals: NamedDependency[Arrivals],
+    traffic: NamedDependency[Traffic],
     id: Annotated[str | None, QueryParameter(description="Its id. Else made of its name.")] = None,
     clash: Annotated[
         Clash, QueryParameter(description="What to do where somebody has the id already.")
@@ -213,6 +215,7 @@ async def bring_character(
                 "This server takes no characters from viewers. Its operator can import them: "
                 "watchbuddy characters import FILE."
             )
+        traffic.upload(address_of(request))
         return await arrivals.take(request, id, clash)
     except RequestRefused:
         await hear_out(request)

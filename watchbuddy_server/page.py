@@ -48,7 +48,7 @@ def _policy(host: str, *more: str) -> str:
         (
             "default-src 'none'",
             "style-src 'self'",
-            "img-src 'self' data:",
+            "img-src 'self' data: blob:",
             f"connect-src 'self'{own}",
             "base-uri 'self'",
             "form-action 'none'",

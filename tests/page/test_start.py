@@ -181,7 +181,7 @@ def test_a_file_of_ones_own_is_brought_along(house: Any, viewer: Any, films: Pat
     page = viewer.page
     page.goto(house.url)
     page.wait_for_selector(".card")
-    page.set_input_files("input[type=file]", films / "film.mp4")
+    page.set_input_files(".line input[type=file]", films / "film.mp4")
     page.wait_for_selector(".watching", timeout=30000)
     viewer.start()
     (record,) = house.do(house.store.list())

@@ -56,7 +56,7 @@ def test_the_page_asks_once_and_everything_goes_by_it(
     page.locator(".library li").first.wait_for()
     assert page.locator(QUESTION).count() == 0
 
-    page.set_input_files("input[type=file]", films / "film.mp4")
+    page.set_input_files(".line input[type=file]", films / "film.mp4")
     page.wait_for_selector(".watching", timeout=30000)
     viewer.start()
     (record,) = guarded.do(guarded.store.list())

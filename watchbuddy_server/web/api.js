@@ -13,7 +13,7 @@ import { another, authorization, token } from "./token.js";
 
 const address = (path) => new URL(path, document.baseURI);
 
-async function ask(path, options = {}) {
+async function ask(path, options = {}, read = asJson) {
   const shown = token();
   let response;
   try {
@@ -24,13 +24,14 @@ async function ask(path, options = {}) {
   }
   if (response.status === 401) {
     await letIn(shown);
-    return ask(path, options);
+    return ask(path, options, read);
   }
   if (response.status === 204) return null;
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw refusal(body, response.headers.get("Retry-After"));
-  return body;
+  if (response.ok) return read(response);
+  throw refusal(await asJson(response), response.headers.get("Retry-After"));
 }
+
+const asJson = (response) => response.json().catch(() => null);
 
 /** Has the viewer asked for a token, where the one that was shown is not enough. */
 async function letIn(shown) {
@@ -54,6 +55,22 @@ const json = (method, body) => ({
 });
 
 export const listCharacters = async () => (await ask("api/v1/characters")).characters;
+
+/** @param {"refuse" | "replace" | "both"} clash what to do where there is one of that name */
+export const bringCharacter = (card, clash) =>
+  ask(`api/v1/characters?clash=${clash}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/octet-stream" },
+    body: card,
+  });
+
+/** A picture of a character, as a Blob: of an emotion, or of itself where that is empty. */
+export const characterPicture = (id, emotion, version) => {
+  const name = emotion ? `emotions/${emotion}` : "picture";
+  const path = `api/v1/characters/${encodeURIComponent(id)}/${name}?version=${version}`;
+  return ask(path, {}, (response) => response.blob());
+};
+
 export const listLibrary = (offset = 0) => ask(`api/v1/library?offset=${offset}&limit=100`);
 export const createSession = async (wish) =>
   (await ask("api/v1/sessions", json("POST", wish))).session_id;

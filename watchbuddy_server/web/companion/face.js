@@ -1,10 +1,12 @@
 /**
  * A face, drawn: it shows an emotion, blinks, breathes, looks about, and moves its mouth while
- * it speaks. Who it is, is a look: colours, hair, ears and what is worn.
+ * it speaks. Who it is, is a look: colours, hair, ears and what is worn; or pictures, where the
+ * character has some.
  */
 
 import { svg } from "../dom.js";
 import { between, feature } from "./emotions.js";
+import { Pictures } from "./pictures.js";
 import { portrait } from "./portrait.js";
 
 const CHANGE_MS = 260;
@@ -46,6 +48,7 @@ export class Face {
   /** The drawing. Its name for screen readers is its owner's business. */
   element;
   #render;
+  #pictures = null;
   #shown = feature("neutral");
   #from = feature("neutral");
   #to = feature("neutral");
@@ -57,11 +60,12 @@ export class Face {
   #timers = {};
   #isStill = matchMedia("(prefers-reduced-motion: reduce)");
 
-  /** @param {{id: string, look?: object}} character */
+  /** @param {{id: string, look?: object, pictures?: object}} character */
   constructor(character) {
     this.element = svg("svg", { viewBox: "0 0 200 220", class: "face", focusable: "false" });
     this.#render = portrait(this.element, lookOf(character));
     this.#render(this.#shown);
+    if (character.pictures) this.#pictures = new Pictures(character, this.element);
   }
 
   /** Begin to live: without it, the face is a picture. */
@@ -74,6 +78,7 @@ export class Face {
   /** Feel something, for a while. */
   show(emotion) {
     this.#turn(feature(emotion));
+    this.#pictures?.show(emotion);
     this.element.dataset.emotion = emotion;
     clearTimeout(this.#timers.emotion);
     if (emotion !== "neutral") {
@@ -91,6 +96,7 @@ export class Face {
   close() {
     Object.values(this.#timers).forEach(clearTimeout);
     cancelAnimationFrame(this.#frame);
+    this.#pictures?.close();
   }
 
   // --- movement ---------------------------------------------------------------------------

@@ -14,14 +14,19 @@ export class Characters {
     return this.element.querySelector("input:checked")?.value ?? null;
   }
 
-  show(characters) {
-    const wanted = kept("character", null);
+  /** @param {string | null} wanted who is chosen; else the one of the last time */
+  show(characters, wanted = kept("character", null)) {
+    this.close();
     const first = characters.find(({ id }) => id === wanted) ?? characters[0];
     this.element.replaceChildren(...characters.map((one) => this.#card(one, one === first)));
   }
 
+  focus() {
+    this.element.querySelector("input:checked")?.focus();
+  }
+
   close() {
-    this.#faces.forEach((face) => face.close());
+    this.#faces.splice(0).forEach((face) => face.close());
   }
 
   #card(character, isChosen) {

@@ -3,6 +3,7 @@
 import { ApiError, createSession, listCharacters, upload } from "../api.js";
 import { button, el, icon, secondsOf } from "../dom.js";
 import { keep, kept, userId } from "../keeping.js";
+import { bringing, isCard } from "../starting/bringing.js";
 import { Characters } from "../starting/characters.js";
 import { takeDrops } from "../starting/dropping.js";
 import { library, recent } from "../starting/lists.js";
@@ -17,6 +18,10 @@ export function start(watch) {
   const leaving = new AbortController();
   const characters = new Characters();
   const options = wishes();
+  const newcomers = bringing(async (id) => {
+    characters.show(await listCharacters(), id);
+    characters.focus();
+  });
   let uploading = null;
 
   const link = el("input", {
@@ -46,6 +51,7 @@ export function start(watch) {
     sending,
     el("h2", {}, say("who")),
     characters.element,
+    newcomers.element,
     options.element,
   );
   const element = el(
@@ -66,7 +72,7 @@ export function start(watch) {
     begin(link.value.trim());
   });
   file.addEventListener("change", () => file.files[0] && bring(file.files[0]));
-  takeDrops(bring, leaving.signal);
+  takeDrops((one) => (isCard(one) ? newcomers.take(one) : bring(one)), leaving.signal);
   listCharacters().then((found) => characters.show(found), complain);
 
   /** Watch what is at this address, as wished. */
