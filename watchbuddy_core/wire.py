@@ -99,6 +99,28 @@ FileKind = Literal["media", "subtitles"]
 """What a file is by its content: a video or a recording, or subtitles alone."""
 
 
+TicketPurpose = Literal["connect", "media"]
+"""`connect`: one WebSocket. `media`: the session's video, as often as a player asks."""
+
+
+class TicketWish(BaseModel):
+    """What a ticket is to be good for: POST /api/v1/sessions/{session_id}/tickets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    purpose: TicketPurpose
+
+
+class Ticket(BaseModel):
+    """What stands for a token in an address: `?ticket=…`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ticket: str
+    expires_in: float
+    """Seconds for which it is good."""
+
+
 class Upload(BaseModel):
     """The answer to `POST /api/v1/uploads`: a file that was taken in whole."""
 

@@ -23,8 +23,9 @@ from litestar.types import Guard, Scope
 
 from watchbuddy_core.errors import SessionNotFound, Unauthorized
 from watchbuddy_core.protocols import SessionRecord, Store
+from watchbuddy_core.wire import TicketPurpose
 from watchbuddy_server.security import Admission
-from watchbuddy_server.tickets import Purpose, Tickets
+from watchbuddy_server.tickets import Tickets
 from watchbuddy_server.tokens import BY_TOKEN, Tokens
 from watchbuddy_server.traffic import Traffic, address_of
 
@@ -78,7 +79,7 @@ class Access:
         self._need = need
         self._store = store
 
-    async def admit(self, connection: _Connection, ticket: Purpose | None = None) -> Caller:
+    async def admit(self, connection: _Connection, ticket: TicketPurpose | None = None) -> Caller:
         """Who is asking; and the session that the address names, if any, is there for them.
 
         Args:
@@ -103,7 +104,7 @@ class Access:
         return not caller.has_token or self._tokens is None or self._tokens.knows(caller.name)
 
     async def _admit_ticket(
-        self, connection: _Connection, shown: str, purpose: Purpose, session_id: str
+        self, connection: _Connection, shown: str, purpose: TicketPurpose, session_id: str
     ) -> Caller:
         """A ticket speaks for whoever created the session, as long as their token is good."""
         if not self.tickets.take(shown, purpose, session_id):
@@ -144,7 +145,7 @@ def guard_of(access: Access, traffic: Traffic) -> Guard:
     # queue behind what is done there.
     async def guard(connection: _Connection, route: BaseRouteHandler) -> None:
         access.admission.check(connection)
-        ticket: Purpose | None = route.opt.get("ticket")
+        ticket: TicketPurpose | None = route.opt.get("ticket")
         if route.opt.get("public") or (ticket and connection.scope["type"] == ScopeType.WEBSOCKET):
             return
         traffic.request(address_of(connection))

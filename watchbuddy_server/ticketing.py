@@ -8,31 +8,12 @@ from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_201_CREATED
-from pydantic import BaseModel, ConfigDict
 
+from watchbuddy_core.wire import Ticket, TicketWish
 from watchbuddy_server.access import Access
 from watchbuddy_server.bodies import read_json, takes_json
 from watchbuddy_server.errors import error_responses
-from watchbuddy_server.tickets import SECONDS, Purpose
-
-
-class TicketWish(BaseModel):
-    """What a ticket is to be good for."""
-
-    model_config = ConfigDict(frozen=True)
-
-    purpose: Purpose
-    """`connect`: one WebSocket to the session. `media`: the session's video."""
-
-
-class Ticket(BaseModel):
-    """What stands for a token in an address: `?ticket=…`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    ticket: str
-    expires_in: float
-    """Seconds for which it is good."""
+from watchbuddy_server.tickets import SECONDS
 
 
 @post(

@@ -17,13 +17,11 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
-Purpose = Literal["connect", "media"]
-"""`connect`: one WebSocket. `media`: the session's video, as often as a player asks."""
+from watchbuddy_core.wire import TicketPurpose
 
 PREFIX = "wbt_"
-SECONDS: dict[Purpose, float] = {"connect": 30.0, "media": 12 * 3600.0}
+SECONDS: dict[TicketPurpose, float] = {"connect": 30.0, "media": 12 * 3600.0}
 """How long a ticket is good. A film is paused, and watched to its end in the evening."""
 _STEM = struct.Struct(">d16s")
 """Until when it is good, and what tells it from all others."""
@@ -44,12 +42,12 @@ class Tickets:
         self._forget: deque[tuple[float, bytes]] = deque()
         """What was used, until it would not be good any more."""
 
-    def give(self, purpose: Purpose, session_id: str) -> str:
+    def give(self, purpose: TicketPurpose, session_id: str) -> str:
         stem = _STEM.pack(self._now() + SECONDS[purpose], secrets.token_bytes(16))
         signed = stem + self._signature(stem, purpose, session_id)
         return PREFIX + urlsafe_b64encode(signed).decode().rstrip("=")
 
-    def take(self, ticket: str, purpose: Purpose, session_id: str) -> bool:
+    def take(self, ticket: str, purpose: TicketPurpose, session_id: str) -> bool:
         """Whether it is good. One to connect is not good any more then."""
         signed = _bytes_of(ticket)
         stem, signature = signed[: _STEM.size], signed[_STEM.size :]
@@ -71,7 +69,7 @@ class Tickets:
         self._forget.append((now + SECONDS["connect"], stem))
         return True
 
-    def _signature(self, stem: bytes, purpose: Purpose, session_id: str) -> bytes:
+    def _signature(self, stem: bytes, purpose: TicketPurpose, session_id: str) -> bytes:
         return hmac.digest(self._key, stem + f"{purpose} {session_id}".encode(), "sha256")
 
 

@@ -19,7 +19,6 @@ from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
 from watchbuddy_server.characters import CharacterList
 from watchbuddy_server.health import Reason
 from watchbuddy_server.metrics import Metrics
-from watchbuddy_server.ticketing import Ticket, TicketWish
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -29,7 +28,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESOURCES = {
     "status": SessionStatus,
     "video": SessionVideo,
-    "ticket": Ticket,
+    "ticket": wire.Ticket,
     "characters": CharacterList,
     "library": LibraryPage,
 }
@@ -50,7 +49,7 @@ def test_each_example_of_the_protocol_page_decodes(kind: str, text: str) -> None
                 json.loads(text)
             )
         case "ticket-request":
-            TicketWish.model_validate_json(text)
+            wire.TicketWish.model_validate_json(text)
         case "server":
             assert not isinstance(wire.decode_server_message(text), wire.UnknownMessage)
         case "client":

@@ -18,7 +18,7 @@ from litestar.testing import TestClient
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from watchbuddy_core.client import create_session, session_status, upload
+from watchbuddy_core.client import create_session, media_address, session_status, upload
 from watchbuddy_core.errors import SessionNotFound, Unauthorized
 from watchbuddy_core.redaction import Redaction
 from watchbuddy_core.session import Parts
@@ -372,6 +372,12 @@ def test_the_client_shows_its_token(
             assert (await session_status(it.url, session_id, token=ANNA)).session_id == session_id
             with pytest.raises(SessionNotFound):
                 await session_status(it.url, session_id, token=BERT)
+            address = await media_address(it.url, session_id, token=ANNA)
+            assert address.startswith(f"{it.url}/media/{session_id}?ticket=wbt_")
+            async with httpx.AsyncClient(trust_env=False) as player:
+                assert outcome(await player.get(address)) == (409, "VIDEO_NOT_READY")
+            with pytest.raises(SessionNotFound):
+                await media_address(it.url, session_id, token=BERT)
             for wrong in (None, FORGED):
                 with pytest.raises(Unauthorized):
                     await create_session(it.url, request, token=wrong)

@@ -14,7 +14,7 @@ The user always wins. What the player does that the client did not ask for was t
 a video they paused is not resumed, one they resumed is not paused again, and where they
 seek, everything that was going on at the old place ends.
 
-    rest         asks for a session, how far it is, and to take a file in
+    rest         asks for a session, how far it is, where its video is, and to take a file in
     watching     WatchClient: what goes through it, from the server to the player and back
     connection   the WebSocket, made anew when it breaks
     performing   the voice, the hand and the face
@@ -23,7 +23,7 @@ seek, everything that was going on at the old place ends.
     happenings   what it tells
     failures     what went wrong on the other side, as exceptions
 
-Needs the extra `client`, except for `create_session`, `session_status` and `upload`.
+Needs the extra `client`, except for what `rest` has.
 """
 
 from watchbuddy_core.client.happenings import (
@@ -43,7 +43,7 @@ from watchbuddy_core.client.happenings import (
     Silenced,
     Welcomed,
 )
-from watchbuddy_core.client.rest import create_session, session_status, upload
+from watchbuddy_core.client.rest import create_session, media_address, session_status, upload
 from watchbuddy_core.client.watching import DEFAULT_FEATURES, REPORT_SECONDS, WatchClient
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "WatchClient",
     "Welcomed",
     "create_session",
+    "media_address",
     "session_status",
     "upload",
 ]

@@ -1,4 +1,5 @@
-"""What a client asks over REST: for a session, how far one is, and to take a file in."""
+"""What a client asks over REST: for a session, how far one is, where its video is, and to take a
+file in."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from watchbuddy_core.client.address import authorization, is_loopback
 from watchbuddy_core.client.failures import error_of, reason
 from watchbuddy_core.errors import ConnectionLost, RequestRefused, WatchBuddyError
 from watchbuddy_core.session import SessionStatus
-from watchbuddy_core.wire import CreateSession, SessionCreated, Upload
+from watchbuddy_core.wire import CreateSession, SessionCreated, Ticket, TicketWish, Upload
 
 _REQUEST_SECONDS = 30.0
 _SESSIONS = "/api/v1/sessions"
@@ -86,6 +87,26 @@ async def session_status(
     """
     path = f"{_SESSIONS}/{quote(session_id)}"
     return await asyncio.to_thread(_ask, server, path, SessionStatus, token)
+
+
+async def media_address(server: str, session_id: str, *, token: str | None = None) -> str:
+    """Where a player finds a session's video.
+
+    With a token, the address has a ticket in it, since players cannot show a token: it is good
+    for some hours, and for this video alone.
+
+    Raises:
+        RequestRefused: there is no such session, or the token is no good one.
+        ConnectionLost: there is no such server, or it did not answer as one.
+    """
+    address = f"{server.rstrip('/')}/media/{quote(session_id)}"
+    if token is None:
+        return address
+    place = f"{_SESSIONS}/{quote(session_id)}/tickets"
+    wish = TicketWish(purpose="media").model_dump_json().encode()
+    headers = {"Content-Type": "application/json"}
+    ticket = await asyncio.to_thread(_ask, server, place, Ticket, token, wish, headers)
+    return f"{address}?ticket={ticket.ticket}"
 
 
 def _ask(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import quote
 
-from watchbuddy_core.client import create_session, upload
+from watchbuddy_core.client import create_session, media_address, upload
+from watchbuddy_core.configuration import TOKEN_VARIABLE
 from watchbuddy_core.errors import (
     ConnectionLost,
     ProcessingFailed,
@@ -97,7 +98,9 @@ async def run(given: argparse.Namespace, options: Sequence[str]) -> None:
     async with _started(options) as mpv:
         player = MpvPlayer(mpv)
         await player.attach()
-        film = _film(given, session_id)
+        film = given.video
+        if _is_fetched_from_there(film):
+            film = await media_address(given.server, session_id, token=_token())
         try:
             await _watch(player, Screen(mpv), given.server, session_id, film=film)
         except (ProcessingFailed, RequestRefused, ConnectionLost) as exc:
@@ -117,18 +120,21 @@ async def _create(given: argparse.Namespace, video: str) -> str:
     """Ask the server for a session; a file that it does not know is sent there."""
     url = given.known_as or video
     if given.known_as is None and (path := Path(video)).is_file():
-        url = (await upload(given.server, path)).video_url
+        url = (await upload(given.server, path, token=_token())).video_url
     request = CreateSession(
         video_url=url, character_id=given.character, text=given.text, density=given.density
     )
-    return await create_session(given.server, request)
+    return await create_session(given.server, request, token=_token())
 
 
-def _film(given: argparse.Namespace, session_id: str) -> str:
-    """What mpv is to open."""
-    if given.video.startswith(_FETCHED_BY_THE_SERVER) and not Path(given.video).exists():
-        return f"{given.server.rstrip('/')}/media/{quote(session_id)}"
-    return str(given.video)
+def _is_fetched_from_there(video: str) -> bool:
+    """Whether it is the server that has the film, and not this machine."""
+    return video.startswith(_FETCHED_BY_THE_SERVER) and not Path(video).exists()
+
+
+def _token() -> str | None:
+    """What the server is shown, where it needs that."""
+    return os.environ.get(TOKEN_VARIABLE)
 
 
 async def _watch(
@@ -146,7 +152,7 @@ async def _watch(
             await player.resume()
 
     try:
-        await watch(player, screen, server, session_id, begin=begin)
+        await watch(player, screen, server, session_id, token=_token(), begin=begin)
     except WatchBuddyError as exc:
         screen.note(exc.message, seconds=30.0)
         raise

@@ -30,6 +30,7 @@ async def watch(
     server: str,
     session_id: str,
     *,
+    token: str | None = None,
     begin: Callable[[], Awaitable[None]],
     seconds_to_read: Callable[[str], float] = spoken_seconds,
     listen: Callable[[Happening], None] = lambda happening: None,
@@ -38,6 +39,7 @@ async def watch(
 
     Args:
         player: what `attach` was called on.
+        token: the one that the session was created with.
         begin: is called once, when the companion is ready.
         seconds_to_read: how long a line stands there. By default, as long as a voice would
             take for it: so long the companion counts as talking.
@@ -69,7 +71,9 @@ async def watch(
                 ready.set()
         listen(happening)
 
-    client = WatchClient(server, session_id, player, speak=speak, listen=show, features=_FEATURES)
+    client = WatchClient(
+        server, session_id, player, token=token, speak=speak, listen=show, features=_FEATURES
+    )
     player.listen(client.notice)
     failure: WatchBuddyError | None = None
     async with asyncio.TaskGroup() as tasks:
