@@ -133,7 +133,7 @@ def test_each_piece_of_the_plugins_page_stands_in_the_examples(path: str, text: 
 def test_the_plugins_page_names_every_moment_slot_and_group() -> None:
     for name in (*MomentKind, *SLOTS):
         assert f"`{name}`" in PLUGINS or f"`{{{name}}}`" in PLUGINS
-    for kind in ("sources", "generators", "characters"):
+    for kind in ("sources", "generators", "schedulers", "characters"):
         assert f'"watchbuddy.{kind}"' in PLUGINS
 
 
