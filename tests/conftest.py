@@ -1,0 +1,41 @@
+"""At the end of a long run: which folder took how long."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+WORTH_TELLING = 60.0
+"""Seconds. A run of a few tests is nobody's question."""
+
+_seconds = pytest.StashKey[Counter[str]]()
+
+
+class Stopwatch:
+    """Adds up what tests take, with their fixtures; of all processes that they run in."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        folder, _, _ = report.nodeid.rpartition("/")
+        self.seconds[folder] += report.duration
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    stopwatch = Stopwatch()
+    config.stash[_seconds] = stopwatch.seconds
+    config.pluginmanager.register(stopwatch)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    seconds = config.stash[_seconds]
+    if seconds.total() < WORTH_TELLING:
+        return
+    terminalreporter.section("seconds by folder, of one process")
+    for folder, taken in seconds.most_common():
+        terminalreporter.line(f"{taken:7.1f}  {folder}")
+    terminalreporter.line(f"{seconds.total():7.1f}  in all")
