@@ -41,7 +41,8 @@ class Readiness:
     seconds; an answer that does not come is an answer.
 
     Args:
-        generator_works: asked each time. Cheap.
+        generator_works: whether somebody can think of what to say. Asked each time.
+        is_full: whether no more sessions are kept, though the store works. Asked each time.
         now: monotonic seconds.
     """
 
@@ -49,13 +50,15 @@ class Readiness:
         self,
         *,
         store: Store,
-        generator_works: Callable[[], bool],
+        generator_works: Callable[[], bool] = lambda: True,
+        is_full: Callable[[], bool] = lambda: False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_started = False
         self.is_stopping = False
         self._store = store
         self._generator_works = generator_works
+        self._is_full = is_full
         self._now = now
         self._wanted = asyncio.Event()
         self._news = asyncio.Event()
@@ -70,7 +73,7 @@ class Readiness:
             return "starting"
         if not self._generator_works():
             return "generator"
-        return None if await self._can_be_stored() else "store"
+        return None if not self._is_full() and await self._can_be_stored() else "store"
 
     async def _can_be_stored(self) -> bool:
         if self._looked_at is None or self._now() - self._looked_at >= _HOLDS:

@@ -199,5 +199,7 @@ class WatchBuddyPlugin(InitPlugin):
 
     def _new_readiness(self) -> Readiness:
         return Readiness(
-            store=self.sessions.store, generator_works=lambda: self._jobs.generator_works
+            store=self.sessions.store,
+            generator_works=lambda: self._jobs.generator_works,
+            is_full=lambda: self.sessions.is_full,
         )

@@ -54,7 +54,7 @@ class Clock:
 def looking(test: Callable[[Readiness, Disk, Clock], Awaitable[None]]) -> None:
     async def main() -> None:
         disk, clock = Disk(), Clock()
-        readiness = Readiness(store=disk, generator_works=lambda: True, now=clock)
+        readiness = Readiness(store=disk, now=clock)
         readiness.is_started = True
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(readiness.look())
@@ -132,6 +132,15 @@ def test_a_server_that_begins_is_not_ready_until_it_knows_what_there_is(parts: P
     with TestClient(create_app(parts=parts, store=Long())) as client:
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json()) == (503, UNAVAILABLE | {"reason": "starting"})
+
+
+def test_a_store_that_may_grow_no_more_is_not_ready() -> None:
+    async def main() -> None:
+        readiness = Readiness(store=Disk(), is_full=lambda: True)
+        readiness.is_started = True
+        assert await readiness.reason() == "store"
+
+    asyncio.run(main())
 
 
 def test_a_server_that_ends_is_not_ready() -> None:

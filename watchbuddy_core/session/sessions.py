@@ -190,6 +190,11 @@ class Sessions:
         """
         await self._jobs.submit(session_id)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the store holds too much, and there is nobody to be forgotten."""
+        return self._is_full
+
     async def resume(self, meet: Callable[[str, SessionState], None] | None = None) -> None:
         """Go on with what an earlier run of the program has left unfinished.
 
