@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -135,6 +136,20 @@ def test_a_wish_that_cannot_be_followed_is_told_before_the_video_begins(run, cli
     assert ran.stdout.splitlines().index(note) < ran.stdout.splitlines().index(
         next(line for line in ran.stdout.splitlines() if LINE.fullmatch(line))
     )
+
+
+def test_a_server_takes_as_many_open_files_as_it_may_have(start):
+    """A shell's own limit is far below what a server of many viewers needs."""
+    now = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, now[1]))
+    try:
+        process = start("serve", "--port", 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, now)
+    address_of(process)
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (soft,) = re.findall(r"^Max open files\s+(\d+)", limits, flags=re.MULTILINE)
+    assert int(soft) == min(now[1], 65_536)
 
 
 def test_a_running_server_can_be_watched_with(run, start, clip):

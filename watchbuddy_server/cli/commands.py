@@ -105,6 +105,7 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
     if print_settings:
         click.echo(as_toml(configuration))
     else:
+        running.take_open_files()
         running.run(
             _serve(configuration.settings),
             told_to_end=0,

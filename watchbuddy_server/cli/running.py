@@ -28,6 +28,8 @@ _USAGE = 2
 _MOST_EARLY = 1000
 """Records that are kept until it is known how to log."""
 
+_MOST_FILES = 65_536
+
 _log = logging.getLogger("watchbuddy.cli")
 _T = TypeVar("_T")
 
@@ -42,6 +44,21 @@ class _Console(Console):
 
 def make_console(*, no_color: bool = False, stderr: bool = False) -> Console:
     return _Console(no_color=no_color or None, highlight=False, soft_wrap=True, stderr=stderr)
+
+
+def take_open_files() -> None:
+    """Have as many files open as the system lets this program: a viewer is one.
+
+    Many systems begin with 1,024 and allow far more to whoever asks.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class OneLine(logging.Formatter):
