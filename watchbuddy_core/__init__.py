@@ -5,7 +5,7 @@
                    per time span    (drafts, per      whether       and durable   now
                                      window)
 
-Words:      actions, events, video, character, entries, wire, errors
+Words:      actions, events, video, character, entries, accounts, wire, errors
 Contracts:  protocols
 Stages:     sources, understanding, characters, generation, placement, timeline, stores,
             tracks

@@ -501,7 +501,10 @@ class Upkeep(Protocol):
 
 @runtime_checkable
 class Ledger(Protocol):
-    """What was spent, by account. An account that was never paid from is empty."""
+    """What was spent, by account. An account that was never paid from is empty.
+
+    The account of a session (see `accounts`) goes with the session.
+    """
 
     async def reserve(self, limits: Mapping[str, float], amount: float) -> None:
         """Take `amount` US dollars from each of the accounts, or from none.
@@ -516,6 +519,10 @@ class Ledger(Protocol):
 
     async def settle(self, accounts: Collection[str], reserved: float, spent: float) -> None:
         """Put back what was reserved and take what was really spent, whatever the limits."""
+        ...
+
+    async def forget_days(self, before: str) -> None:
+        """Forget what was spent on the days before this one, such as `2026-01-31`."""
         ...
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+SUBTITLES = b"1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n2\n00:00:21,000 --> 00:00:25,000\nBye.\n"
 RUN = (sys.executable, "-m", "watchbuddy_server.cli", "sessions")
 
 
@@ -51,15 +52,19 @@ def test_all_data_of_a_user_is_exported_and_deleted(host: Any, two: tuple[str, s
     exported = [
         json.loads(line) for line in said(host.data, "export", "--user", "ann").splitlines()
     ]
-    assert exported[0] == {"user_id": "ann", "preferences": {}}
+    assert exported[0] == {"user_id": "ann", "preferences": {}, "spent": {}}
     assert [one["record"]["session_id"] for one in exported[1:]] == [ann]
     assert [entry["kind"] for entry in exported[1]["log"]][-1] == "ready"
 
+    upload = httpx.post(f"{host.url}/api/v1/uploads?name=a.srt", content=SUBTITLES).json()
+    host.wait(host.create(user_id="ann", video_url=upload["video_url"]), "ready")
     refused = run(host.data, "rm", "--user", "ann")
     assert refused.returncode == 1
     assert "Another watchbuddy uses this data folder" in refused.stderr
     host.end()
-    assert said(host.data, "rm", "--user", "ann") == "Deleted 1 session.\n"
+    assert len(list(host.data.glob("uploads/kept/*"))) == 2, "a file, and what is known of it"
+    assert said(host.data, "rm", "--user", "ann") == "Deleted 2 sessions.\n"
+    assert not list(host.data.glob("uploads/kept/*"))
     host.start()
     assert httpx.get(f"{host.url}/api/v1/sessions/{ann}").status_code == 404
     assert host.status(bob)["status"] == "ready"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Cancelled, Logged, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
 from watchbuddy_core.protocols import ProgressReport, SessionRecord, Store
@@ -237,6 +238,23 @@ def test_accounts_are_paid_from_up_to_their_limits(run: Run) -> None:
         await store.reserve({"day": 1.0, "session": 0.5}, 0.4)
         with pytest.raises(BudgetReached):
             await store.reserve({"day": 0.45}, 0.0)
+
+    run(scenario)
+
+
+def test_an_account_goes_with_its_session_and_those_of_a_day_in_time(run: Run) -> None:
+    days = [of_day(f"2026-01-{day}", "here") for day in (29, 30, 31)]
+
+    async def scenario(store: Store) -> None:
+        accounts = [of_session(SESSION), of_session("ses_other"), *days]
+        await store.put(record())
+        await store.reserve(dict.fromkeys(accounts, 1.0), 0.75)
+        await store.delete(SESSION)
+        await store.forget_days(before="2026-01-30")
+        for account in accounts:
+            is_kept = account in (of_session("ses_other"), *days[1:])
+            with pytest.raises(BudgetReached) if is_kept else nullcontext():
+                await store.reserve({account: 1.0}, 0.5)
 
     run(scenario)
 

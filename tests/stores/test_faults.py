@@ -83,27 +83,6 @@ def path(tmp_path: Path) -> Path:
 # --- ways in which nothing can be written --------------------------------------------------
 
 
-class FullDisk:
-    """The file may not grow any more."""
-
-    said = "no room"
-
-    def __init__(self, path: Path) -> None:
-        pass
-
-    async def begin(self, store: SQLiteStore) -> None:
-        filler = Stage(stage="fetching", title="x" * 2000)
-        async with store._writer.execute("PRAGMA page_count") as found:
-            row = await found.fetchone()
-        assert row is not None
-        await store._writer.execute(f"PRAGMA max_page_count = {row[0]}")
-        fence = await store.fence("filler", "producer")
-        await until_full(lambda: store.append("filler", [filler], fence))
-
-    async def end(self, store: SQLiteStore) -> None:
-        await store._writer.execute("PRAGMA max_page_count = 1000000")
-
-
 class LockedFile:
     """Another program is in the middle of writing."""
 
@@ -125,6 +104,7 @@ class FailingDisk:
     """Every commit fails, and after some of them SQLite has rolled back itself."""
 
     said = "disk I/O error"
+    _code = sqlite3.SQLITE_IOERR_FSYNC
 
     def __init__(self, path: Path) -> None:
         pass
@@ -138,8 +118,8 @@ class FailingDisk:
             count += 1
             if count % 2:
                 await execute("ROLLBACK")
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            error = sqlite3.OperationalError(self.said)
+            error.sqlite_errorcode = self._code
             raise error
 
         def failing(statement: str, *facts: Any) -> Any:
@@ -149,6 +129,13 @@ class FailingDisk:
 
     async def end(self, store: SQLiteStore) -> None:
         store._writer.execute = self._execute  # type: ignore[method-assign]
+
+
+class FullDisk(FailingDisk):
+    """There is no room for anything; see below for a disk on which there really is none."""
+
+    said = "no room"
+    _code = sqlite3.SQLITE_FULL
 
 
 class ReadOnlyFile:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Purpose, Spent, Usage
 from watchbuddy_core.errors import BudgetReached
 from watchbuddy_core.protocols import Ledger, Payment, SessionRecord, WorkReport
@@ -72,13 +73,14 @@ class Purse:
     def _accounts(self) -> dict[str, tuple[float, str]]:
         """By name: what may be spent from it in all, and whose it is."""
         record, budget = self._record, self._budget
-        callers_day = f"{self._day()}/{record.caller}"
+        day = self._day()
         accounts = {
-            f"session/{record.session_id}": (budget.session, "this session"),
-            callers_day: (budget.day, "this day"),
+            of_session(record.session_id): (budget.session, "this session"),
+            of_day(day, record.caller): (budget.day, "this day"),
         }
         if budget.user_day is not None and record.user_id is not None:
-            accounts[f"{callers_day}/{record.user_id}"] = (budget.user_day, "your day")
+            users_day = of_day(day, record.caller, record.user_id)
+            accounts[users_day] = (budget.user_day, "your day")
         return accounts
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.log import about
@@ -27,6 +28,7 @@ _SWEEPS = 4
 _LONGEST_SWEEP = 60.0
 _GRACE = 300.0
 """Seconds after the program's start in which viewers may come back, however late it is."""
+_SPENT_IS_KEPT = timedelta(days=31)
 _AFTERLIFE = 60.0
 """Seconds for which a session that was deleted can still tell its viewers so."""
 
@@ -87,6 +89,8 @@ class Sessions:
         """Caller and address of those that are being created."""
         self._idle_seconds = idle_seconds
         self._store_bytes = store_bytes
+        self._forgotten_to = ""
+        """What was spent before this day is forgotten."""
         self._is_full = False
         """The store holds too much, and there is nobody to be forgotten."""
         self._wall = wall
@@ -244,6 +248,7 @@ class Sessions:
                     await self._forget(record.session_id)
             await self._make_room(now)
             await self._note_needs(now)
+            await self._forget_days()
             await self.store.shrink()
         finally:  # also where the disk is full: it makes room
             await self.tidy()
@@ -283,6 +288,14 @@ class Sessions:
             await self.store.note_needs(needs)
         for attendance in news.values():
             attendance.noted_at = attendance.needed_at
+
+    async def _forget_days(self) -> None:
+        """What was spent long ago is no business of today's budgets."""
+        before = datetime.fromtimestamp(self._wall(), UTC) - _SPENT_IS_KEPT
+        day = before.date().isoformat()
+        if day != self._forgotten_to:
+            await self.store.forget_days(day)
+            self._forgotten_to = day
 
     async def _recall_needs(self) -> None:
         """When sessions were needed last, as an earlier run of the program has noted it.

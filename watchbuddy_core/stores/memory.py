@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from watchbuddy_core.accounts import is_before, of_session
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
@@ -57,6 +58,7 @@ class MemoryStore:
     async def delete(self, session_id: str) -> None:
         self._records.pop(session_id, None)
         self._needs.pop(session_id, None)
+        self._spent.pop(of_session(session_id), None)
         self._logs.pop(session_id, None)
         self._progress.forget(session_id)
         self._newest.pop((session_id, "producer"), None)
@@ -127,6 +129,13 @@ class MemoryStore:
 
     async def settle(self, accounts: Collection[str], reserved: float, spent: float) -> None:
         self._book(accounts, spent - reserved)
+
+    async def forget_days(self, before: str) -> None:
+        self._spent = {
+            account: spent
+            for account, spent in self._spent.items()
+            if not is_before(account, before)
+        }
 
     def _book(self, accounts: Collection[str], amount: float) -> None:
         for account in accounts:

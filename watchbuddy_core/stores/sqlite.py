@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pydantic import TypeAdapter
 
+from watchbuddy_core.accounts import is_before, is_of_user, of_session
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import (
@@ -66,6 +67,9 @@ _TRIFLE = f"PRAGMA user_version = {len(MIGRATIONS)}"
 _MOST_AT_ONCE = 512
 _SPARE_PAGES = 256
 """So many pages are left in the file for what comes next."""
+_GIVEN_BACK = 64
+"""So many pages are given back at a time: some ten milliseconds, in which nothing else is
+written."""
 _MOST_ASIDE = 64
 """So many values wait to be written into caches. More are not."""
 _REMEMBERED = 20_000
@@ -220,6 +224,18 @@ class SQLiteArchive(_Reading):
         statement = "SELECT caller, density FROM preferences WHERE user_id = ?"
         return dict(await self._read(statement, user_id))
 
+    async def spent(
+        self, *, session_id: str | None = None, user_id: str | None = None
+    ) -> Mapping[str, float]:
+        """US dollars by account: of a session, or of the days of a user."""
+        rows = await self._read("SELECT account, amount FROM spent ORDER BY account")
+        return {
+            account: amount
+            for account, amount in rows
+            if (session_id is not None and account == of_session(session_id))
+            or (user_id is not None and is_of_user(account, user_id))
+        }
+
     async def back_up(self, into: Path) -> None:
         """Write a copy that is whole, whatever is written meanwhile; without the caches.
 
@@ -351,6 +367,9 @@ class SQLiteStore(_Reading):
             for table in ("sessions", "log", "fences"):
                 statement = f"DELETE FROM {table} WHERE session_id = ?"
                 await writing.database.execute(statement, (session_id,))
+            account = of_session(session_id)
+            await writing.database.execute("DELETE FROM spent WHERE account = ?", (account,))
+            writing.booked.pop(account, None)
             writing.rows = [row for row in writing.rows if row[0] != session_id]
             writing.ends[session_id] = 0
             for role in _ROLES:
@@ -385,15 +404,12 @@ class SQLiteStore(_Reading):
 
     async def shrink(self) -> None:
         """Give what nothing takes any more back to the disk, a little at a time."""
-        free = await self._pragma("freelist_count")
-        while free > _SPARE_PAGES:
+        before, free = 0, await self._pragma("freelist_count")
+        while free > _SPARE_PAGES and free != before:
             await self._write_aside(_give_back)
             before, free = free, await self._pragma("freelist_count")
-            if free >= before:
-                break
-        else:
-            return
-        await self._read("PRAGMA wal_checkpoint (PASSIVE)")
+        if before:
+            await self._read("PRAGMA wal_checkpoint (PASSIVE)")
 
     async def _pragma(self, name: str) -> int:
         return int((await self._read(f"PRAGMA {name}"))[0][0])
@@ -508,6 +524,12 @@ class SQLiteStore(_Reading):
 
         await self._order(write, may_wait=True)
 
+    async def forget_days(self, before: str) -> None:
+        async def write(writing: _Writing) -> None:
+            await _close_accounts(writing, lambda account: is_before(account, before))
+
+        await self._order(write)
+
     # --- Preferences -------------------------------------------------------------------
 
     async def prefer(self, caller: str, user_id: str, density: Density) -> None:
@@ -518,11 +540,14 @@ class SQLiteStore(_Reading):
         await self._order(write)
 
     async def forget_user(self, user_id: str) -> int:
-        """Delete all that is kept of a user: sessions, with their logs, and preferences.
+        """Delete all that is kept of a user: sessions, with their logs, preferences, and what
+        was spent for them.
 
         Returns:
             How many sessions that were.
         """
+        # Not only given up, but overwritten.
+        await self._writer.execute("PRAGMA secure_delete = 1")
         sessions = [record for record in await self.list() if record.user_id == user_id]
         for record in sessions:
             await self.delete(record.session_id)
@@ -530,6 +555,7 @@ class SQLiteStore(_Reading):
         async def write(writing: _Writing) -> None:
             statement = "DELETE FROM preferences WHERE user_id = ?"
             await writing.database.execute(statement, (user_id,))
+            await _close_accounts(writing, lambda account: is_of_user(account, user_id))
 
         await self._order(write)
         return len(sessions)
@@ -742,7 +768,17 @@ def _remove(path: Path) -> None:
 
 
 async def _give_back(database: aiosqlite.Connection) -> None:
-    await database.execute_fetchall(f"PRAGMA incremental_vacuum ({_SPARE_PAGES})")
+    # One at a time: a statement without columns is stepped but once, whatever it is told.
+    for _ in range(_GIVEN_BACK):
+        await database.execute_fetchall("PRAGMA incremental_vacuum (1)")
+
+
+async def _close_accounts(writing: _Writing, closes: Callable[[str], bool]) -> None:
+    rows = await writing.database.execute_fetchall("SELECT account FROM spent")
+    closed = [(account,) for (account,) in rows if closes(account)]
+    await writing.database.executemany("DELETE FROM spent WHERE account = ?", closed)
+    for account in filter(closes, list(writing.booked)):
+        del writing.booked[account]
 
 
 def _keep_in_mind(known: OrderedDict[_K, int], news: Mapping[_K, int]) -> None:

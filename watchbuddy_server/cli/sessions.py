@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from watchbuddy_core import plugins
-from watchbuddy_core.assembly import card_folder, sessions_file
+from watchbuddy_core.assembly import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.configuration import configure
 from watchbuddy_core.errors import SessionNotFound
 from watchbuddy_core.generation.offline import OfflineGenerator
@@ -20,6 +20,7 @@ from watchbuddy_core.session import Parts, SessionStatus
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.watch import status_of
 from watchbuddy_core.settings import Settings
+from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.terminal import printable
@@ -104,7 +105,10 @@ def export_sessions(
 def remove_sessions(
     session_ids: tuple[str, ...], user: str | None, config: Path | None, **given: Any
 ) -> None:
-    """Delete sessions, or all that is kept of a user. Not while a server runs: ask that."""
+    """Delete sessions, or all that is kept of a user, and the uploads that only they used.
+
+    Not while a server runs: ask that.
+    """
     _refuse_both_or_none(session_ids, user)
     settings = _settings(config, given)
 
@@ -115,6 +119,8 @@ def remove_sessions(
             for session_id in session_ids:
                 await store.delete(session_id)
             gone = len(session_ids) if user is None else await store.forget_user(user)
+            in_use = [record.video_url for record in await store.list()]
+            await UploadSource(uploads_folder(settings), lasting=True).tidy(in_use)
         click.echo(f"Deleted {gone} session{'' if gone == 1 else 's'}.")
 
     running.run(work())
@@ -167,7 +173,7 @@ def _row(record: SessionRecord, status: SessionStatus) -> dict[str, object]:
 async def _exported(
     archive: SQLiteArchive, session_ids: Sequence[str], user: str | None
 ) -> AsyncIterator[dict[str, object]]:
-    """Each session with its log; of a user, what they prefer as well.
+    """Each session with its log; of a user, what they prefer and what was spent on them as well.
 
     Raises:
         SessionNotFound: one of them is not there.
@@ -175,9 +181,12 @@ async def _exported(
     records = {record.session_id: record for record in await archive.list()}
     if user is not None:
         session_ids = [one for one, record in records.items() if record.user_id == user]
-        yield {"user_id": user, "preferences": dict(await archive.preferences(user))}
+        preferences, spent = await archive.preferences(user), await archive.spent(user_id=user)
+        yield {"user_id": user, "preferences": dict(preferences), "spent": dict(spent)}
     for session_id in session_ids:
         if session_id not in records:
             raise SessionNotFound
         log = [one.entry.model_dump(mode="json") for one in await archive.read(session_id)]
-        yield {"record": records[session_id].model_dump(mode="json"), "log": log}
+        spent = await archive.spent(session_id=session_id)
+        record = records[session_id].model_dump(mode="json")
+        yield {"record": record, "log": log, "spent": dict(spent)}
