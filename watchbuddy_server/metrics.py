@@ -65,6 +65,8 @@ _STATUSES = frozenset(str(status.value) for status in HTTPStatus)
 _DROPS = (*get_args(Reason), "script_full", "answering")
 _CLOSES = (1000, 1001, 1002, 1003, 1005, GONE, 1007, 1009, 1012)
 """Besides ours: those of the protocol that clients, and the server below us, really use."""
+_LOOK_SECONDS = 1.0
+"""From one look at the event loop to the next."""
 _MOST_MODELS = 8
 """So many models have a name of their own: an installation has one or two."""
 _PREPARING = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -345,8 +347,8 @@ class Metrics:
     async def time_loop(self) -> NoReturn:
         """Find out how late the event loop is. Runs until cancelled."""
         while True:
-            due = time.monotonic() + 1.0
-            await asyncio.sleep(1.0)
+            due = time.monotonic() + _LOOK_SECONDS
+            await asyncio.sleep(_LOOK_SECONDS)
             self._lag.observe(max(0.0, time.monotonic() - due))
 
     # --- requests ----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_core.video import Window
+from watchbuddy_server import metrics
 from watchbuddy_server.metrics import Metrics
 from watchbuddy_server.plugin import WatchBuddyPlugin
 
@@ -191,6 +193,21 @@ def test_an_onlooker_that_fails_does_no_harm(caplog: pytest.LogCaptureFixture) -
     store = observed(MemoryStore(), Broken())
     assert asyncio.run(store.append("a", [Ready()], None)) == 1
     assert "looked away" in caplog.text
+
+
+def test_a_loop_that_is_held_up_is_seen(seen: Onlooking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_LOOK_SECONDS", 0.02)
+
+    async def main() -> None:
+        looking = asyncio.create_task(seen.metrics.time_loop())
+        await asyncio.sleep(0.005)
+        asyncio.get_running_loop().call_soon(time.sleep, 0.1)
+        while not seen.value("event_loop_lag_seconds_count"):
+            await asyncio.sleep(0.005)
+        looking.cancel()
+
+    asyncio.run(main())
+    assert (seen.value("event_loop_lag_seconds_sum") or 0.0) > 0.05
 
 
 def test_no_text_of_anybodys_makes_new_series(seen: Onlooking) -> None:
