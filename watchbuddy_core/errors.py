@@ -99,10 +99,12 @@ class Unauthorized(RequestRefused):
 
     code = "UNAUTHORIZED"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "This server needs a token: `Authorization: Bearer wb_…`. Its operator gives it out."
-        )
+    def __init__(
+        self,
+        message: str = "This server needs a token: `Authorization: Bearer wb_…`."
+        " Its operator gives it out.",
+    ) -> None:
+        super().__init__(message)
 
 
 class SessionNotFound(RequestRefused):

@@ -36,7 +36,11 @@ a server that knows of none, and so believed that no other machine reaches it.""
 PUBLIC: dict[str, Any] = {"public": True}
 """The `opt` of a route that needs no token, and tells nothing that would be worth one."""
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_PASSED_ON = (
+    "A proxy has passed this on to a server that knows of none, so it needs a token:"
+    " `Authorization: Bearer wb_…`. Its operator can open it all the same: --open."
+)
 _CALLER = "watchbuddy_caller"
 _Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -124,7 +128,7 @@ class Access:
                 raise Unauthorized
             return Caller(name, only_own=is_needed)
         if is_needed:
-            raise Unauthorized
+            raise Unauthorized(_PASSED_ON) if self._need == "forwarded" else Unauthorized
         return Caller(_address(connection), only_own=False)
 
     def _needs_token(self, connection: _Connection) -> bool:
