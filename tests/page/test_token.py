@@ -107,6 +107,22 @@ def test_it_works_at_a_part_of_a_site(
     assert not [one for one in asked if not one.replace("ws:", "http:").startswith(base)]
 
 
+def test_a_token_of_another_time_is_forgotten_where_none_is_needed(
+    new_house: Callable[..., Any], viewer: Any, tokens: TokenFile
+) -> None:
+    house = new_house(tokens=Tokens(tokens), need_token="forwarded")
+    page = viewer.page
+    page.goto(house.url)
+    page.wait_for_selector(".card")
+    page.evaluate("localStorage.setItem('watchbuddy.token', '\"wb_of_another_time\"')")
+    page.reload()
+    page.wait_for_selector(QUESTION)
+    page.locator(QUESTION).get_by_role("button", name="Forget my token").click()
+    page.wait_for_selector(".card")
+    page.locator(".library li").first.wait_for()
+    assert page.get_by_role("button", name="Forget my token").count() == 0
+
+
 def test_a_viewer_without_one_is_told_and_can_try_again(guarded: Any, viewer: Any) -> None:
     page = viewer.page
     page.goto(f"{guarded.url}/#ses_0123456789abcdef")

@@ -22,7 +22,7 @@ export const authorization = () => (own ? { Authorization: `Bearer ${own}` } : {
 /**
  * How the viewer is asked.
  *
- * @param {(isRefused: boolean) => Promise<string>} ask is told whether there was a token, and it
+ * @param {(isRefused: boolean) => Promise<string | null>} ask is told whether there was a token, and it
  *     was no good one; rejected where the viewer does not want to
  */
 export const askWith = (ask) => (askViewer = ask);

@@ -8,7 +8,8 @@ import { say } from "../words.js";
  * Ask for a token.
  *
  * @param {boolean} isRefused whether there was one, and the server does not take it
- * @returns {Promise<string>} rejected where the viewer closes the question
+ * @returns {Promise<string | null>} null: the viewer wants to go on without the one they had.
+ *     Rejected where they close the question
  */
 export function askForToken(isRefused) {
   const box = el("input", {
@@ -37,17 +38,23 @@ export function askForToken(isRefused) {
       "div",
       { class: "actions" },
       el("button", { type: "submit" }, say("tokenGo")),
+      isRefused ? button(say("tokenForget"), () => answer(null), { class: "quiet" }) : null,
       button(say("cancel"), () => door.close(), { class: "quiet" }),
     ),
   );
   const door = el("dialog", { class: "door", aria: { labelledby: "door" } }, form);
 
+  let given;
+  function answer(token) {
+    given = token;
+    door.close();
+  }
+
   return new Promise((resolve, reject) => {
-    let given = "";
-    form.addEventListener("submit", () => (given = box.value.trim()));
+    form.addEventListener("submit", () => (given = box.value.trim() || undefined));
     door.addEventListener("close", () => {
       door.remove();
-      if (given) resolve(given);
+      if (given !== undefined) resolve(given);
       else reject(new Error("the viewer does not want to"));
     });
     document.body.append(door);
