@@ -26,7 +26,6 @@ from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.access import Need, guard_of
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
-from watchbuddy_server.front import with_refusals
 from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.security import Cors, add_security_headers
@@ -107,7 +106,7 @@ def server_config(
         trusted_proxies: addresses and networks that are believed what they say of a client.
     """
     return uvicorn.Config(
-        with_refusals(app),
+        app,
         host=host,
         port=port,
         http=HttpProtocol,

@@ -6,8 +6,9 @@ message; and it answers each ping, whether or not the answers are taken. Each is
 hold a server's sockets or memory for nothing.
 
     HttpProtocol        the head of a request is there in time, and says one length
-    WebSocketProtocol   a connection that is over is gone in time, whatever the client takes;
-                        what pings and fragments cost is bounded
+    WebSocketProtocol   a handshake that is refused is answered as a request is; a connection
+                        that is over is gone in time, whatever the client takes; what pings
+                        and fragments cost is bounded
 """
 
 from __future__ import annotations
@@ -110,6 +111,20 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(_bad_request())
             self.transport.close()
 
+    async def send(self, message: Any) -> None:
+        """A handshake that is refused is answered as a request is that is refused."""
+        is_refusal = message["type"] == "websocket.close" and not self.handshake_complete
+        if not is_refusal or self.initial_response is not None:
+            await super().send(message)
+            return
+        headers, body = _refusal("FORBIDDEN")
+        start = {"type": "websocket.http.response.start", "status": 403, "headers": headers}
+        await super().send(start)  # type: ignore[arg-type]
+        rest = {"type": "websocket.http.response.body", "body": body, "more_body": False}
+        await super().send(rest)  # type: ignore[arg-type]
+        # uvicorn forgets it, and takes what it has answered for an application that failed.
+        self.handshake_complete = True
+
     async def run_asgi(self) -> None:
         await super().run_asgi()
         self._part()
@@ -157,16 +172,23 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
 @cache
 def _bad_request() -> bytes:
-    """The answer to what is no HTTP: with the body that every error has."""
-    body = body_of("MALFORMED_REQUEST").encode()
+    """The answer to what is no HTTP."""
+    headers, body = _refusal("MALFORMED_REQUEST")
+    lines = (b"%s: %s\r\n" % header for header in headers)
+    return b"HTTP/1.1 400 Bad Request\r\n" + b"".join(lines) + b"\r\n" + body
+
+
+@cache
+def _refusal(code: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of an error, as every one has them."""
+    body = body_of(code).encode()
     headers = {
         **SECURITY_HEADERS,
         b"content-type": b"application/json",
         b"content-length": b"%d" % len(body),
         b"connection": b"close",
     }
-    lines = (b"%s: %s\r\n" % header for header in headers.items())
-    return b"HTTP/1.1 400 Bad Request\r\n" + b"".join(lines) + b"\r\n" + body
+    return list(headers.items()), body
 
 
 def _is_text(message: bytes) -> bool:
