@@ -96,7 +96,7 @@ class WatchBuddyPlugin(InitPlugin):
         self.admission = Admission.of(origins=allow_origins, hosts=server_names)
         self.traffic = Traffic(limits)
         self.metrics = Metrics()
-        store = observed(store, self.metrics)
+        store = observed(store, self.metrics.sessions)
         self.access = Access(admission=self.admission, tokens=tokens, need=need_token, store=store)
         self._jobs = LocalJobs(
             store=store,
@@ -107,7 +107,7 @@ class WatchBuddyPlugin(InitPlugin):
             per_caller=limits.waiting_per_caller,
             per_address=limits.waiting_per_address,
         )
-        self.metrics.look_at(self._jobs)
+        self.metrics.server.look_at(self._jobs)
         self.sessions = Sessions(
             store=store,
             parts=parts,
@@ -186,7 +186,7 @@ class WatchBuddyPlugin(InitPlugin):
                 tasks.create_task(self._resume()),
                 tasks.create_task(self._readiness.look()),
                 tasks.create_task(self.sessions.sweep()),
-                tasks.create_task(self.metrics.time_loop()),
+                tasks.create_task(self.metrics.server.time_loop()),
             ]
             yield
             self._readiness.is_stopping = True
@@ -194,7 +194,7 @@ class WatchBuddyPlugin(InitPlugin):
                 task.cancel()
 
     async def _resume(self) -> None:
-        await self.sessions.resume(self.metrics.found)
+        await self.sessions.resume(self.metrics.sessions.found)
         self._readiness.is_started = True
 
     def _new_readiness(self) -> Readiness:

@@ -59,8 +59,9 @@ from watchbuddy_core.wire import (
     read_features,
 )
 from watchbuddy_server.access import Access
-from watchbuddy_server.metrics import GONE, Metrics
+from watchbuddy_server.metrics import Metrics
 from watchbuddy_server.pace import Pace
+from watchbuddy_server.server_numbers import GONE
 from watchbuddy_server.traffic import Traffic, address_of
 
 _log = logging.getLogger("watchbuddy.server")
@@ -88,7 +89,7 @@ async def watch(
     features: FromQuery[str | None] = None,
 ) -> None:
     """One viewer's connection to a session."""
-    with metrics.connected() as closing:
+    with metrics.server.connected() as closing:
         closing.code = await _serve(
             socket, session_id, sessions, metrics, access, traffic, features
         )
@@ -195,7 +196,7 @@ class _Connection:
         finally:
             if self._silence is not None:
                 self._silence.cancel()
-            self._metrics.passed_over(self._delivery.drain_skipped())
+            self._metrics.server.passed_over(self._delivery.drain_skipped())
 
     def _end_in_silence(self) -> None:
         """Close when nothing has come for too long. A message costs it nothing: it looks again
@@ -267,7 +268,7 @@ class _Connection:
                 self._delivery.receive(message.event(), now=self._heard_at)
 
     async def _complain(self, exc: InvalidMessage | RateLimited) -> None:
-        self._metrics.complained()
+        self._metrics.server.complained()
         if self._outbox.qsize() < _MOST_WAITING:
             reply = ErrorMessage(error_code=exc.code, message=exc.message)
             self._outbox.put_nowait(encode(reply))
@@ -283,8 +284,8 @@ class _Connection:
             # Until it is really sent, the Delivery coalesces what the player reports.
             await self._outbox.join()
             if isinstance(outgoing, Due):
-                self._metrics.handed_over(self._delivery.due_since)
-                self._metrics.passed_over(self._delivery.drain_skipped())
+                self._metrics.server.handed_over(self._delivery.due_since)
+                self._metrics.server.passed_over(self._delivery.drain_skipped())
 
     async def _send(self) -> int:
         while True:

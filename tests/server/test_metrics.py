@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from watchbuddy_core.actions import Action
@@ -35,9 +36,11 @@ from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_core.video import Window
-from watchbuddy_server import metrics
+from watchbuddy_server import server_numbers
 from watchbuddy_server.metrics import Metrics
+from watchbuddy_server.numbers import Numbers
 from watchbuddy_server.plugin import WatchBuddyPlugin
+from watchbuddy_server.session_numbers import SessionNumbers
 
 
 class Clock:
@@ -56,7 +59,7 @@ class Onlooking:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.clock = Clock()
         self.metrics = Metrics()
-        self.store: Store = observed(store or MemoryStore(), self.metrics, now=self.clock)
+        self.store: Store = observed(store or MemoryStore(), self.metrics.sessions, now=self.clock)
 
     def create(self, session_id: str) -> None:
         record = SessionRecord(
@@ -111,7 +114,7 @@ def test_sessions_of_an_earlier_run_are_counted_as_well(parts: Parts) -> None:
     after = Onlooking(kept)
     jobs = LocalJobs(store=after.store, parts=parts)
     sessions = Sessions(store=after.store, parts=parts, jobs=jobs)
-    asyncio.run(sessions.resume(after.metrics.found))
+    asyncio.run(sessions.resume(after.metrics.sessions.found))
     assert after.value("sessions", state="ready") == 1
     assert after.value("sessions_created_total") == 0
 
@@ -186,20 +189,20 @@ def test_who_was_replaced_is_no_failure_of_the_store(seen: Onlooking) -> None:
 
 
 def test_an_onlooker_that_fails_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(Metrics):
+    class Broken(SessionNumbers):
         def appended(self, appended: object) -> None:
             raise RuntimeError("looked away")
 
-    store = observed(MemoryStore(), Broken())
+    store = observed(MemoryStore(), Broken(Numbers(CollectorRegistry())))
     assert asyncio.run(store.append("a", [Ready()], None)) == 1
     assert "looked away" in caplog.text
 
 
 def test_a_loop_that_is_held_up_is_seen(seen: Onlooking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(server_numbers, "_LOOK_SECONDS", 0.02)
 
     async def main() -> None:
-        looking = asyncio.create_task(seen.metrics.time_loop())
+        looking = asyncio.create_task(seen.metrics.server.time_loop())
         await asyncio.sleep(0.005)
         asyncio.get_running_loop().call_soon(time.sleep, 0.1)
         while not seen.value("event_loop_lag_seconds_count"):
@@ -288,7 +291,7 @@ def test_an_application_counts_for_itself_alone(client: TestClient[Litestar]) ->
 
 
 def test_skips_are_counted_by_reason(seen: Onlooking) -> None:
-    seen.metrics.passed_over([Skipped("1", "late"), Skipped("2", "late")])
+    seen.metrics.server.passed_over([Skipped("1", "late"), Skipped("2", "late")])
     assert seen.value("actions_skipped_total", reason="late") == 2
 
 
@@ -329,7 +332,7 @@ def test_a_connection_is_counted_with_what_it_was_sent_and_how_it_ended(
 def test_no_close_code_of_a_client_makes_a_new_series(seen: Onlooking) -> None:
     before = seen.series()
     for code in range(3000, 3100):
-        with seen.metrics.connected() as closing:
+        with seen.metrics.server.connected() as closing:
             closing.code = code
     assert seen.series() == before
     assert seen.value("websocket_closes_total", code="other") == 100
@@ -340,7 +343,7 @@ def test_what_is_to_do_is_told(seen: Onlooking, parts: Parts) -> None:
 
     async def scenario() -> None:
         async with LocalJobs(store=seen.store, parts=parts, preparing=1) as jobs:
-            seen.metrics.look_at(jobs)
+            seen.metrics.server.look_at(jobs)
             await jobs.submit("a")
             while not jobs.busy:
                 await asyncio.sleep(0)
