@@ -42,6 +42,7 @@ from watchbuddy_server.rest import (
     show_session,
     show_video,
 )
+from watchbuddy_server.schema import show_asyncapi
 from watchbuddy_server.security import Admission, security_headers
 from watchbuddy_server.ticketing import give_ticket
 from watchbuddy_server.tokens import Tokens
@@ -149,7 +150,7 @@ class WatchBuddyPlugin(InitPlugin):
                 list_library,
                 upload_file,
             ),
-            self._router("/", live, ready, show_metrics, watch, show_media),
+            self._router("/", live, ready, show_metrics, show_asyncapi, watch, show_media),
         ]
         if self._page:
             app_config.route_handlers.append(

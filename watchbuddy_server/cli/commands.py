@@ -31,6 +31,7 @@ from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.cli.characters import characters
 from watchbuddy_server.cli.new import new
+from watchbuddy_server.cli.schema import schema
 from watchbuddy_server.cli.sessions import sessions
 from watchbuddy_server.cli.tokens import tokens
 from watchbuddy_server.demo import demo_clip, run_demo
@@ -292,6 +293,7 @@ def demo(
 
 
 cli.add_command(new)
+cli.add_command(schema)
 cli.add_command(sessions)
 cli.add_command(tokens)
 cli.add_command(characters)
