@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sqlite3
@@ -19,6 +18,7 @@ from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.stores import sqlite_file
 from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
@@ -71,6 +71,7 @@ import asyncio, sys
 from pathlib import Path
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Wanted
+from watchbuddy_core.stores import sqlite_file
 from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
@@ -131,31 +132,82 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> N
     assert path.read_bytes() == before
 
 
-def test_a_file_of_the_first_version_is_brought_forward_with_all_that_is_in_it(path: Path) -> None:
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A file as the first version wrote it."""
     path.parent.mkdir()
-    old = {
-        "session_id": SESSION,
-        "video_url": "library:a.mp4",
-        "character_id": "miao",
-        "caller": "192.0.2.1",
-        "created_at": 1.0,
-    }
     with closing(sqlite3.connect(path)) as database:
-        database.executescript(MIGRATIONS[0])
-        database.execute("PRAGMA application_id = 0x57424459")
-        database.execute("PRAGMA user_version = 1")
-        row = (SESSION, None, 1.0, json.dumps(old))
-        database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", row)
-        database.commit()
+        database.executescript((Path(__file__).parent / "version_1.sql").read_text())
+    return path
 
+
+OLD = SessionRecord(
+    session_id=SESSION,
+    video_url="library:a.mp4",
+    text="be kind",
+    character_id="miao",
+    user_id="ann",
+    caller="192.0.2.1",
+    created_at=1.0,
+)
+
+
+def test_a_file_of_the_first_version_is_brought_forward_with_all_that_is_in_it(old: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
-        assert await store.list() == (SessionRecord.model_validate(old),)
+        assert await store._pragma("user_version") == len(MIGRATIONS)
         assert await store._pragma("auto_vacuum") == 2
+        assert await store.list() == (OLD,)
         assert await store.count(caller="192.0.2.1") == 1
-        await store.put(SessionRecord.model_validate({**old, "address": "192.0.2.1"}))
+        assert await store.needs() == {SESSION: 1.0}
+        logged = [one.entry for one in await store.read(SESSION)]
+        assert logged == [Stage(stage="fetching", title="Film"), Ready()]
+        fence = await store.fence(SESSION, "producer")
+        assert fence.number == 4
+        assert await store.append(SESSION, [Ready()], fence) == 3
+        with pytest.raises(BudgetReached):
+            await store.reserve({"2026-01-31/192.0.2.1": 0.25}, 0.01)
+        assert await store.preference("192.0.2.1", "ann") == "quiet"
+        await store.cache("ours", most_bytes=1000).put("a", b"value")
+        assert await store.cache("ours", most_bytes=1000).get("a") == b"value"
+        await store.put(OLD.model_copy(update={"address": "192.0.2.1"}))
         assert await store.count(address="192.0.2.1") == await store.count() == 1
 
-    opened(path, scenario)
+    opened(old, scenario)
+    opened(old, lambda store: store.prefer("here", "ann", "chatty"))
+
+
+def test_a_file_of_the_first_version_can_be_read_and_copied_before_it_is_brought_forward(
+    old: Path, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with SQLiteArchive(old) as archive:
+            assert await archive.list() == (OLD,)
+            await archive.back_up(tmp_path / "copy.sqlite")
+
+    asyncio.run(scenario())
+    with closing(sqlite3.connect(old)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+
+    async def look(store: SQLiteStore) -> None:
+        assert await store.list() == (OLD,)
+
+    opened(tmp_path / "copy.sqlite", look)
+
+
+def test_a_step_forward_that_fails_leaves_the_file_as_it_was(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (*MIGRATIONS, "CREATE TABLE more (id INTEGER); CREATE TABLE more (id INTEGER);")
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_file, "MIGRATIONS", broken)
+        with pytest.raises(StoreFailed, match="already exists"):
+            opened(old, lambda store: store.prefer("here", "ann", "chatty"))
+
+    async def scenario(store: SQLiteStore) -> None:
+        assert await store.list() == (OLD,)
+        assert not await store._read("SELECT 1 FROM sqlite_schema WHERE name = 'more'")
+
+    opened(old, scenario)
 
 
 def test_counting_reads_no_record(path: Path) -> None:
@@ -172,19 +224,17 @@ def test_counting_reads_no_record(path: Path) -> None:
 
 def test_a_file_of_another_program_is_refused_and_left_as_it_is(path: Path) -> None:
     path.parent.mkdir()
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE recipes (name TEXT)")
-    database.close()
+        database.commit()
+    before = path.read_bytes()
 
     async def nothing(store: SQLiteStore) -> None:
         pass
 
     with pytest.raises(StoreFailed, match="another program"):
         opened(path, nothing)
-    with sqlite3.connect(path) as database:
-        tables = database.execute("SELECT name FROM sqlite_schema").fetchall()
-    database.close()
-    assert tables == [("recipes",)]
+    assert path.read_bytes() == before
 
 
 def test_what_is_no_database_is_refused(path: Path) -> None:

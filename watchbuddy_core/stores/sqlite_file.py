@@ -102,7 +102,7 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
 
     Raises:
         MissingExtra: aiosqlite is not installed.
-        StorageFull, StoreFailed: it cannot be opened.
+        StorageFull, StoreFailed: it cannot be opened; or see `check`.
     """
     try:
         import aiosqlite
@@ -118,6 +118,8 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
         settings = [f"busy_timeout = {BUSY_MS}", *(() if read_only else _WRITING)]
         if not read_only and await asyncio.to_thread(_is_new, path):
             settings.insert(0, f"auto_vacuum = {_INCREMENTAL}")  # before anything is in the file
+        if not read_only:
+            await check(connection)  # before anything is changed
         for setting in settings:
             await connection.execute(f"PRAGMA {setting}")
         yield connection
