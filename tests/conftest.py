@@ -19,7 +19,7 @@ class Stopwatch:
         self.seconds: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        folder, _, _ = report.nodeid.rpartition("/")
+        folder, _, _ = report.nodeid.partition("::")[0].rpartition("/")
         self.seconds[folder] += report.duration
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from shared import made_once
 
 from watchbuddy_core.clips import make_clip
 from watchbuddy_server.demo import CHAPTERS, SHOTS, STORY
@@ -22,9 +23,11 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's film, small."""
-    path = tmp_path_factory.mktemp("films") / "snail.mp4"
-    make_clip(path, SHOTS, size=(160, 90), frame_rate=10, subtitles=STORY, chapters=CHAPTERS)
-    return path
+
+    def make(path: Path) -> None:
+        make_clip(path, SHOTS, size=(160, 90), frame_rate=10, subtitles=STORY, chapters=CHAPTERS)
+
+    return made_once(tmp_path_factory, "cli/film/snail.mp4", make)
 
 
 @pytest.fixture

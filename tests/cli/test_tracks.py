@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from shared import made_once
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.tracks import Track, read_track, write_track
@@ -30,10 +31,12 @@ def sentence(ran, code: int) -> str:
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory, clip) -> Path:
     """The script of the clip, once for all tests that only read it."""
-    path = tmp_path_factory.mktemp("tracks") / "snail.json"
-    command = Path(sys.executable).with_name("watchbuddy")
-    subprocess.run([command, "generate", clip, "-o", path], check=True, timeout=100)
-    return path
+
+    def generate(path: Path) -> None:
+        command = Path(sys.executable).with_name("watchbuddy")
+        subprocess.run([command, "generate", clip, "-o", path], check=True, timeout=100)
+
+    return made_once(tmp_path_factory, "cli/tracks/snail.json", generate)
 
 
 def lines_of(track: Track) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from shared import made_once
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 
@@ -25,11 +26,14 @@ SECONDS = 300.0
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("films")
     pictures = list(Picture)
     shots = [Shot(10.0, pictures[i % len(pictures)], Tone.CALM) for i in range(int(SECONDS / 10))]
-    make_clip(folder / "film.mp4", shots, size=(64, 36), frame_rate=5)
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        make_clip(folder / "film.mp4", shots, size=(64, 36), frame_rate=5)
+
+    return made_once(tmp_path_factory, "durability/films", make)
 
 
 class Host:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shared import made_once
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PACKAGES = sorted(path.parent for path in EXAMPLES.glob("*/pyproject.toml"))
@@ -31,11 +32,13 @@ def run(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all of them installed from their wheels, and nothing else."""
-    site = tmp_path_factory.mktemp("site")
-    offline = ("--no-deps", "--no-index", "--no-build-isolation", "--quiet")
-    done = run("-m", "pip", "install", *offline, "--target", site, *PACKAGES)
-    assert done.returncode == 0, done.stderr
-    return site
+
+    def install(site: Path) -> None:
+        offline = ("--no-deps", "--no-index", "--no-build-isolation", "--quiet")
+        done = run("-m", "pip", "install", *offline, "--target", site, *PACKAGES)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "examples/site", install)
 
 
 def test_there_is_one_of_each_kind_at_least(installed: Path) -> None:

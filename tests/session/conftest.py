@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
+from shared import made_once, shared_folder
 
 from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.character import Character
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.session import Parts, WatchSession
 from watchbuddy_core.sources.hosts import USUAL_SITES
+from watchbuddy_core.stores.files import FileCache
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource, ScriptedGenerator
 from watchbuddy_core.video import Video
@@ -22,8 +25,12 @@ from watchbuddy_core.wire import CreateSession
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Video:
     """Three windows long: borders near 45 s and 165 s, the last piece joined."""
-    path = tmp_path_factory.mktemp("films") / "film.mp4"
-    make_clip(path, [Shot(180.0, Picture.STILL, Tone.CALM)], size=(64, 36), frame_rate=2)
+    shots = [Shot(180.0, Picture.STILL, Tone.CALM)]
+    path = made_once(
+        tmp_path_factory,
+        "session/film.mp4",
+        lambda path: make_clip(path, shots, size=(64, 36), frame_rate=2),
+    )
     return Video(content_id="film", title="A film", path=path)
 
 
@@ -44,7 +51,12 @@ class Studio:
     url = "memory:film"
 
     def __init__(
-        self, film: Video, *, drafts: tuple[Draft, ...] | None = None, **generator: Any
+        self,
+        film: Video,
+        *,
+        drafts: tuple[Draft, ...] | None = None,
+        understood: FileCache | None = None,
+        **generator: Any,
     ) -> None:
         """`generator` are options of the ScriptedGenerator."""
         self.store = MemoryStore()
@@ -55,6 +67,7 @@ class Studio:
             generator=self.generator,
             characters={"miao": Character(id="miao", name={"en": "Miao"})},
             allowed_hosts=USUAL_SITES,
+            cache=understood,
         )
 
     async def session(self, **fields: Any) -> WatchSession:
@@ -75,9 +88,15 @@ class Studio:
         return [logged.entry for logged in await self.store.read(session.session_id)]
 
 
+@pytest.fixture(scope="session")
+def understood(tmp_path_factory: pytest.TempPathFactory) -> FileCache:
+    """What was found out about the films: each is looked through once."""
+    return FileCache(shared_folder(tmp_path_factory) / "understood")
+
+
 @pytest.fixture
-def studio() -> type[Studio]:
-    return Studio
+def studio(understood: FileCache) -> Callable[..., Studio]:
+    return partial(Studio, understood=understood)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from shared import made_once
 
 from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
@@ -33,9 +34,12 @@ LAST = 5
 
 @pytest.fixture(scope="module")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Video:
-    path = tmp_path_factory.mktemp("films") / "long.mp4"
     shots = [Shot(60.0 * MINUTES, Picture.STILL, Tone.SILENCE)]
-    make_clip(path, shots, size=(64, 36), frame_rate=1)
+    path = made_once(
+        tmp_path_factory,
+        "session/long.mp4",
+        lambda path: make_clip(path, shots, size=(64, 36), frame_rate=1),
+    )
     return Video(content_id="long", title="A long film", path=path)
 
 

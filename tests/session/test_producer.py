@@ -251,7 +251,7 @@ def test_a_video_that_vanishes_before_it_is_looked_through_is_told_as_such(
     studio: Any, run: Any, film: Video, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        made = studio(film.model_copy(update={"path": tmp_path / "gone.mp4"}))
+        made = studio(film.model_copy(update={"content_id": "gone", "path": tmp_path / "gone.mp4"}))
         session = await made.session()
         await session.produce()
         failed = (await made.entries(session))[-1]
