@@ -76,6 +76,7 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
         generating_idle_seconds=settings.limits.generating_idle_seconds,
         generating_seconds=settings.limits.generating_seconds,
         fetching_seconds=settings.limits.fetching_seconds,
+        preparing_seconds=settings.limits.preparing_seconds,
     )
 
 

@@ -299,6 +299,8 @@ class Cancelled(_Entry):
     """Control: the session was deleted."""
 
     kind: Literal["cancelled"] = "cancelled"
+    message: str | None = None
+    """Why, for the viewer. None: somebody has deleted it."""
 
 
 Entry = Annotated[

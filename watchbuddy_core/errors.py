@@ -242,8 +242,8 @@ class SessionCancelled(ProcessingFailed):
 
     code = "SESSION_CANCELLED"
 
-    def __init__(self) -> None:
-        super().__init__("The session was cancelled.")
+    def __init__(self, message: str = "The session was cancelled.") -> None:
+        super().__init__(message)
 
 
 class InvalidMessage(WatchBuddyError):

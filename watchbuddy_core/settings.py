@@ -100,6 +100,11 @@ class Limits(_Group):
     store_bytes: int = Field(default=4_000_000_000, gt=0)
     """How much of the disk sessions may take in the file, what is cached there aside. Beyond
     it, those that nobody has needed for longest are forgotten."""
+    session_seconds: float = Field(default=24 * 3600.0, gt=0, allow_inf_nan=False)
+    """A session ends when it is so many seconds old, also where it is being watched."""
+    preparing_seconds: float = Field(default=6 * 3600.0, gt=0, allow_inf_nan=False)
+    """How many seconds may be worked on one session in all, its fetching included. What is
+    scripted by then plays on."""
     generating_idle_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     """How many seconds a generator may take to the next thing that it says."""
     generating_seconds: float = Field(default=300.0, gt=0, allow_inf_nan=False)

@@ -117,6 +117,7 @@ class WatchBuddyPlugin(InitPlugin):
             per_caller=limits.sessions_per_caller,
             per_address=limits.sessions_per_address,
             idle_seconds=limits.idle_seconds,
+            session_seconds=limits.session_seconds,
             store_bytes=limits.store_bytes,
         )
         self._readiness = self._new_readiness()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -324,6 +326,78 @@ def test_session_ids_are_the_keys_of_the_api_document(studio: Any, run: Any, fil
             int(key, 16)
         with pytest.raises(SessionNotFound):
             await WatchSession.find("ses_0", store=made.store, parts=made.parts)
+
+    run(scenario())
+
+
+# --- time ------------------------------------------------------------------------------------
+
+
+def test_when_the_time_for_preparing_is_used_up_what_is_scripted_plays_on(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        made = studio(film, waits={0: gate})
+        session = await made.session()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            await jobs.submit(session.session_id)
+            while not made.generator.briefs:
+                await asyncio.sleep(0.01)
+            object.__setattr__(made.parts, "preparing_seconds", 1e-9)  # what was worked is more
+            gate.set()
+            while (await session.status()).status == "preparing":
+                await asyncio.sleep(0.01)
+        status = await session.status()
+        assert status.status == "ready"
+        assert len(made.generator.briefs) == 1
+        first, *others = status.windows
+        assert first.problem is None
+        assert others
+        assert all("took too long" in (window.problem or "") for window in others)
+        assert status.actions["SPEAK"] > 0
+
+    run(scenario())
+
+
+def test_waiting_for_a_turn_or_for_the_viewer_is_no_work(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        made.parts = replace(made.parts, preparing_seconds=5.0)
+        turns = 0
+        loop = asyncio.get_running_loop()
+        real = loop.time
+
+        @asynccontextmanager
+        async def turn(stage: Any) -> AsyncIterator[None]:
+            nonlocal turns
+            turns += 1  # eight seconds in the queue, each
+            yield
+
+        session = await made.session()
+        with pytest.MonkeyPatch.context() as monkey:
+            monkey.setattr(loop, "time", lambda: real() + 8.0 * turns)
+            await session.produce(turn=turn)
+        assert turns == 4
+        assert len(made.generator.briefs) == 2
+
+    run(scenario())
+
+
+def test_a_video_that_takes_too_long_to_look_through_fails(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        made.parts = replace(made.parts, preparing_seconds=1e-9)
+        session = await made.session()
+        await session.produce()
+        error = (await session.status()).error
+        assert error is not None
+        assert error.code == "ACTION_GENERATION_FAILED"
+        assert "took too long" in error.message
 
     run(scenario())
 

@@ -355,6 +355,35 @@ def test_what_was_needed_longest_ago_makes_room(studio: Any, run: Any, film: Vid
     run(scenario())
 
 
+def test_a_session_that_is_too_old_ends_also_where_it_is_watched(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made, clock = studio(film), Hours()
+        made.source.waits["library:film.mp4"] = asyncio.Event()
+        made.source.SCHEME = "library:"
+        today = 86_400.0
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(
+                made, jobs, session_seconds=3600.0, clock=clock, wall=lambda: today
+            )
+            old = await sessions.start(request(), created_at=today - 3601.0)
+            young = await sessions.start(request(), created_at=today - 3599.0)
+            async with sessions.connect(old, features=()) as delivery:
+                await sessions.forget_idle()
+                told = [outgoing async for outgoing in delivery]
+                assert [one.code for one in told] == ["SESSION_CANCELLED"]
+                assert "Create a new one" in told[0].message
+            assert (await old.status()).status == "cancelled"
+            assert (await young.status()).status == "preparing"
+            assert jobs.busy == 1
+            clock.time = 61.0
+            await sessions.forget_idle()
+            assert [one.session_id for one in await made.store.list()] == [young.session_id]
+
+    run(scenario())
+
+
 def test_a_deleted_session_tells_its_viewers_and_is_forgotten_soon(
     studio: Any, run: Any, film: Video
 ) -> None:

@@ -67,6 +67,8 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.frame_bytes": ("1", "2", None),
     "limits.idle_seconds": ("1.5", "2.5", None),
     "limits.store_bytes": ("1", "2", None),
+    "limits.session_seconds": ("1.5", "2.5", None),
+    "limits.preparing_seconds": ("1.5", "2.5", None),
     "limits.generating_idle_seconds": ("1.5", "2.5", None),
     "limits.generating_seconds": ("1.5", "2.5", None),
     "limits.fetching_seconds": ("1.5", "2.5", None),

@@ -614,8 +614,8 @@ class Delivery:
                 self._is_complete = True
             case Failed(code=code, message=message):
                 self._end = ScriptFailed(code, message)
-            case Cancelled():
-                cancelled = SessionCancelled()
+            case Cancelled(message=message):
+                cancelled = SessionCancelled(message) if message else SessionCancelled()
                 self._end = ScriptFailed(cancelled.code, cancelled.message)
             case Joined(connection=connection) if connection > self._fence.number:
                 self._end = Replaced()

@@ -149,9 +149,9 @@ class History:
                 self.stage = entry
             case Failed():
                 self.failed = entry
-            case Cancelled():
+            case Cancelled(message=message):
                 self.cancelled = True
-                reason = SessionCancelled()
+                reason = SessionCancelled(message) if message else SessionCancelled()
                 self.failed = Failed(code=reason.code, message=reason.message)
             case Ready():
                 self.ready = True

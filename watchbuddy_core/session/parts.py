@@ -51,5 +51,7 @@ class Parts:
     """How long a transcriber may take for one window."""
     fetching_seconds: float = 3600.0
     """How long a source may take to open a video."""
+    preparing_seconds: float = 6 * 3600.0
+    """How long may be worked on one session in all, its fetching included."""
     patience: float = 15.0
     """Monotonic seconds after which a viewer who has said nothing counts as away."""

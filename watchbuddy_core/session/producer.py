@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Container
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from watchbuddy_core.actions import Density
@@ -59,6 +59,7 @@ _DOING: dict[StageName, str] = {
 }
 _STORE_PAUSE = 2.0
 """Seconds after which a window is tried again that nothing could be written of."""
+_TOOK_TOO_LONG = "Preparing the video took too long, so its rest has no companion."
 _SHORTEST_RANGE = 1.0
 """A range shorter than this, in seconds, has no room for an action."""
 
@@ -115,6 +116,8 @@ class Producer:
         self._news = asyncio.Event()
         """Something has changed that may change what comes next."""
         self._failure: Exception | None = None
+        self._worked_seconds = 0.0
+        """In this attempt. Waiting for a turn, or for the viewer, is no work."""
         self._remembered: Density | None = None
         self._understood: dict[int, Understanding] = {}
         """By place of the window, as long as the one behind it may build on it."""
@@ -196,10 +199,10 @@ class Producer:
 
     async def _prepare(self) -> _Film:
         await self._enter(Stage(stage="fetching"))
-        async with self._turn("fetching"):
+        async with self._work("fetching"):
             video = await self._fetch()
         await self._enter(Stage(stage="understanding", title=video.title, video=video))
-        async with self._turn("understanding"):
+        async with self._work("understanding"):
             overview = await self._survey(video)
         refuse_long(overview.duration, self._parts.video_seconds)
         start, end = self._range(overview)
@@ -252,7 +255,10 @@ class Producer:
 
     async def _survey(self, video: Video) -> Overview:
         try:
-            return await survey(video, self._progress("understanding"), self._parts.cache)
+            async with asyncio.timeout(self._parts.preparing_seconds):
+                return await survey(video, self._progress("understanding"), self._parts.cache)
+        except TimeoutError:
+            raise ActionGenerationFailed("Looking through the video took too long.") from None
         except MissingExtra as exc:
             raise VideoUnavailable(str(exc)) from exc
         except VideoUnreadable as exc:
@@ -362,13 +368,38 @@ class Producer:
             is_away=self._viewer.is_away(now=now, patience=self._parts.patience),
         )
 
+    @asynccontextmanager
+    async def _work(self, stage: StageName) -> AsyncIterator[None]:
+        """One piece of work, when it is its turn; how long it takes is counted."""
+        async with self._turn(stage):
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            try:
+                yield
+            finally:
+                self._worked_seconds += loop.time() - began
+
+    @property
+    def _is_overdue(self) -> bool:
+        """Whether so much was worked that nothing new is begun. A session always gets its first
+        window, which has a time limit of its own: without one there would be nothing to play."""
+        return bool(self._history.scripted) and (
+            self._worked_seconds > self._parts.preparing_seconds
+        )
+
     async def _script(self, i: int, film: _Film, scripting: Scripting) -> None:
         """One window, from the video to its actions in the log."""
         window = film.windows[i]
         try:
             if film.is_elsewhere and not self._is_looked_at():
                 await self._bring_here(film)
-            async with self._turn("generating"):
+            async with self._work("generating"):
+                if self._is_overdue and window.index not in self._history.scripted:
+                    silence = scripting.silence(window, _TOOK_TOO_LONG, problem=_TOOK_TOO_LONG)
+                    await self._journal.write(silence)
+                    await self._journal.write(scripting.place(silence))
+                    self._news.set()
+                    return
                 understood = await understand(
                     film.video,
                     film.overview,

@@ -77,16 +77,16 @@ class Scripting:
         try:
             scripted = await self._writing.drafts(self._brief(window, understanding), self.video)
         except ActionGenerationFailed as exc:
-            return self._silence(window, exc.details, problem=exc.details)
+            return self.silence(window, exc.details, problem=exc.details)
         except BudgetReached as exc:
             notice = Notice(code=exc.code, message=exc.message)
-            return self._silence(window, exc.message, notices=(notice,))
+            return self.silence(window, exc.message, notices=(notice,))
         if self._overview.cues:
             return scripted
         drafts = tuple(_settled(draft, understanding.cues) for draft in scripted.drafts)
         return scripted.model_copy(update={"drafts": drafts})
 
-    def _silence(
+    def silence(
         self,
         window: Window,
         details: str,

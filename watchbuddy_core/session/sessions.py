@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -29,6 +30,7 @@ _LONGEST_SWEEP = 60.0
 _GRACE = 300.0
 """Seconds after the program's start in which viewers may come back, however late it is."""
 _SPENT_IS_KEPT = timedelta(days=31)
+_TOO_OLD = "The session has reached the age at which sessions end. Create a new one."
 _AFTERLIFE = 60.0
 """Seconds for which a session that was deleted can still tell its viewers so."""
 
@@ -56,6 +58,7 @@ class Sessions:
             there is room for.
         idle_seconds: one to which nobody was connected for so long is forgotten, in
             monotonic seconds; see `sweep`.
+        session_seconds: one that was created so long ago ends, whoever is connected to it.
         store_bytes: so much of a disk they may take. Beyond it, those that nobody has needed
             for longest are forgotten.
         clock: for `idle_seconds`.
@@ -72,6 +75,7 @@ class Sessions:
         per_caller: int | None = None,
         per_address: int | None = None,
         idle_seconds: float = 3600.0,
+        session_seconds: float = math.inf,
         store_bytes: int | None = None,
         clock: Clock | None = None,
         wall: Callable[[], float] = time.time,
@@ -88,6 +92,7 @@ class Sessions:
         self._beginning: list[tuple[str, str | None]] = []
         """Caller and address of those that are being created."""
         self._idle_seconds = idle_seconds
+        self._session_seconds = session_seconds
         self._store_bytes = store_bytes
         self._forgotten_to = ""
         """What was spent before this day is forgotten."""
@@ -227,22 +232,30 @@ class Sessions:
         Raises:
             SessionNotFound
         """
-        session = await self.find(session_id)
-        await self._jobs.cancel(session_id)
-        attendance = self._attend(session_id)
-        if not attendance.is_deleted:
-            attendance.is_deleted, attendance.needed_at = True, self._clock.now()
-            await session.cancel()
-            self.screening.close(session_id)
+        if await self._end(await self.find(session_id)):
             await self.tidy()
 
+    async def _end(self, session: WatchSession, message: str | None = None) -> bool:
+        """Whether it was not over already."""
+        await self._jobs.cancel(session.session_id)
+        attendance = self._attend(session.session_id)
+        if attendance.is_deleted:
+            return False
+        attendance.is_deleted, attendance.needed_at = True, self._clock.now()
+        await session.cancel(message)
+        self.screening.close(session.session_id)
+        return True
+
     async def forget_idle(self) -> None:
-        """Forget the sessions that nobody has needed for too long, and what was kept for them;
-        where the store holds too much, others as well."""
+        """End the sessions that are too old, and forget those that nobody has needed for too
+        long, with what was kept for them; where the store holds too much, others as well."""
         now = self._clock.now()
         try:
             for record in await self.store.list():
                 attendance = self._attend(record.session_id)
+                if self._wall() - record.created_at > self._session_seconds:
+                    session = WatchSession(record, store=self.store, parts=self.parts)
+                    await self._end(session, _TOO_OLD)
                 most = _AFTERLIFE if attendance.is_deleted else self._idle_seconds
                 if not attendance.connections and now - attendance.needed_at > most:
                     await self._forget(record.session_id)

@@ -297,9 +297,13 @@ class WatchSession:
             duration=status.duration,
         )
 
-    async def cancel(self) -> None:
-        """End the session for its connections. Its job is ended by the JobRunner."""
-        await self._store.append(self.session_id, [Cancelled()], None)
+    async def cancel(self, message: str | None = None) -> None:
+        """End the session for its connections. Its job is ended by the JobRunner.
+
+        Args:
+            message: why, for the viewer, where nobody has asked for it.
+        """
+        await self._store.append(self.session_id, [Cancelled(message=message)], None)
 
     async def status(self) -> SessionStatus:
         history = History(await self._store.read(self.session_id))
