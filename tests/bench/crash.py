@@ -232,6 +232,8 @@ async def run(kills: int, seed: int) -> bool:
             faults.append(f"the server complained:\n{killed.errors}")
     _tell(killer.kills, verdicts, number)
     print(f"windows generated: {asked}, {again} of them again after a kill had cut them off")
+    for story in (story for verdict in verdicts.values() for story in verdict.stories):
+        print(story)
     for fault in faults:
         print(f"FAULT  {fault}")
     print("nothing lost, nothing twice, nothing early" if not faults else f"{len(faults)} faults")

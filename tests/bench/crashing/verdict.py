@@ -10,7 +10,7 @@ from math import inf
 
 from crashing.server import Call
 from crashing.viewer import AHEAD, RATE, Connected, Key, Manner, Met, Pass, Record
-from watchbuddy_core.entries import Delivered, Joined, Logged, Moved, Placed, Scripted
+from watchbuddy_core.entries import Delivered, Joined, Logged, Moved, Placed, Scripted, Wanted
 from watchbuddy_core.script import SECOND
 from watchbuddy_core.session.history import History
 
@@ -22,8 +22,11 @@ _MOST_LINES = 2
 """So many come where more were missed between two reports."""
 _LOOKBACK = 0.25
 """Media seconds before the target of a seek that may be sent if they never were."""
-_SURE_SECONDS = 1.0
-"""A connection that held for so long has had its reports taken in, and answered."""
+_SURE_SECONDS = 2.0
+"""A connection that held for so long has had its reports taken in, and answered, also by a
+machine that has much else to do."""
+_CROSSING_SECONDS = 2.0
+"""How long after a seek something that was sent before it may still arrive."""
 _CLOCK = 0.05
 """Media seconds: positions are told in milliseconds, some moments after they were read."""
 
@@ -39,6 +42,8 @@ class Verdict:
     again: int = 0
     """What arrived twice in a pass, after a reconnect, and was not begun twice."""
     faults: list[str] = field(default_factory=list)
+    stories: list[str] = field(default_factory=list)
+    """What whoever looks into a fault wants to see."""
 
     def __iadd__(self, other: Verdict) -> Verdict:
         self.expected += other.expected
@@ -46,6 +51,7 @@ class Verdict:
         self.missing += other.missing
         self.again += other.again
         self.faults += other.faults
+        self.stories += other.stories
         return self
 
 
@@ -65,6 +71,7 @@ def judge(
         excuse = _excuse(manner, wanted[key], record, log, end)
         if excuse is None:
             verdict.faults.append(f"missing, though there was a connection: {key}")
+            verdict.stories.append(_story(wanted[key], record, log))
         else:
             verdict.missing[excuse] += 1
     for met in record.begun:
@@ -74,6 +81,25 @@ def judge(
     verdict.again, repeated = _again(manner, record)
     verdict.faults += repeated
     return verdict
+
+
+def _story(wanted: Met, record: Record, log: Sequence[Logged]) -> str:
+    """Everything around an action that is missing; times are seconds from the first pass."""
+    began = record.passes[0].since
+    lines = [
+        f"{wanted.key}",
+        *(
+            f"  connected {one.opened - began:.2f} to {(one.closed or inf) - began:.2f}"
+            for one in record.connections
+        ),
+        *(f"  pass from {one.since - began:.2f} at {one.position:.2f}" for one in record.passes),
+        *(f"  begun {met.at - began:.2f} at {met.position:.2f}: {met.key}" for met in record.begun),
+    ]
+    for logged in log:
+        match logged.entry:
+            case Delivered() | Moved() | Wanted() | Joined():
+                lines.append(f"  {logged.position} {logged.entry!r}")
+    return "\n".join(lines)
 
 
 def _twice(begun: Iterable[Met]) -> list[Key]:
@@ -98,10 +124,11 @@ def _excuse(
     if action.action_type == "END_REACTION" or over >= stretch.reached_at(end):
         over = inf  # the end stays where it is
     scripted = _scripted_at(action.trigger_timestamp, record)
-    if not _was_connected(record.connections, due, over):
+    if scripted is not None and scripted > due:
+        if not _was_connected(record.connections, scripted, over):
+            return "not scripted while it was due"
+    elif not _was_connected(record.connections, due, over) and not _was_there(wanted, log):
         return "no connection while it was due"
-    if scripted is not None and not _was_connected(record.connections, max(due, scripted), over):
-        return "not scripted while it was due"
     if action.trigger_timestamp < _joined_at(log):
         return "before anything that the viewer said was taken in"
     if _was_in_flight(wanted, record, log):
@@ -121,6 +148,22 @@ def _was_connected(connections: Iterable[Connected], since: float, until: float)
         min(until, one.closed or inf) - max(since, one.opened) >= _SURE_SECONDS
         for one in connections
     )
+
+
+def _was_there(wanted: Met, log: Sequence[Logged]) -> bool:
+    """Whether the server knew of the playhead while it was due, by its own log."""
+    trigger, epoch = wanted.action.trigger_timestamp, 0
+    for logged in log:
+        match logged.entry:
+            case Delivered(playhead=playhead) | Moved(playhead=playhead):
+                position, epoch = (playhead.head or 0) / SECOND, playhead.epoch
+            case Wanted(position=position, moved=False):
+                pass
+            case _:
+                continue
+        if trigger <= position <= trigger + LATENESS and epoch == wanted.number:
+            return True
+    return False
 
 
 def _scripted_at(position: float, record: Record) -> float | None:
@@ -207,12 +250,15 @@ def _again(manner: Manner, record: Record) -> tuple[int, list[str]]:
             by_action[met.number, met.action.id].append(met)
     again, faults = 0, []
     for several in by_action.values():
-        connections = [met.connection for met in several]
+        # The first may have been on its way when the user sought.
+        since = record.passes[several[0].number].since if several[0].number else -inf
+        settled = [met for met in several if met.at - since > _CROSSING_SECONDS] or several[:1]
+        connections = [met.connection for met in settled]
         if len(set(connections)) < len(connections):
             faults.append(f"arrived twice over one connection: {several[0].key}")
-        elif len(several) > 1 and not (manner.completes or manner.holds):
+        elif len(settled) > 1 and not (manner.completes or manner.holds):
             faults.append(f"arrived twice at a client that completes nothing: {several[0].key}")
-        again += len(several) - 1
+        again += len(settled) - 1
     return again, faults
 
 
