@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -290,6 +291,26 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(path: Path) -> None:
                 await asyncio.sleep(0.02)
 
     opened(path, scenario)
+
+
+def test_a_refusal_that_nobody_waits_for_any_more_is_no_failure(path: Path) -> None:
+    told: list[object] = []
+
+    async def scenario(store: SQLiteStore) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        older = await store.fence(SESSION, "deliverer")
+        await store.fence(SESSION, "deliverer")
+        appending = asyncio.create_task(store.append(SESSION, [Ready()], older))
+        await asyncio.sleep(0)
+        appending.cancel()
+        await asyncio.wait([appending])
+        del appending
+        for _ in range(2):  # it may have been written together with the first
+            await store.check()
+        gc.collect()
+
+    opened(path, scenario)
+    assert told == []
 
 
 def test_who_is_cancelled_does_not_take_back_what_is_being_written(path: Path) -> None:

@@ -814,3 +814,6 @@ def _settle(done: asyncio.Future[Any], result: Any, failure: Exception | None) -
         done.set_result(result)
     else:
         done.set_exception(failure)
+        # Whoever asked for it may have been cancelled meanwhile: that nobody hears of a refusal
+        # is no failure then, and asyncio is not to tell it as one.
+        done.exception()
