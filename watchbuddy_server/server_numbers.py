@@ -50,6 +50,7 @@ class ServerNumbers:
         jobs = numbers.gauge("jobs", "Jobs of sessions, by whether there is work to do.", "state")
         self._busy, self._idle = jobs.labels("busy"), jobs.labels("idle")
         self._waiting = numbers.gauge("work_waiting", "Pieces of work that wait for a turn.")
+        self._tasks = numbers.gauge("tasks", "Things that the program does side by side.")
         self._connections = numbers.gauge("connections", "Connections of viewers that are open.")
         self._closes = numbers.counters(
             "websocket_closes",
@@ -104,6 +105,7 @@ class ServerNumbers:
         self._busy.set_function(lambda: jobs.busy)
         self._idle.set_function(lambda: jobs.idle)
         self._waiting.set_function(lambda: jobs.waiting)
+        self._tasks.set_function(_tasks)
 
     async def time_loop(self) -> NoReturn:
         """Find out how late the event loop is. Runs until cancelled."""
@@ -128,3 +130,11 @@ class ServerNumbers:
 
     def time_request(self, route: str, seconds: float) -> None:
         self._request_seconds.labels(route).observe(seconds)
+
+
+def _tasks() -> int:
+    """How many tasks there are; outside of an event loop, none."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
