@@ -182,8 +182,10 @@ def test_what_connections_write_counts_and_is_written_when_it_can_be(
         await asyncio.sleep(0.05)
         await fault.begin(store)
         assert await store.append(SESSION, meanwhile[:1], first) == 4
+        forget(store)
         second = await store.fence(SESSION, "deliverer")
         assert second.number == 2
+        forget(store)
         with pytest.raises(StaleFence):
             await store.append(SESSION, [delivered("never")], first)
         assert await store.append(SESSION, meanwhile[1:3], second) == 6
@@ -220,6 +222,12 @@ def test_what_connections_write_counts_and_is_written_when_it_can_be(
 
     opened(path, again)
     assert is_sound(path)
+
+
+def forget(store: SQLiteStore) -> None:
+    """As if so many others had been at work that what is kept in mind is about them."""
+    store._ends.clear()
+    store._fences.clear()
 
 
 def is_sound(path: Path) -> bool:
@@ -264,6 +272,44 @@ def test_a_session_is_cancelled_at_once_and_deleted_when_that_can_be_written(pat
         assert await store.append(SESSION, [Ready()], await store.fence(SESSION, "producer")) == 1
 
     opened(path, scenario)
+
+
+def test_what_is_written_while_it_is_read_is_read_once(path: Path) -> None:
+    fault = ReadOnlyFile(path)
+
+    async def scenario(store: SQLiteStore) -> None:
+        fence = await store.fence(SESSION, "deliverer")
+        await store.append(SESSION, [delivered("a")], fence)
+        await fault.begin(store)
+        await store.append(SESSION, [delivered("b"), delivered("c")], fence)
+        read = store._read
+
+        async def slowly(statement: str, *facts: object) -> Any:
+            if "FROM log" in statement:
+                await fault.end(store)
+                await in_time(lambda: store.prefer("here", "ann", "quiet"))
+            return await read(statement, *facts)
+
+        store._read = slowly  # type: ignore[method-assign]
+        assert [one.position for one in await store.read(SESSION)] == [1, 2, 3]
+
+    opened(path, scenario)
+
+
+def test_a_disk_that_fails_again_and_again_is_told_once_in_a_while(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        fault = ReadOnlyFile(path)
+        for _ in range(5):
+            await fault.begin(store)
+            with pytest.raises(StoreFailed):
+                await store.prefer("here", "ann", "quiet")
+            await fault.end(store)
+            await in_time(lambda: store.prefer("here", "ann", "quiet"))
+
+    opened(path, scenario)
+    assert len(caplog.records) == 2
 
 
 def test_what_waits_is_written_without_being_asked_for(path: Path) -> None:
