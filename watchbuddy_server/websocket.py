@@ -29,6 +29,8 @@ from watchbuddy_core.errors import (
     RateLimited,
     SessionNotFound,
     StaleFence,
+    StorageFull,
+    StoreFailed,
     Unauthorized,
 )
 from watchbuddy_core.events import Due
@@ -140,6 +142,9 @@ async def _serve(
         code = await _close(socket, RATE_LIMITED)
     except* StaleFence:
         code = await _close(socket, REPLACED)
+    except* (StorageFull, StoreFailed) as failed:  # its operator is told of it by the store
+        _log.info("session %s: the connection failed: %s", session_id, failed.exceptions[0])
+        code = await _close(socket, INTERNAL_ERROR)
     except* Exception:  # noqa: BLE001 - where a connection ends
         _log.exception("session %s: the connection failed", session_id)
         code = await _close(socket, INTERNAL_ERROR)

@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from watchbuddy_core.entries import Cancelled, Delivered, Failed, Placed, Ready
-from watchbuddy_core.errors import StaleFence
+from watchbuddy_core.errors import StaleFence, StorageFull
 from watchbuddy_core.settings import Limits
 from watchbuddy_server.websocket import MOST_INVALID
 
@@ -208,6 +208,27 @@ def test_a_store_that_fails_closes_with_1011_and_tells_the_log_alone(
 
     watching(test)
     assert sum("/var/disk" in str(record.exc_info) for record in caplog.records) == 1
+
+
+def test_a_store_without_room_for_a_connection_closes_it_and_tells_its_operator_itself(
+    watching: Any,
+    backstage: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    speak: Any,
+) -> None:
+    async def fail(*_: object) -> int:
+        raise StorageFull("The server has no room to keep sessions.")
+
+    async def test(viewer: Any) -> None:
+        async with viewer(await backstage.ready(speak(1.0))) as client:
+            assert await client.hear() == READY
+            monkeypatch.setattr(backstage.store, "append", fail)
+            await client.say(type="timestamp_update", timestamp=1.5)
+            assert await client.end() == (1011, "INTERNAL_ERROR")
+
+    watching(test)
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 # --- from the client -------------------------------------------------------------------
