@@ -25,6 +25,7 @@ from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.access import Need, guard_of
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol
+from watchbuddy_server.doors import Config, Doors
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import WatchBuddyPlugin
@@ -105,8 +106,14 @@ def server_config(
         limits: how much the server takes on.
         trusted_proxies: addresses and networks that are believed what they say of a client.
     """
-    return uvicorn.Config(
+    doors = Doors(
+        most=limits.connections,
+        per_address=limits.connections_per_address,
+        proxies=trusted_proxies,
+    )
+    return Config(
         app,
+        doors=doors,
         host=host,
         port=port,
         http=HttpProtocol,

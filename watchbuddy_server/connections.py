@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -22,7 +23,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from watchbuddy_server.errors import body_of
+from watchbuddy_server.doors import Config, Doors
+from watchbuddy_server.errors import RETRY_AFTER, STATUS_OF, body_of
 from watchbuddy_server.security import SECURITY_HEADERS
 
 
@@ -60,7 +62,20 @@ class HttpProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        refusal = _doors(self).enter(self._host)
+        if refusal is None:
+            self._await_head()
+        else:
+            transport.write(_answer(refusal))
+            transport.close()
+
+    @property
+    def _host(self) -> str | None:
+        return self.client[0] if self.client is not None else None
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        _doors(self).leave(self._host)
+        super().handle_websocket_upgrade(event)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -68,6 +83,7 @@ class HttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        _doors(self).leave(self._host)
         self._stop_waiting()
 
     def _await_head(self) -> None:
@@ -83,7 +99,7 @@ class HttpProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_bad_request())
+            self.transport.write(_answer("MALFORMED_REQUEST"))
         self.transport.close()
 
 
@@ -98,8 +114,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._parting: asyncio.TimerHandle | None = None
         self._last_pong = b""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # It was let in before, as HTTP.
+        _doors(self).enter(self.client[0] if self.client is not None else None)
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        _doors(self).leave(self.client[0] if self.client is not None else None)
         if self._parting is not None:
             self._parting.cancel()
 
@@ -108,7 +130,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         # The handshake is here as a whole. One that is not taken for one would be left without
         # an answer and without an end.
         if not self.handshake_initiated:
-            self.transport.write(_bad_request())
+            self.transport.write(_answer("MALFORMED_REQUEST"))
             self.transport.close()
 
     async def send(self, message: Any) -> None:
@@ -170,12 +192,20 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
 
+def _doors(protocol: HttpProtocol | WebSocketProtocol) -> Doors:
+    config = protocol.config
+    assert isinstance(config, Config)
+    return config.doors
+
+
 @cache
-def _bad_request() -> bytes:
-    """The answer to what is no HTTP."""
-    headers, body = _refusal("MALFORMED_REQUEST")
+def _answer(code: str) -> bytes:
+    """The answer to what never becomes a request."""
+    status = HTTPStatus(STATUS_OF[code])
+    headers, body = _refusal(code)
     lines = (b"%s: %s\r\n" % header for header in headers)
-    return b"HTTP/1.1 400 Bad Request\r\n" + b"".join(lines) + b"\r\n" + body
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
+    return head + b"".join(lines) + b"\r\n" + body
 
 
 @cache
@@ -188,6 +218,8 @@ def _refusal(code: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
         b"content-length": b"%d" % len(body),
         b"connection": b"close",
     }
+    if code in RETRY_AFTER:
+        headers[b"retry-after"] = b"%d" % RETRY_AFTER[code]
     return list(headers.items()), body
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -20,7 +21,8 @@ from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server import websocket
-from watchbuddy_server.app import create_app
+from watchbuddy_server.app import create_app, listen, server_config
+from watchbuddy_server.doors import Config
 from watchbuddy_server.pace import Pace
 from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.traffic import Traffic
@@ -408,3 +410,62 @@ def test_a_client_that_takes_nothing_is_let_go(parts: Parts, backstage: Any, ser
                 transport.abort()
 
     asyncio.run(main())
+
+
+# --- connections, whatever comes over them ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "proxies", "refused"),
+    [
+        (Limits(connections=2), (), (503, "TOO_MANY_SESSIONS")),
+        (Limits(connections_per_address=2), (), (429, "RATE_LIMITED")),
+        (Limits(connections_per_address=2), ("127.0.0.0/8",), None),
+    ],
+    ids=["in all", "from one address", "through a proxy"],
+)
+def test_connections_that_never_ask_are_bounded(
+    parts: Parts,
+    backstage: Any,
+    limits: Limits,
+    proxies: tuple[str, ...],
+    refused: tuple[int, str] | None,
+) -> None:
+    app = create_app(parts=parts, store=backstage.store, limits=limits)
+    config = server_config(app, limits=limits, trusted_proxies=proxies)
+
+    async def ask(address: tuple[str, int]) -> tuple[int, str] | None:
+        """What comes at once without asking; None, where asking is answered."""
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+        writer.close()
+        status = int(head.split()[1])
+        if status == 200:
+            return None
+        assert b"retry-after: " in head
+        return status, json.loads(body)["detail"]["error"]
+
+    async def main() -> None:
+        session_id = await backstage.ready()
+        with listen("127.0.0.1", 0) as listening:
+            address = listening.getsockname()
+            server = uvicorn.Server(config)
+            task = asyncio.create_task(server.serve(sockets=[listening]))
+            while not server.started:
+                await asyncio.sleep(0.005)
+            _, silent = await asyncio.open_connection(*address)
+            url = f"ws://127.0.0.1:{address[1]}/ws/{session_id}"
+            async with connect(url, proxy=None) as watching:
+                assert json.loads(await watching.recv()) == READY
+                assert await ask(address) == refused
+                silent.close()
+                async with asyncio.timeout(5):
+                    while await ask(address) is not None:
+                        await asyncio.sleep(0.01)
+            server.should_exit = True
+            await task
+            assert isinstance(config, Config)
+            assert not config.doors._open
+
+    asyncio.run(asyncio.wait_for(main(), 20))

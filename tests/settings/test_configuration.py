@@ -58,6 +58,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.uploads_per_minute": ("1.5", "2.5", None),
     "limits.requests_per_minute": ("1.5", "2.5", None),
     "limits.connects_per_minute": ("1.5", "2.5", None),
+    "limits.connections": ("1", "2", None),
     "limits.connections_per_address": ("1", "2", None),
     "limits.connections_per_session": ("1", "2", None),
     "limits.messages_per_second": ("1.5", "2.5", None),
