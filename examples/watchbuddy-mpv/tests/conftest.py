@@ -133,7 +133,9 @@ def watching(opened: Opened) -> OpenRoom:
     """Watch with a server that says what the test wants: `async with watching() as room`."""
 
     @asynccontextmanager
-    async def open_room(*options: str, playing: bool = True) -> AsyncIterator[Room]:
+    async def open_room(
+        *options: str, playing: bool = True, interval: float = 0.25
+    ) -> AsyncIterator[Room]:
         heard: list[ClientMessage] = []
         news = asyncio.Event()
         connections: asyncio.Queue[ServerConnection] = asyncio.Queue()
@@ -167,6 +169,7 @@ def watching(opened: Opened) -> OpenRoom:
                 *(player, Screen(mpv), f"http://127.0.0.1:{port}", SESSION),
                 begin=begin,
                 seconds_to_read=lambda text: 0.3,
+                interval=interval,
                 listen=happened.append,
             )
             running = asyncio.create_task(watching)

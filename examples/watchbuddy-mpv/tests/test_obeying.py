@@ -73,8 +73,9 @@ async def test_a_replay_goes_there_and_comes_back(watching) -> None:
     assert back.timestamp == pytest.approx(6.0, abs=0.5)
 
 
-async def test_the_viewers_seeks_pauses_and_speed_are_told(watching) -> None:
-    async with watching() as room:
+async def test_the_viewers_seeks_pauses_and_speed_are_told_at_once(watching) -> None:
+    """No report comes by itself meanwhile."""
+    async with watching(interval=600.0) as room:
         await room.viewer("seek", 5.0, "absolute+exact")
         await room.until(lambda: len(room.seeks) == 1)
         await room.viewer("set_property", "speed", 1.5)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from watchbuddy_core.actions import Expression, Speak
 from watchbuddy_core.client import (
+    REPORT_SECONDS,
     Begun,
     Disconnected,
     Happening,
@@ -33,6 +34,7 @@ async def watch(
     token: str | None = None,
     begin: Callable[[], Awaitable[None]],
     seconds_to_read: Callable[[str], float] = spoken_seconds,
+    interval: float = REPORT_SECONDS,
     listen: Callable[[Happening], None] = lambda happening: None,
 ) -> None:
     """Watch until the film has ended, or mpv shows it no longer.
@@ -43,6 +45,7 @@ async def watch(
         begin: is called once, when the companion is ready.
         seconds_to_read: how long a line stands there. By default, as long as a voice would
             take for it: so long the companion counts as talking.
+        interval: seconds between two reports of the time. What the viewer does is told at once.
         listen: is told all that happens.
 
     Raises:
@@ -72,7 +75,11 @@ async def watch(
         listen(happening)
 
     client = WatchClient(
-        server, session_id, player, token=token, speak=speak, listen=show, features=_FEATURES
+        *(server, session_id, player),
+        speak=speak,
+        listen=show,
+        interval=interval,
+        features=_FEATURES,
     )
     player.listen(client.notice)
     failure: WatchBuddyError | None = None
@@ -93,6 +100,7 @@ async def watch(
             await ready.wait()
             try:
                 await begin()
+                client.notice()
             except WatchBuddyError as exc:
                 failure = exc
                 following.cancel()
