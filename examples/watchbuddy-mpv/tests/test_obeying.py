@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
+
 import pytest
 
 from watchbuddy_core.actions import PauseVideo, ReplaySegment, Seek, Speak
@@ -103,11 +106,25 @@ async def test_it_ends_when_mpv_quits(watching) -> None:
     async with watching() as room:
         await room.send(PauseVideo(id="a", trigger_timestamp=0.0, duration_seconds=600.0))
         await room.viewer("quit")
-        await room.running
+        async with asyncio.timeout(10):
+            await room.running
         assert room.player.ended
 
 
 async def test_it_ends_when_mpv_is_told_to_show_something_else(watching, film) -> None:
     async with watching() as room:
         await room.viewer("loadfile", str(film))
-        await room.running
+        async with asyncio.timeout(10):
+            await room.running
+
+
+async def test_it_knows_where_it_is_between_two_pictures(watching) -> None:
+    """Ten pictures a second are in the film; and it is never ahead of the next one."""
+    positions: list[float] = []
+    async with watching() as room:
+        for _ in range(40):
+            positions.append(room.player.position)
+            await asyncio.sleep(0.02)
+        assert positions[-1] <= await room.shows("time-pos") + 0.1
+    assert all(after > before - 0.1 for before, after in pairwise(positions))
+    assert len(set(positions)) > 20
