@@ -19,7 +19,7 @@ from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionRecord
-from watchbuddy_core.stores import sqlite_file
+from watchbuddy_core.stores import sqlite, sqlite_file
 from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
@@ -72,7 +72,7 @@ import asyncio, sys
 from pathlib import Path
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Wanted
-from watchbuddy_core.stores import sqlite_file
+from watchbuddy_core.stores import sqlite, sqlite_file
 from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
@@ -386,6 +386,19 @@ def test_nothing_is_left_of_a_user_who_is_forgotten_and_others_keep_theirs(path:
 
 
 # --- how large the file is -----------------------------------------------------------------
+
+
+def test_the_oldest_preferences_are_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MOST_PREFERENCES", 3)
+
+    async def scenario(store: SQLiteStore) -> None:
+        for user in ("ann", "bob", "eve", "joe", "ann"):
+            await store.prefer("here", user, "quiet")
+        await store.shrink()
+        kept = [await store.preference("here", user) for user in ("ann", "bob", "eve", "joe")]
+        assert kept == ["quiet", None, "quiet", "quiet"]
+
+    opened(path, scenario)
 
 
 async def grow(store: SQLiteStore, sessions: int) -> None:

@@ -67,6 +67,8 @@ _TRIFLE = f"PRAGMA user_version = {len(MIGRATIONS)}"
 _MOST_AT_ONCE = 512
 _SPARE_PAGES = 256
 """So many pages are left in the file for what comes next."""
+MOST_PREFERENCES = 100_000
+"""So many are kept, the last ones."""
 _GIVEN_BACK = 64
 """So many pages are given back at a time: some ten milliseconds, in which nothing else is
 written."""
@@ -139,6 +141,10 @@ class _Writing:
             await self.database.executemany(_BOOK, list(self.booked.items()))
 
 
+_PREFER = """
+    REPLACE INTO preferences (caller, user_id, density, noted)
+    VALUES (?, ?, ?, (SELECT coalesce(max(noted), 0) + 1 FROM preferences))
+"""
 _BOOK = """
     INSERT INTO spent VALUES (?, round(?, 9))
     ON CONFLICT (account) DO UPDATE SET amount = round(amount + excluded.amount, 9)
@@ -403,7 +409,9 @@ class SQLiteStore(_Reading):
         return max(0, pages * await self._pragma("page_size") - int(cached[0][0]))
 
     async def shrink(self) -> None:
-        """Give what nothing takes any more back to the disk, a little at a time."""
+        """Give what nothing takes any more back to the disk, a little at a time; and forget the
+        oldest preferences, of which there are as many as clients think of users."""
+        await self._write_aside(_forget_old_preferences)
         before, free = 0, await self._pragma("freelist_count")
         while free > _SPARE_PAGES and free != before:
             await self._write_aside(_give_back)
@@ -535,7 +543,7 @@ class SQLiteStore(_Reading):
     async def prefer(self, caller: str, user_id: str, density: Density) -> None:
         async def write(writing: _Writing) -> None:
             row = (caller, user_id, density)
-            await writing.database.execute("REPLACE INTO preferences VALUES (?, ?, ?)", row)
+            await writing.database.execute(_PREFER, row)
 
         await self._order(write)
 
@@ -765,6 +773,13 @@ def _book(writing: _Writing, accounts: Collection[str], amount: float) -> None:
 def _remove(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+async def _forget_old_preferences(database: aiosqlite.Connection) -> None:
+    newest = "(SELECT max(noted) FROM preferences)"
+    await database.execute(
+        f"DELETE FROM preferences WHERE noted <= {newest} - ?", (MOST_PREFERENCES,)
+    )
 
 
 async def _give_back(database: aiosqlite.Connection) -> None:

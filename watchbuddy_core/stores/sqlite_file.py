@@ -71,6 +71,10 @@ MIGRATIONS: Sequence[str] = (
     """
     ALTER TABLE sessions ADD COLUMN needed_at REAL;
     """,
+    """
+    ALTER TABLE preferences ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX preferences_by_age ON preferences (noted);
+    """,
 )
 """From each version to the next. What stands here is never changed: a file somewhere has it."""
 BUSY_MS = 1000
