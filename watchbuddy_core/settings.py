@@ -204,7 +204,8 @@ class Settings(_Group):
     """Of a video that is fetched, the smallest picture that has so many lines is taken. 360 is
     enough to be understood; more takes longer, and is nicer to watch."""
     uploads: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
-    """Whether viewers may upload files. auto: where no other machine can reach the server."""
+    """Whether viewers may upload files and bring characters along. auto: where no other machine
+    can reach the server."""
     character: str = "miao"
     """Who watches along where nobody is named."""
     characters: tuple[Path, ...] = ()

@@ -29,6 +29,7 @@ from watchbuddy_core.characters.cards import MOST_BYTES
 from watchbuddy_core.characters.cast import Cast, Faces
 from watchbuddy_core.characters.folder import Clash
 from watchbuddy_core.errors import RateLimited, RequestRefused, UploadStalled, UploadTooLarge
+from watchbuddy_server.access import Caller
 from watchbuddy_server.errors import Forbidden, error_responses
 from watchbuddy_server.traffic import Traffic, address_of
 from watchbuddy_server.uploads import TakesFile, hear_out, receive
@@ -36,6 +37,8 @@ from watchbuddy_server.uploads import TakesFile, hear_out, receive
 _AT_A_TIME = 2
 """Cards that are taken in. Each may be in memory more than once, unpacked."""
 _MOST_WAITING = 8
+_SOMEBODY = "somebody"
+"""Who brings a card where nothing tells callers apart, as over a local socket."""
 _MOST_SECONDS = 60.0
 """For a card to arrive."""
 
@@ -93,7 +96,7 @@ class Arrivals:
         self._waiting = 0
 
     async def take(
-        self, request: Request[Any, Any, Any], id: str | None, clash: Clash
+        self, request: Request[Any, Any, Any], id: str | None, clash: Clash, by: str
     ) -> CharacterSummary:
         """Raises: RateLimited, UploadStalled, UploadTooLarge, MalformedRequest, and what
         Cast.add does."""
@@ -103,12 +106,12 @@ class Arrivals:
         try:
             async with self._turns:
                 content = await _received(request)
-                return await asyncio.to_thread(self._add, content, id, clash)
+                return await asyncio.to_thread(self._add, content, id, clash, by)
         finally:
             self._waiting -= 1
 
-    def _add(self, content: bytes, id: str | None, clash: Clash) -> CharacterSummary:
-        character = self.cast.add(content, id=id, clash=clash)
+    def _add(self, content: bytes, id: str | None, clash: Clash, by: str) -> CharacterSummary:
+        character = self.cast.add(content, id=id, clash=clash, by=by)
         return _summary(character, self.cast.faces(character.id))
 
 
@@ -203,6 +206,7 @@ async def bring_character(
     request: Request[Any, Any, Any],
     arrivals: NamedDependency[Arrivals],
     traffic: NamedDependency[Traffic],
+    caller: NamedDependency[Caller],
     id: Annotated[str | None, QueryParameter(description="Its id. Else made of its name.")] = None,
     clash: Annotated[
         Clash, QueryParameter(description="What to do where somebody has the id already.")
@@ -216,7 +220,7 @@ async def bring_character(
                 "watchbuddy characters import FILE."
             )
         traffic.upload(address_of(request))
-        return await arrivals.take(request, id, clash)
+        return await arrivals.take(request, id, clash, caller.name or _SOMEBODY)
     except RequestRefused:
         await hear_out(request)
         raise

@@ -100,6 +100,20 @@ def test_that_its_own_instructions_are_used_is_remembered(folder: CardFolder) ->
         folder.load(folder.file_of("aqua"))
 
 
+def test_who_brings_a_card_replaces_nothing_but_their_own(folder: CardFolder) -> None:
+    folder.add(card(), by="token:a")
+    other = card(personality="loud")
+    with pytest.raises(CharacterExists, match="Somebody else"):
+        folder.add(other, clash="replace", by="token:b")
+    folder.add(other, clash="replace", by="token:a")
+    assert folder.file_of("aqua").read_bytes() == other
+    assert folder.add(other, by="token:b").id == "aqua"  # the very same stays whose it was
+    folder.add(card(), clash="replace", by="token:a")
+    folder.add(other, clash="replace")  # the operator may
+    with pytest.raises(CharacterExists):
+        folder.add(card(), clash="replace", by="token:a")
+
+
 @pytest.mark.parametrize("id", ["../x", "A", "", "a/b", "con", "x" * 65, "-a", "a.b"])
 def test_an_id_is_never_a_path(folder: CardFolder, id: str) -> None:
     with pytest.raises(InvalidCharacterFile, match="An id is"):

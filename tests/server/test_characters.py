@@ -138,6 +138,15 @@ def test_nobody_is_replaced_unless_the_viewer_says_so(welcoming: Client) -> None
     assert ids(welcoming) == ["aqua", "aqua-2", "miao"]
 
 
+def test_what_the_operator_imported_is_replaced_by_nobody(
+    welcoming: Client, folder: CardFolder
+) -> None:
+    folder.add(card())
+    replacing = welcoming.post(f"{CHARACTERS}?clash=replace", content=card(personality="loud"))
+    assert error_of(replacing) == (409, "CHARACTER_EXISTS")
+    assert folder.file_of("aqua").read_bytes() == card()
+
+
 def test_what_is_no_card_is_refused_and_leaves_nothing(
     welcoming: Client, folder: CardFolder
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "CARD_FILES",
     "HOW_IMPORTED",
     "SLOTS",
+    "brought_by",
     "built_in",
     "how_imported",
     "is_character_file",
@@ -52,7 +54,7 @@ def load_character(path: Path) -> Character:
             return character_of(
                 read_card(content),
                 id_for(path.stem),
-                with_instructions=_with_instructions(path.with_suffix(HOW_IMPORTED)),
+                with_instructions=_said_beside(path).get("with_instructions") is True,
             )
         except InvalidCharacterFile as exc:
             raise type(exc)(f"{path.name}: {exc}") from exc
@@ -103,19 +105,28 @@ def _bytes_of(path: Path, most: int) -> bytes:
     return content
 
 
-def how_imported(*, with_instructions: bool) -> bytes:
-    """What a file beside a card says of how it is to be read."""
-    return json.dumps({"with_instructions": with_instructions}).encode()
+def how_imported(*, with_instructions: bool, by: str = "") -> bytes:
+    """What a file beside a card says of how it is to be read, and who has brought it."""
+    return json.dumps({"with_instructions": with_instructions, "by": by}).encode()
 
 
-def _with_instructions(beside: Path) -> bool:
+def brought_by(card: Path) -> str:
+    """Who has brought a card; empty: the operator.
+
+    Raises:
+        InvalidCharacterFile: the file beside it does not say.
+    """
+    by = _said_beside(card).get("by", "")
+    return by if isinstance(by, str) else ""
+
+
+def _said_beside(card: Path) -> Mapping[str, object]:
+    beside = card.with_suffix(HOW_IMPORTED)
     try:
-        said = json.loads(beside.read_bytes()[:_LARGEST_FILE])
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError, RecursionError) as exc:
+        said = json.loads(_bytes_of(beside, _LARGEST_FILE)) if beside.exists() else {}
+    except (ValueError, RecursionError) as exc:
         raise InvalidCharacterFile(f"{beside.name} does not say how the card is read.") from exc
-    return isinstance(said, dict) and said.get("with_instructions") is True
+    return said if isinstance(said, dict) else {}
 
 
 def _of_toml(name: str, content: str) -> Character:

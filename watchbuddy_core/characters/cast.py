@@ -62,7 +62,9 @@ class Cast(Mapping[str, Character]):
         self._seen: int | None = None
         self._faces: dict[tuple[Path, int, int], Faces | None] = {}
         self._lock = Lock()
+        self._opening = Lock()
         self._last: tuple[tuple[Path, int, int], Pictures | None] | None = None
+        self._look()
 
     def __getitem__(self, id: str) -> Character:
         self._look()
@@ -84,8 +86,13 @@ class Cast(Mapping[str, Character]):
         self._look()
         return len({*self._installed, *self._brought, *self._own})
 
-    def add(self, content: bytes, *, id: str | None = None, clash: Clash = "refuse") -> Character:
+    def add(
+        self, content: bytes, *, id: str | None = None, clash: Clash = "refuse", by: str = ""
+    ) -> Character:
         """Bring a card along: its character is there at once. Blocks.
+
+        Args:
+            by: who brings it; see CardFolder.add.
 
         Raises:
             InvalidCharacterFile, CharacterExists, StorageFull: as CardFolder.add; whoever was
@@ -94,7 +101,7 @@ class Cast(Mapping[str, Character]):
         if self.folder is None:
             raise InvalidCharacterFile("This program keeps no cards.")
         others = {*self._own, *self._installed}
-        character = self.folder.add(content, id=id, clash=clash, others=others)
+        character = self.folder.add(content, id=id, clash=clash, others=others, by=by)
         self._look(anew=True)
         return character
 
@@ -158,7 +165,7 @@ class Cast(Mapping[str, Character]):
 
     def _pictures(self, key: tuple[Path, int, int]) -> Pictures | None:
         """Those of the last card are kept, since all of them are asked for together."""
-        with self._lock:
+        with self._opening:
             if self._last is None or self._last[0] != key:
                 try:
                     self._last = (key, pictures_of(read_card(key[0].read_bytes())))

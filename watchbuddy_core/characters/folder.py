@@ -12,6 +12,7 @@ from typing import Literal
 from watchbuddy_core.character import Character
 from watchbuddy_core.characters import (
     HOW_IMPORTED,
+    brought_by,
     how_imported,
     is_character_file,
     load_character,
@@ -71,6 +72,7 @@ class CardFolder:
         clash: Clash = "refuse",
         others: Collection[str] = (),
         with_instructions: bool = False,
+        by: str = "",
     ) -> Character:
         """Keep a card. The same card, brought again, is the same character.
 
@@ -80,6 +82,8 @@ class CardFolder:
             clash: what to do where the id is taken.
             others: ids that are taken, and no replacing helps.
             with_instructions: whether the card's own instructions to a model are used.
+            by: who brings it. They replace nothing but what they have brought. Empty: the
+                operator, who replaces anything.
 
         Raises:
             InvalidCharacterFile: it is no card, or the id is none.
@@ -99,12 +103,21 @@ class CardFolder:
         there = taken.get(wanted)
         if wanted in others:
             raise CharacterExists(wanted, "Give the new one another id.")
-        if there is None and len(taken) >= self._most:
-            raise StorageFull(f"No more than {self._most:,} character cards are kept.")
-        if there is not None and clash == "refuse" and not _is_same(there, content):
+        if there is None:
+            self._refuse_more_than(len(taken))
+        elif _is_same(there, content) and by:
+            return self.load(there)
+        elif by and clash == "replace" and brought_by(there) != by:
+            raise CharacterExists(wanted, "Somebody else has brought it: take another id.")
+        elif clash == "refuse" and not _is_same(there, content):
             raise CharacterExists(wanted, "Replace it, or give the new one another id.")
-        self._put(wanted, card, content, with_instructions=with_instructions)
+        how = how_imported(with_instructions=with_instructions, by=by)
+        self._put(wanted, card, content, how if with_instructions or by else None)
         return character
+
+    def _refuse_more_than(self, kept: int) -> None:
+        if kept >= self._most:
+            raise StorageFull(f"No more than {self._most:,} character cards are kept.")
 
     def remove(self, id: str) -> None:
         """Forget a character.
@@ -124,12 +137,12 @@ class CardFolder:
         """
         return load_character(file)
 
-    def _put(self, id: str, card: Card, content: bytes, *, with_instructions: bool) -> None:
+    def _put(self, id: str, card: Card, content: bytes, how: bytes | None) -> None:
         try:
             (self.path / _ARRIVING).mkdir(parents=True, exist_ok=True)
             beside = f"{id}{HOW_IMPORTED}"
-            if with_instructions:
-                self._write(beside, how_imported(with_instructions=True))
+            if how is not None:
+                self._write(beside, how)
             else:
                 (self.path / beside).unlink(missing_ok=True)
             self._write(f"{id}.{card.format}", content)
