@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -146,6 +147,20 @@ def test_a_card_of_each_version_is_a_companion(content: Json) -> None:
     (greeting,) = character.phrases["en"][MomentKind.OPENING]
     assert greeting.text == "Hey, you! You are late again"
     assert character.phrases["en"].keys() == set(MomentKind)
+
+
+def test_lines_of_others_are_no_examples() -> None:
+    told = (
+        "<START>\nThe well is deep.\nBob: Hello!\nStill Bob.\n"
+        "{{char}}: Two things: tea and sleep.\n"
+        "<user>: Why?\nAnd how?\n<bot>: Because."
+    )
+    card = read_card(json_of({"name": "Aqua", "description": "", "mes_example": told}))
+    assert character_of(card, "a").examples == (
+        "The well is deep.",
+        "Two things: tea and sleep.",
+        "Because.",
+    )
 
 
 def test_the_one_line_about_it_is_the_creators_by_language() -> None:
@@ -589,7 +604,7 @@ def zip_that_lies() -> bytes:
 def zip_with(flag: int = 0, method: int = zipfile.ZIP_STORED) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", method) as file:
-        file.writestr("card.json", json_of(VERSION_1) * 3)
+        file.writestr("card.json", json_of(VERSION_1))
     content = bytearray(written.getvalue())
     content[content.find(b"PK\x01\x02") + 8] |= flag
     return bytes(content)
@@ -603,6 +618,20 @@ def many_entries() -> bytes:
     return written.getvalue()
 
 
+def long_listing() -> bytes:
+    """A small file that has a list of 300,000 entries in it."""
+    entry = b"PK\x01\x02" + bytes(24) + b"\x01\0" + bytes(16) + b"a"
+    listing = entry * 300_000
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 65_535, 65_535, len(listing), 4, 0)
+    return b"PK\x03\x04" + listing + end
+
+
+def two_of_one_name() -> bytes:
+    content = charx(VERSION_1, **{"card.jsoN": json_of(version_2())})
+    return content.replace(b"card.jsoN", b"card.json")
+
+
+LONG_LISTING, TWICE = long_listing(), two_of_one_name()
 BROKEN_CHECKSUM = bytearray(png(text("chara", VERSION_1)))
 BROKEN_CHECKSUM[60] ^= 1
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -641,22 +670,91 @@ HOSTILE = {
     "a cut zip": charx(VERSION_1)[:-30],
     "a zip bomb": charx(VERSION_1, bomb=bytes(bounds.MOST_UNPACKED_BYTES)),
     "a zip that lies": zip_that_lies(),
-    "a long listing": many_entries(),
+    "many files": many_entries(),
+    "a long listing": LONG_LISTING,
     "an encrypted zip": zip_with(flag=1),
     "an unusual packing": zip_with(method=zipfile.ZIP_LZMA),
     "a name that leads out": charx(VERSION_1, **{"../../x": b""}),
     "a name from the root": charx(VERSION_1, **{"/etc/passwd": b""}),
     "a name for Windows": charx(VERSION_1, **{"..\\x": b""}),
     "a drive": charx(VERSION_1, **{"C:x": b""}),
+    "one file twice": TWICE,
 }
 
 
-@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_card_is_refused_with_a_sentence(content: bytes) -> None:
-    with pytest.raises(InvalidCharacterFile) as refused:
-        read_card(content)
-    assert str(refused.value).endswith((".", "no name."))
+COMPLAINTS = {
+    "nothing": "cannot be read",
+    "too large": "larger than 16 MB",
+    "no UTF-8": "not UTF-8",
+    "no JSON": "cannot be read",
+    "NaN": "cannot be read",
+    "infinite": "cannot be read",
+    "a long number": "cannot be read",
+    "deep": "nested",
+    "deep, and small": "nested",
+    "much text": "2 MB of text",
+    "much, looking like pictures": "2 MB of text",
+    "no name": "data.name",
+    "a number for a name": "data.name",
+    "no data": "data: ",
+    "a cut PNG": "PNG is damaged",
+    "a PNG without an end": "PNG is damaged",
+    "a chunk of four gigabytes": "PNG is damaged",
+    "no head first": "PNG is damaged",
+    "many chunks": "more parts",
+    "a wrong checksum": "text 'chara' of the PNG is damaged",
+    "no base64": "base64",
+    "a zTXt bomb": "larger than",
+    "an iTXt bomb": "larger than",
+    "many zTXt bombs": "larger than",
+    "a broken zTXt": "cannot be unpacked",
+    "a cut zTXt": "cut off",
+    "no zip": "no zip file",
+    "a cut zip": "no zip file",
+    "a zip bomb": "more in it",
+    "a zip that lies": "damaged",
+    "many files": "more in it",
+    "a long listing": "more in it",
+    "an encrypted zip": "encrypted",
+    "an unusual packing": "unusual way",
+    "a name that leads out": "leads out",
+    "a name from the root": "leads out",
+    "a name for Windows": "leads out",
+    "a drive": "leads out",
+    "one file twice": "two files of one name",
+}
+
+
+@pytest.mark.parametrize(("name", "complaint"), COMPLAINTS.items(), ids=COMPLAINTS.keys())
+def test_a_hostile_card_is_refused_for_what_it_is(name: str, complaint: str) -> None:
+    with pytest.raises(InvalidCharacterFile, match=complaint) as refused:
+        read_card(HOSTILE[name])
     assert len(str(refused.value)) < 120
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a zTXt bomb", "many zTXt bombs", "a zip bomb", "a long listing", "a zip that lies"),
+        "deep",
+    ],
+)
+def test_what_a_hostile_card_takes_of_the_memory_is_bounded(name: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidCharacterFile):
+            read_card(HOSTILE[name])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * bounds.MOST_BYTES
+
+
+def test_half_a_letter_is_kept() -> None:
+    half = read_card(b'{"name": "A", "description": "b\\udfff", "x": "\\ud800"}')
+    for format in ("json", "charx"):
+        kept = read_card(write_card(half, format)).document  # type: ignore[arg-type]
+        assert kept == half.document
 
 
 def test_a_zip_without_a_card_is_none() -> None:

@@ -68,14 +68,6 @@ def test_a_card_is_imported_exported_and_removed(ask: Any, card: Path, tmp_path:
     assert "Aqua" not in ask()[1]
 
 
-def test_an_imported_card_watches_along(run: Any, ask: Any, card: Path, clip: Path) -> None:
-    assert ask("import", card)[0] == 0
-    watched = run("watch", clip, "--character", "aqua", "--speed", "50")
-    assert watched.returncode == 0
-    assert "Sit down with me." in watched.stdout
-    assert "END_REACTION" in watched.stdout
-
-
 def test_a_built_in_character_is_exported_as_a_card(ask: Any, tmp_path: Path) -> None:
     file = tmp_path / "shen.json"
     assert ask("export", "shen", "-o", file)[0] == 0

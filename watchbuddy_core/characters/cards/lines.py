@@ -24,6 +24,8 @@ _START = re.compile(r"<START>", re.IGNORECASE)
 _TURN = re.compile(
     r"^\s*(?:(\{\{char\}\}|<char>|<bot>)|\{\{user\}\}|<user>|(\w[\w .'-]{0,40}))\s*[:：]"
 )
+_NAME = re.compile(r"[A-Z]\w*|[\u3400-\u9fff]{2,4}")
+"""A speaker, rather than a sentence that goes on after a colon."""
 _ACTION = re.compile(r"\*[^*\n]*\*|\([^()\n]*\)|（[^（）\n]*）|\[[^\[\]\n]*\]")
 _QUOTED = re.compile(r"“([^“”]+)”|\"([^\"\n]+)\"|「([^「」]+)」|『([^『』]+)』")
 _SENTENCE = re.compile(r".+?(?:[.!?…]+[\"'”’]*(?=\s|$)|[。！？…]+[”’」』]*|$)", re.DOTALL)
@@ -84,10 +86,11 @@ def example_lines(text: str, names: Iterable[str], language: str) -> Iterator[st
         is_own = True  # a dialogue that names no speakers is the character's
         for line in dialogue.splitlines():
             if turn := _TURN.match(line):
-                who = turn[2]
-                if turn[1] or not who or who.strip().casefold() in known:
-                    is_own = bool(turn[1] or who)
-                    line = line[turn.end() :]
+                own, who = turn[1], (turn[2] or "").strip()
+                if own or who.casefold() in known:
+                    is_own, line = True, line[turn.end() :]
+                elif not who or _NAME.fullmatch(who):
+                    is_own = False
             if is_own:
                 yield from spoken(line, name, language)
 
