@@ -6,6 +6,7 @@ import base64
 import json
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,16 @@ def test_so_many_are_kept_and_no_more(folder: CardFolder) -> None:
     folder.add(card("three", scenario="x"), clash="replace")
     folder.remove("one")
     folder.add(card("four"))
+
+
+def test_cards_that_come_at_once_are_all_taken_in(folder: CardFolder) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        same = [threads.submit(folder.add, card(), clash="replace") for _ in range(24)]
+        other = [threads.submit(folder.add, card(tags=[n]), clash="both") for n in range(2)]
+        assert {one.result().id for one in same} == {"aqua"}
+        assert len({one.result().id for one in other} | {"aqua"}) == 3
+    assert len(folder.files()) == 3
+    assert list((folder.path / ".arriving").iterdir()) == []
 
 
 def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:

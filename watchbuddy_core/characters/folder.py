@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from watchbuddy_core.character import Character
@@ -44,6 +46,7 @@ class CardFolder:
         """
         self.path = path
         self._most = most
+        self._lock = Lock()
 
     def files(self) -> list[Path]:
         """The files that should be characters, by name; none where the folder cannot be read."""
@@ -96,24 +99,25 @@ class CardFolder:
             raise InvalidCharacterFile(
                 "An id is of small letters a to z, digits, - and _, and no longer than 64."
             )
-        taken = {id_for(file.stem): file for file in self.files()}
-        if clash == "both":
-            wanted = _free(wanted, {*taken, *others}, same=content, files=taken)
-        character = character_of(card, wanted, with_instructions=with_instructions)
-        there = taken.get(wanted)
-        if wanted in others:
-            raise CharacterExists(wanted, "Give the new one another id.")
-        if there is None:
-            self._refuse_more_than(len(taken))
-        elif _is_same(there, content) and by:
-            return self.load(there)
-        elif by and clash == "replace" and brought_by(there) != by:
-            raise CharacterExists(wanted, "Somebody else has brought it: take another id.")
-        elif clash == "refuse" and not _is_same(there, content):
-            raise CharacterExists(wanted, "Replace it, or give the new one another id.")
-        how = how_imported(with_instructions=with_instructions, by=by)
-        self._put(wanted, card, content, how if with_instructions or by else None)
-        return character
+        with self._lock:
+            taken = {id_for(file.stem): file for file in self.files()}
+            if clash == "both":
+                wanted = _free(wanted, {*taken, *others}, same=content, files=taken)
+            character = character_of(card, wanted, with_instructions=with_instructions)
+            there = taken.get(wanted)
+            if wanted in others:
+                raise CharacterExists(wanted, "Give the new one another id.")
+            if there is None:
+                self._refuse_more_than(len(taken))
+            elif _is_same(there, content) and by:
+                return self.load(there)
+            elif by and clash == "replace" and brought_by(there) != by:
+                raise CharacterExists(wanted, "Somebody else has brought it: take another id.")
+            elif clash == "refuse" and not _is_same(there, content):
+                raise CharacterExists(wanted, "Replace it, or give the new one another id.")
+            how = how_imported(with_instructions=with_instructions, by=by)
+            self._put(wanted, card, content, how if with_instructions or by else None)
+            return character
 
     def _refuse_more_than(self, kept: int) -> None:
         if kept >= self._most:
@@ -154,7 +158,7 @@ class CardFolder:
 
     def _write(self, name: str, content: bytes) -> None:
         """The whole file or none, also where the program ends in between."""
-        arriving = self.path / _ARRIVING / f"{os.getpid()}-{name}"
+        arriving = self.path / _ARRIVING / f"{secrets.token_hex(8)}-{name}"
         try:
             with arriving.open("wb") as file:
                 file.write(content)
