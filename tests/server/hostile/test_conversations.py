@@ -265,7 +265,7 @@ class Talk:
         await asyncio.gather(*self._listening)
 
 
-@examples(40)
+@examples(40, shrink=False)
 @given(said=st.lists(steps, min_size=3, max_size=30))
 def test_whatever_is_said_the_answers_are_those_of_the_protocol(
     hall: Any, backstage: Any, prepared: Sequence[Entry], said: list[Step]

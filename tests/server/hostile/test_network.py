@@ -209,7 +209,7 @@ def test_over_a_bad_network_nothing_is_lost_nor_done_twice_nor_early(
     app: Any, serve: Any, backstage: Any
 ) -> None:
     """A seed for each viewer; half of them are told what is due, half get it ahead of time."""
-    seeds = range(EXAMPLES or 8)
+    seeds = range(min(EXAMPLES, 40) or 8)
 
     async def disturbed(port: int, seed: int) -> Record:
         chance = random.Random(seed)
