@@ -12,6 +12,7 @@ the pace of the reports, and nothing is to be early.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from secrets import token_hex
 from statistics import fmean, quantiles
@@ -118,7 +119,10 @@ async def _session(store: MemoryStore) -> str:
     session_id = f"ses_{token_hex(8)}"
     await store.put(
         SessionRecord(
-            session_id=session_id, video_url="library:film.mp4", character_id="miao", created_at=0.0
+            session_id=session_id,
+            video_url="library:film.mp4",
+            character_id="miao",
+            created_at=time.time(),
         )
     )
     faces = tuple(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import quantiles
 
@@ -95,7 +96,10 @@ async def _session(store: MemoryStore, number: int) -> str:
     session_id = f"ses_{number:016x}"
     await store.put(
         SessionRecord(
-            session_id=session_id, video_url="library:film.mp4", character_id="miao", created_at=0.0
+            session_id=session_id,
+            video_url="library:film.mp4",
+            character_id="miao",
+            created_at=time.time(),
         )
     )
     faces = tuple(

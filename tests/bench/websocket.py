@@ -13,6 +13,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from statistics import median
 
 import psutil
@@ -78,7 +79,7 @@ async def _sessions() -> tuple[object, list[str]]:
                 session_id=session_id,
                 video_url="library:a.mp4",
                 character_id="miao",
-                created_at=0.0,
+                created_at=time.time(),
             )
         )
         lines = tuple(
