@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import struct
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -748,6 +749,21 @@ def test_what_a_hostile_card_takes_of_the_memory_is_bounded(name: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 3 * bounds.MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    "piece", [".", "!?", "](", "*a", "“", "{{random:", "<a", "A: ", "a:\n", "。", "(", "\n", '"']
+)
+def test_a_text_that_is_meant_to_take_long_does_not(piece: str) -> None:
+    """Twice as long a text takes twice as long; where it took four times, this took minutes."""
+    long = piece * (40_000 // len(piece)) + "x"
+    fields = ("description", "first_mes", "mes_example", "creator_notes")
+    assets = [asset(data_url(png()), "1" * 40_000 + "x", "emotion")]
+    card = read_card(json_of(version_3(**dict.fromkeys(fields, long), assets=assets)))
+    began = time.process_time()
+    character_of(card, "a")
+    pictures_of(card)
+    assert time.process_time() - began < 10
 
 
 def test_half_a_letter_is_kept() -> None:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 _LONGEST_LINE = 120
 """Letters of a line that is said."""
@@ -28,8 +29,11 @@ _NAME = re.compile(r"[A-Z]\w*|[\u3400-\u9fff]{2,4}")
 """A speaker, rather than a sentence that goes on after a colon."""
 _ACTION = re.compile(r"\*[^*\n]*\*|\([^()\n]*\)|（[^（）\n]*）|\[[^\[\]\n]*\]")
 _QUOTED = re.compile(r"“([^“”]+)”|\"([^\"\n]+)\"|「([^「」]+)」|『([^『』]+)』")
-_SENTENCE = re.compile(r".+?(?:[.!?…]+[\"'”’]*(?=\s|$)|[。！？…]+[”’」』]*|$)", re.DOTALL)
-_MARKS = re.compile(r"[*_~`#>|{}<>«»]+|!?\[|\]\([^)]*\)|\]")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…。！？])(?:[.!?…]++[\"'”’]*+(?=\s|$)|[.!?…。！？]*[。！？…][”’」』]*)"
+)
+"""From its first mark on, so that a long row of marks is looked at once."""
+_MARKS = re.compile(r"[*_~`#>|{}<>«»]+|!?\[|\]\([^()\n]{0,200}\)|\]")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>")
 _LETTER = re.compile(r"\w")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -106,12 +110,14 @@ def spoken(text: str, name: str, language: str) -> Iterator[str]:
 
 def _sentences(text: str) -> Iterator[str]:
     """Whole sentences together, as long as they are no longer than a line."""
+    text = " ".join(_printable(text).split())
+    ends = [*(found.end() for found in _SENTENCE_END.finditer(text)), len(text)]
     line = ""
-    for sentence in _SENTENCE.findall(" ".join(_printable(text).split())):
-        if line and len(line + sentence) > _LONGEST_LINE:
+    for start, end in pairwise([0, *ends]):
+        if line and len(line) + end - start > _LONGEST_LINE:
             yield from _if_short(line)
             line = ""
-        line += sentence
+        line += text[start:end]
     yield from _if_short(line)
 
 

@@ -43,7 +43,7 @@ The names are ours, then the 28 that SillyTavern's expressions know (they are th
 GoEmotions), and such as people give.
 """
 
-_VARIANT = re.compile(r"[-_. ]?(?:\d+|alt)$")
+_VARIANT = re.compile(r"[-_. ]?(?:\d{1,6}|alt)$")
 _DATA_URL = re.compile(r"data:[\w.+/-]*;base64,", re.IGNORECASE)
 _EMBEDDED = ("embeded://", "embedded://")
 """The first is how the specification spells it."""
