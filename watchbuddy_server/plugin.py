@@ -85,7 +85,8 @@ class WatchBuddyPlugin(InitPlugin):
                 machine; `*` for all.
             server_names: names under which a server that listens on a loopback address may
                 be called, beside `localhost` and the like; `*` for all. A reverse proxy on
-                the same machine needs its public name here.
+                the same machine needs its public name here. So does any server that knows
+                tokens and needs none, beside addresses and names of a network at home.
             tokens: those that callers may show, to have sessions that are theirs alone. None: the
                 application lets in whom it likes, and what a request shows is for it.
             need_token: when one has to be shown.
@@ -94,7 +95,11 @@ class WatchBuddyPlugin(InitPlugin):
             page: whether the page is served as well, at the path itself.
             limits: how much the server takes on.
         """
-        self.admission = Admission.of(origins=allow_origins, hosts=server_names)
+        self.admission = Admission.of(
+            origins=allow_origins,
+            hosts=server_names,
+            is_open=tokens is not None and need_token == "never",
+        )
         self.traffic = Traffic(limits)
         self.metrics = Metrics()
         store = observed(store, self.metrics.sessions)

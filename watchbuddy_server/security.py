@@ -11,6 +11,7 @@ What is answered tells browsers what not to do with it, whatever it is.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -25,6 +26,8 @@ from watchbuddy_server.errors import Forbidden
 
 ANY = "*"
 """Among allowed origins or hosts: all of them."""
+_AT_HOME = (".local", ".home.arpa", ".internal")
+"""How names end that are kept for networks of one's own (RFC 6762, RFC 8375, ICANN)."""
 
 
 def is_loopback(host: str) -> bool:
@@ -47,6 +50,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def _is_at_home(name: str) -> bool:
+    """Whether a name is one of a network of one's own: nobody can have it from elsewhere, and let
+    it lead here. One without a dot is, and what this machine is called."""
+    name = name.rstrip(".")
+    return "." not in name or name.endswith(_AT_HOME) or name == socket.gethostname().lower()
+
+
 def _host_name(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
@@ -60,18 +70,28 @@ class Admission:
 
     origins: frozenset[str]
     hosts: frozenset[str]
+    is_open: bool
 
     @classmethod
-    def of(cls, *, origins: Collection[str] = (), hosts: Collection[str] = ()) -> Self:
+    def of(
+        cls,
+        *,
+        origins: Collection[str] = (),
+        hosts: Collection[str] = (),
+        is_open: bool = False,
+    ) -> Self:
         """Let in what is named here, beside what is on this machine.
 
         Args:
             origins: such as `https://example.com`.
             hosts: names of this server, without a port, such as `buddy.example.com`.
+            is_open: whoever reaches it is let in, without more. A page whose name was made to
+                lead here would be, so names are insisted on wherever it is reached.
         """
         return cls(
             frozenset(origin.rstrip("/").lower() for origin in origins),
             frozenset(host.rstrip(".").lower() for host in hosts),
+            is_open,
         )
 
     def admits_origin(self, origin: str, *, host: str = "") -> bool:
@@ -90,7 +110,12 @@ class Admission:
             return False
         if is_loopback(name):
             return True
-        return place == host.lower() and (self._is_named(name) or _is_address(name))
+        return place == host.lower() and (self._is_named(name) or self._is_from_there(name))
+
+    def _is_from_there(self, name: str) -> bool:
+        """Whether what is called this was reached in its own network, and not by a name that
+        somebody has made to lead there."""
+        return _is_address(name) or (self.is_open and _is_at_home(name))
 
     def _is_named(self, name: str) -> bool:
         return ANY in self.hosts or name.rstrip(".") in self.hosts
@@ -100,19 +125,21 @@ class Admission:
 
         A server that is reached at a loopback address insists on a name of this machine, or on
         those that it was given. One that is reached from elsewhere insists on those, or on an
-        address, where it was given any.
+        address, where it was given any; and where it is open, or else on a name at home.
 
         Args:
             header: the `Host` header, with or without a port.
             reached_at: the address at which the connection came in, where it is known.
         """
         is_here = reached_at is not None and is_loopback(reached_at)
-        if ANY in self.hosts or not (is_here or self.hosts):
+        if ANY in self.hosts or not (is_here or self.hosts or self.is_open):
             return True
         name = _host_name(f"//{header}")
         if name is None:
             return False
-        return is_loopback(name) or self._is_named(name) or (not is_here and _is_address(name))
+        if is_loopback(name) or self._is_named(name):
+            return True
+        return not is_here and self._is_from_there(name)
 
     def check(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Raises: Forbidden."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.app import create_app
 from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.security import Admission, is_loopback
+from watchbuddy_server.tokens import Tokens
 
 SESSIONS = "/api/v1/sessions"
 REQUEST = {"video_url": "library:clip.mp4", "character_id": "miao"}
@@ -203,6 +205,47 @@ def test_a_name_can_be_given_and_is_insisted_on() -> None:
     assert nameless.admits_host("other.example", reached_at=None)
     assert not nameless.admits_host("other.example", reached_at="127.0.0.1")
     assert Admission.of(hosts="*").admits_host("other.example", reached_at="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("192.168.1.5:8000", True),
+        ("[fd00::5]:8000", True),
+        ("localhost", True),
+        ("buddy.example", True),
+        ("nas", True),
+        ("nas.local.:8000", True),
+        ("NAS.home.arpa", True),
+        (socket.gethostname(), True),
+        ("evil.example", False),
+        ("192.168.1.5.evil.example", False),
+        ("nas.local.evil.example", False),
+        ("local.example", False),
+        ("", False),
+    ],
+)
+def test_an_open_server_is_known_by_no_name_that_a_stranger_can_have(
+    host: str, is_known: bool
+) -> None:
+    """A page whose name is made to lead to the server would be let in as its own."""
+    admission = Admission.of(hosts=["buddy.example"], is_open=True)
+    assert admission.admits_host(host, reached_at="192.168.1.5") is is_known
+    origin = f"http://{host}"
+    if host not in ("localhost", ""):
+        assert admission.admits_origin(origin, host=host) is is_known
+    assert not admission.admits_origin(origin, host="other") or host == "localhost"
+    here = Admission.of(is_open=True)
+    assert not here.admits_host("nas.local", reached_at="127.0.0.1"), "another network's DNS"
+
+
+def test_a_page_whose_name_leads_to_an_open_server_reads_nothing(parts: Parts) -> None:
+    app = create_app(parts=parts, store=MemoryStore(), tokens=Tokens(), need_token="never")
+    for url, status in {"http://192.168.1.5:8000": 200, "http://evil.example:8000": 403}.items():
+        with TestClient(app, base_url=url) as client:
+            answer = client.get("/api/v1/library")  # of its own origin: a browser names none
+            assert answer.status_code == status, url
+    assert "--server-name" in answer.json()["detail"]["message"]
 
 
 @pytest.mark.parametrize(
