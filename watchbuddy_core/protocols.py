@@ -393,8 +393,8 @@ class SessionRecord(BaseModel):
     character_id: str
     user_id: str | None = None
     caller: str = ""
-    """Who pays: whoever created the session, by token or address. Not what they say of
-    themselves."""
+    """Who pays: whoever created the session, by token or network (see `network_of`). Not what
+    they say of themselves."""
     address: str | None = None
     """The network that it was created from; see `network_of`. None: it is not known."""
     density: Density | None = None

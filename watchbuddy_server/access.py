@@ -172,6 +172,7 @@ def _bearer(connection: _Connection) -> str | None:
 
 
 def _address(connection: _Connection) -> str:
-    """Of the client, which a proxy may have told; never what would be a caller by token."""
-    host = connection.client.host if connection.client is not None else ""
-    return "" if host.startswith(BY_TOKEN) else host
+    """Of the client, which a proxy may have told; never what would be a caller by token. As it is
+    counted: who has a /64 would else have a budget for each of its addresses."""
+    address = address_of(connection) or ""
+    return "" if address.startswith(BY_TOKEN) else address

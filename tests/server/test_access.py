@@ -231,6 +231,27 @@ def test_an_address_cannot_pass_for_a_token(parts: Parts, backstage: Any, tokens
         assert outcome(client.get(f"{SESSIONS}/{own}")) == NOT_THERE
 
 
+def test_who_has_a_network_of_ipv6_has_one_budget_and_not_one_for_each_address(
+    parts: Parts, backstage: Any
+) -> None:
+    app = create_app(parts=parts, store=backstage.store)
+
+    async def caller_at(host: str) -> str:
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, client=(host, 1)), base_url="http://localhost"
+        )
+        answer = await client.post(SESSIONS, json=REQUEST)
+        return str((await backstage.store.get(answer.json()["session_id"])).caller)
+
+    async def main() -> None:
+        async with app.lifespan():
+            assert await caller_at("2001:db8::1") == await caller_at("2001:db8::ffff:2")
+            assert await caller_at("2001:db8::1") != await caller_at("2001:db8:0:1::1")
+            assert await caller_at("203.0.113.5") == "203.0.113.5"
+
+    asyncio.run(main())
+
+
 def test_a_page_elsewhere_may_send_its_token(parts: Parts, backstage: Any, tokens: Tokens) -> None:
     app = create_app(
         parts=parts,

@@ -98,7 +98,7 @@ async def create(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
 
 def test_sessions_in_preparation_are_bounded_for_each_address(asking: Any) -> None:
     async def test(at: Asking, store: MemoryStore) -> None:
-        # A site chooses its addresses; the caller is each of them.
+        # A site chooses its addresses.
         for host in ("2001:db8::1", "2001:db8::2"):
             assert (await create(at(host))).status_code == 202
         assert refusal(await create(at("2001:db8::3")))[:2] == (429, "RATE_LIMITED")
