@@ -72,6 +72,8 @@ MOST_INVALID = 20
 """So many invalid messages in a row end a connection."""
 _MOST_WAITING = 2 * MOST_INVALID
 """When so many frames wait to be sent, further error replies are dropped."""
+_LOOK_SECONDS = 2.0
+"""So long, at the most, somebody stays whose token is good no more."""
 _PARTING_SECONDS = 10.0
 """How long a client may take nothing before it is not told any more that it is over."""
 _BURST = 64
@@ -177,7 +179,7 @@ class _Connection:
         self._silent_seconds = limits.silent_seconds
         self._stalled_seconds = limits.stalled_seconds
         self._heard_at = time.monotonic()
-        self._silence: asyncio.TimerHandle | None = None
+        self._next_look: asyncio.TimerHandle | None = None
 
     def send(self, message: ControlMessage) -> None:
         """Send it when it is its turn."""
@@ -189,7 +191,7 @@ class _Connection:
         Raises:
             WebSocketDisconnect: the client has gone (in an exception group).
         """
-        self._end_in_silence()
+        self._look()
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read())
@@ -199,19 +201,21 @@ class _Connection:
                 deliverer.cancel()
             return code
         finally:
-            if self._silence is not None:
-                self._silence.cancel()
+            if self._next_look is not None:
+                self._next_look.cancel()
             self._metrics.server.passed_over(self._delivery.drain_skipped())
 
-    def _end_in_silence(self) -> None:
-        """Close when nothing has come for too long. A message costs it nothing: it looks again
-        when that could be so."""
+    def _look(self) -> None:
+        """Close when nothing has come for too long, or the token is good no more. A message
+        costs that nothing: this looks again."""
         left = self._heard_at + self._silent_seconds - time.monotonic()
-        if left > 0:
-            loop = asyncio.get_running_loop()
-            self._silence = loop.call_later(left, self._end_in_silence)
-        else:
+        if not self._is_admitted():
+            self._outbox.put_nowait(UNAUTHORIZED)
+        elif left <= 0:
             self._outbox.put_nowait(SILENT)
+        else:
+            loop = asyncio.get_running_loop()
+            self._next_look = loop.call_later(min(left, _LOOK_SECONDS), self._look)
 
     async def _read(self) -> NoReturn:
         invalid = 0
@@ -219,9 +223,6 @@ class _Connection:
         end = TOO_MANY_INVALID
         while invalid < MOST_INVALID:
             frame = await _receive(self._socket)
-            if not self._is_admitted():  # the token that let it in is good no more
-                end = UNAUTHORIZED
-                break
             self._heard_at = time.monotonic()
             try:
                 if self._pace.admits(self._heard_at):
