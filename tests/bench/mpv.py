@@ -58,26 +58,28 @@ async def _watch(url: str, session_id: str, film: Path, speed: float) -> list[fl
             *("--keep-open-pause=no", f"--input-ipc-server={socket}", "--pause"),
             *(f"--speed={speed}", film),
         )
-        async with Mpv.at(socket) as mpv, Mpv.at(socket) as viewer:
-            player = MpvPlayer(mpv)
-            await player.attach()
+        try:
+            async with Mpv.at(socket) as mpv, Mpv.at(socket) as viewer:
+                player = MpvPlayer(mpv)
+                await player.attach()
 
-            def listen(happening: Happening) -> None:
-                if isinstance(happening, Begun):
-                    trigger = happening.action.trigger_timestamp
-                    mpv.ask(
-                        "get_property",
-                        "audio-pts",
-                        then=lambda sound: late.append((sound - trigger) / speed),
+                def listen(happening: Happening) -> None:
+                    if isinstance(happening, Begun):
+                        trigger = happening.action.trigger_timestamp
+                        mpv.ask(
+                            "get_property",
+                            "audio-pts",
+                            then=lambda sound: late.append((sound - trigger) / speed),
+                        )
+
+                async with asyncio.TaskGroup() as tasks:
+                    hands = tasks.create_task(_use(viewer, speed))
+                    await watch(
+                        player, Screen(mpv), url, session_id, begin=player.resume, listen=listen
                     )
-
-            async with asyncio.TaskGroup() as tasks:
-                hands = tasks.create_task(_use(viewer, speed))
-                await watch(
-                    player, Screen(mpv), url, session_id, begin=player.resume, listen=listen
-                )
-                hands.cancel()
-            mpv.ask("quit")
+                    hands.cancel()
+        finally:
+            process.terminate()
             await process.wait()
     return late
 
