@@ -60,6 +60,7 @@ class Connected:
 
 
 PlayerEvent = TimestampUpdate | SeekUpdate | ActionCompleted | Connected
+"""What a Scheduler is told of the player."""
 
 
 @dataclass(frozen=True, slots=True)

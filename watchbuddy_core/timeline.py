@@ -133,7 +133,9 @@ class Timeline:
     sent. Deterministic: the same calls give the same answers.
 
     Args:
-        start, end: the range that is watched; actions outside it are kept and never due.
+        start: of the range that is watched, in media seconds. Actions outside the range are kept
+            and never due.
+        end: of the range, likewise. None: that of the video.
         max_lateness: how long after its trigger an action may still be sent, in media
             seconds. It grows to the distance between two reports, up to 30 s, where that
             distance can have been played in the time between them.

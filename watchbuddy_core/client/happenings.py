@@ -151,3 +151,4 @@ Happening = (
     | Ended
     | Disconnected
 )
+"""What a client is told, one after the other."""

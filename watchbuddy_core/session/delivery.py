@@ -132,6 +132,7 @@ Outgoing = (
     | ProgressReport
     | News
 )
+"""What a connection is given, one after the other."""
 
 
 class _Answering:

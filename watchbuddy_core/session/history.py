@@ -41,6 +41,8 @@ from watchbuddy_core.speech import Pace, spoken_seconds
 from watchbuddy_core.video import Window
 
 SessionState = Literal["preparing", "ready", "failed", "cancelled"]
+"""Where a session is. From `ready` on, its script is whole; the last two are the end."""
+
 WATCHED_STEP = 5.0
 """Reports that advance by at most this much, in media seconds, show what was watched."""
 

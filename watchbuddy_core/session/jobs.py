@@ -59,8 +59,8 @@ class LocalJobs:
             done at a time. The others wait, user by user and each user's in order.
         waiting: so many sessions may wait for that.
         per_user: so many sessions of one user of a caller may be in preparation.
-        per_caller, per_address: so many of one caller, and from one address. None: as many as
-            there is room for.
+        per_caller: so many of one caller. None: as many as there is room for.
+        per_address: so many from one address, likewise.
     """
 
     def __init__(

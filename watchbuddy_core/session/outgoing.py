@@ -43,10 +43,13 @@ class Close:
 
 
 TOO_MANY_INVALID = Close(4400, "INVALID_MESSAGE")
+"""So many frames in a row were no messages."""
 UNAUTHORIZED = Close(4401, "UNAUTHORIZED")
 NOT_FOUND = Close(4404, "SESSION_NOT_FOUND")
+"""There is no such session, or not for this caller."""
 SILENT = Close(4408, "SILENT")
 REPLACED = Close(4409, "REPLACED")
+"""A newer connection has taken the session over."""
 CANCELLED = Close(4410, "SESSION_CANCELLED")
 RATE_LIMITED = Close(4429, "RATE_LIMITED")
 FAILED = Close(4500, "PROCESSING_ERROR")

@@ -77,7 +77,7 @@ class Screening:
         """What is known by now.
 
         Raises:
-            SessionNotFound
+            SessionNotFound: there is none of this id.
         """
         record = await self._store.get(session_id)
         history = History(await self._store.read(session_id))
@@ -105,7 +105,7 @@ class Screening:
         """The file itself. Where it has to be put into another form, that is waited for.
 
         Raises:
-            SessionNotFound
+            SessionNotFound: there is none of this id.
             VideoNotReady: it is still being fetched.
             VideoUnavailable: nobody here holds it.
             VideoUnplayable: no browser can play it.

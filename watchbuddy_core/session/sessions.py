@@ -54,8 +54,8 @@ class Sessions:
         parts: what they are made of.
         jobs: who produces their scripts. Entered and left by the caller.
         most: so many are kept at a time.
-        per_caller, per_address: so many of one caller, and from one address. None: as many as
-            there is room for.
+        per_caller: so many of one caller. None: as many as there is room for.
+        per_address: so many from one address, likewise.
         idle_seconds: one to which nobody was connected for so long is forgotten, in
             monotonic seconds; see `sweep`.
         session_seconds: one that was created so long ago ends, whoever is connected to it.
@@ -195,7 +195,7 @@ class Sessions:
         """See to it that what a session's log asks for is done.
 
         Raises:
-            SessionNotFound
+            SessionNotFound: there is none of this id.
         """
         await self._jobs.submit(session_id)
 
@@ -230,7 +230,7 @@ class Sessions:
         """Delete a session: its work ends, its connections are told, and then it is forgotten.
 
         Raises:
-            SessionNotFound
+            SessionNotFound: there is none of this id.
         """
         if await self._end(await self.find(session_id)):
             await self.tidy()

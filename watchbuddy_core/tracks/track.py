@@ -12,6 +12,7 @@ from watchbuddy_core.entries import Drop
 from watchbuddy_core.errors import InvalidTrack
 
 TrackFormat = Literal["json", "vtt", "srt", "ass"]
+"""What a script's file is; also the ending of its name."""
 
 
 class _Part(BaseModel):

@@ -98,7 +98,7 @@ async def check_generator(
         deterministic: the same brief is to give the same drafts.
 
     Raises:
-        ContractBroken
+        ContractBroken: it does not keep to it; the message names the rule.
     """
     require(isinstance(generator, ActionGenerator), "A generator has `generate`.")
     if briefs is None:

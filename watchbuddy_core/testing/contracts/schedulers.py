@@ -38,7 +38,7 @@ def check_scheduler(make: Callable[[], Scheduler], *, evenings: int = 30) -> Non
         evenings: how many; the same ones every time.
 
     Raises:
-        ContractBroken
+        ContractBroken: it does not keep to it; the message names the rule.
     """
     require(isinstance(make(), Scheduler), "A scheduler has the four methods of its contract.")
     for rule in (

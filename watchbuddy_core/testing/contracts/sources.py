@@ -32,7 +32,7 @@ async def check_source(
         missing: addresses of its own with nothing behind them.
 
     Raises:
-        ContractBroken
+        ContractBroken: it does not keep to it; the message names the rule.
     """
     require(isinstance(source, VideoSource), "A source has `match` and `open`.")
     for url in (*opens, *missing):
