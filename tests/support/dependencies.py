@@ -89,6 +89,7 @@ def _licence(installed: Distribution) -> str:
         if line.startswith("License :: OSI Approved :: ")
     ]
     plain = str(said.get("License") or "").partition("\n")[0].partition("  ")[0].strip()
+    plain = "" if plain == "UNKNOWN" else plain
     called = plain or " OR ".join(_LICENCES.get(one, one) for one in classified)
     return _LICENCES.get(called, called)
 
