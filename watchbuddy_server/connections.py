@@ -1,14 +1,15 @@
 """How bytes become requests and frames: uvicorn's two protocols, with an end to everything.
 
-uvicorn waits without a limit for a request whose head has begun, for a client that takes
-nothing to take the rest before its connection closes, and for the last fragment of a
-message; and it answers each ping, whether or not the answers are taken. Each is a way to
-hold a server's sockets or memory for nothing.
+uvicorn waits without a limit for a request whose head has begun, for the rest of a body
+that it has answered already, for a client that takes nothing to take the rest before its
+connection closes, and for the last fragment of a message; and it answers each ping, whether
+or not the answers are taken. Each is a way to hold a server's sockets or memory for nothing.
 
-    HttpProtocol        the head of a request is there in time, and says one length
-    WebSocketProtocol   a handshake that is refused is answered as a request is; a connection
-                        that is over is gone in time, whatever the client takes; what pings
-                        and fragments cost is bounded
+    HttpProtocol        the head of a request is there in time, and says one length; one that
+                        is answered comes to its end in time
+    WebSocketProtocol   a handshake that is refused, or is none, is answered as a request is;
+                        a connection that is over is gone in time, whatever the client takes;
+                        what pings and fragments cost is bounded
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.frames import Frame
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 from watchbuddy_server.doors import Config, Doors
 from watchbuddy_server.errors import RETRY_AFTER, STATUS_OF, body_of
@@ -54,17 +58,20 @@ class HttpProtocol(H11Protocol):
     head_seconds = 20.0
     """How long a client may take for the head of a request, from its first byte, or from the
     connection's beginning."""
+    rest_seconds = 60.0
+    """How long it may go on with a body that is answered already, which is thrown away."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn = _Requests(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 1024)
         self._late: asyncio.TimerHandle | None = None
+        self._waiting_with: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         refusal = _doors(self).enter(self._host)
         if refusal is None:
-            self._await_head()
+            self._wait()
         else:
             transport.write(_answer(refusal))
             transport.close()
@@ -79,28 +86,49 @@ class HttpProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._await_head()
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         _doors(self).leave(self._host)
-        self._stop_waiting()
-
-    def _await_head(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            self._stop_waiting()
-        elif self._late is None:
-            self._late = self.loop.call_later(self.head_seconds, self.timeout_keep_alive_handler)
-
-    def _stop_waiting(self) -> None:
         if self._late is not None:
             self._late.cancel()
-            self._late = None
+
+    def _wait(self) -> None:
+        """For what only the client can send, with patience from when it began to be waited for."""
+        patience = self._patience()
+        if patience == self._waiting_with:
+            return
+        self._waiting_with = patience
+        if self._late is not None:
+            self._late.cancel()
+        self._late = None
+        if patience is not None:
+            self._late = self.loop.call_later(patience, self.timeout_keep_alive_handler)
+
+    def _patience(self) -> float | None:
+        if self.conn.their_state is h11.IDLE:
+            return self.head_seconds
+        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE:
+            return self.rest_seconds
+        return None
 
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_answer("MALFORMED_REQUEST"))
         self.transport.close()
+
+
+class _Handshakes(ServerProtocol):
+    """Refuses what is no handshake as a request is refused that cannot be read."""
+
+    def reject(self, status: int, text: str) -> Response:
+        is_of_another_method = status == STATUS_OF["METHOD_NOT_ALLOWED"]
+        code = "METHOD_NOT_ALLOWED" if is_of_another_method else "MALFORMED_REQUEST"
+        headers, body = _refusal(code)
+        told = Headers((name.decode(), value.decode()) for name, value in headers)
+        refusal = HTTPStatus(STATUS_OF[code])
+        return Response(refusal.value, refusal.phrase, told, body)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -111,6 +139,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = _Handshakes(max_size=self.config.ws_max_size, logger=self.logger)
         self._parting: asyncio.TimerHandle | None = None
         self._last_pong = b""
 

@@ -329,6 +329,47 @@ def test_a_second_request_is_not_waited_for_either(
     hall(scenario)
 
 
+@pytest.mark.parametrize("sent", [b"x", b"x" * 50], ids=["and stops", "a byte at a time"])
+def test_the_rest_of_a_body_that_is_answered_is_not_waited_for(
+    hall: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """uvicorn lets go of a client that sends nothing more, but of none that has sent a byte."""
+    monkeypatch.setattr(HttpProtocol, "rest_seconds", 0.3)
+    request = b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
+
+    async def scenario(hall: Hall) -> None:
+        async with hall.raw() as client:
+            await client.send(request)
+            assert (await client.answer()).startswith(b"HTTP/1.1 404 ")
+            gone = asyncio.create_task(client.rest())
+            for number in range(len(sent)):
+                await client.send(sent[number : number + 1])
+                await asyncio.sleep(0.02)
+            async with asyncio.timeout(3):
+                assert b"HTTP/1.1" not in await gone
+
+    hall(scenario)
+
+
+def test_a_body_that_comes_to_its_end_after_the_answer_costs_nothing(
+    hall: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HttpProtocol, "rest_seconds", 0.3)
+    request = b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n"
+
+    async def scenario(hall: Hall) -> None:
+        async with hall.raw() as client:
+            for _ in range(2):
+                await client.send(request)
+                assert b"HTTP/1.1 404 " in await client.answer()
+                await client.send(b"x")
+                await asyncio.sleep(0.1)
+                await client.send(b"x")
+                await asyncio.sleep(0.3)
+
+    hall(scenario)
+
+
 # --- clients that do not read ------------------------------------------------------------
 
 
@@ -437,6 +478,9 @@ def test_a_handshake_that_is_none_is_refused_or_taken_for_one(
             await client.send(sent)
             answer = await client.answer()
             assert answer.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 4")), answer[:200]
+            if not answer.startswith(b"HTTP/1.1 101 "):
+                assert b"x-content-type-options: nosniff" in answer.lower()
+                assert b'{"detail":{"error":"' in await client.rest()
         await is_served(hall, backstage, speak)
 
     hall(scenario)
