@@ -260,6 +260,24 @@ def test_a_folder_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) ->
         opened(tmp_path / "data" / "sessions.sqlite", nothing)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="other modes there")
+def test_nobody_else_at_the_machine_reads_what_is_kept(path: Path) -> None:
+    """An id of a session is the key to it. Also where the folder was there, and open to all."""
+
+    async def scenario(store: SQLiteStore) -> None:
+        await store.put(OLD)
+        found = {file.name: file.stat().st_mode & 0o077 for file in path.parent.iterdir()}
+        del found["sessions.lock"]
+        assert found == dict.fromkeys(found, 0)
+
+    opened(path, scenario)
+    assert path.parent.stat().st_mode & 0o077 == 0
+    for file in path.parent.iterdir():
+        file.unlink()
+    path.parent.chmod(0o755)
+    opened(path, scenario)
+
+
 def test_two_programs_do_not_share_a_file(path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         with pytest.raises(StoreFailed, match="Another watchbuddy"):

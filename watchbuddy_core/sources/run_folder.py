@@ -65,7 +65,7 @@ class RunFolder:
         return path
 
     def _claimed(self, base: Path) -> Path:
-        base.mkdir(parents=True, exist_ok=True)
+        base.mkdir(parents=True, exist_ok=True, mode=0o700)
         while True:
             lock = base / f"{secrets.token_hex(8)}{_ENDING}"
             file = lock.open("xb")

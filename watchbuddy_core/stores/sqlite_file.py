@@ -201,8 +201,11 @@ def locked(path: Path) -> Any:
         StoreFailed: another program holds it, or the folder cannot be used.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = path.with_suffix(".lock").open("ab")
+        # Whoever reads it has the ids of sessions, which are the keys to them.
+        if not path.exists():
+            path.touch(mode=0o600)
     except OSError as exc:
         raise StoreFailed(
             f"The data folder cannot be used: {os.strerror(exc.errno or 0)}. Choose another with"
