@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from shlex import quote
 from socket import socket
 
 import uvicorn
@@ -114,12 +115,23 @@ def _need(settings: Settings, tokens: Tokens) -> Need:
     if settings.access == "auto" and not is_reached_by_others(settings):
         return "forwarded"
     if not tokens:
+        command = f"watchbuddy tokens add NAME --data-dir {quote(str(settings.data_dir))}"
         raise InvalidSettings(
-            f"Others can reach a server at {settings.host} that is called"
-            f" {' or '.join(settings.server_names) or 'by any name'}, so it needs a token."
-            " Make one with `watchbuddy tokens add NAME`, or let everybody in with --open."
+            f"{_why_token(settings)}, so it needs a token, and there is none."
+            f" Make one with `{command}`, or let everybody in with --open."
         )
     return "always"
+
+
+def _why_token(settings: Settings) -> str:
+    if not is_loopback(settings.host):
+        return f"Others can reach this server, which listens at {settings.host}"
+    if settings.server_names:
+        return f"Others can reach this server, called {' or '.join(settings.server_names)}"
+    if settings.trusted_proxies:
+        proxies = " or ".join(settings.trusted_proxies)
+        return f"Others can reach this server through its proxy {proxies}"
+    return "This server was told not to be open"
 
 
 def _listening(host: str, port: int) -> socket:
