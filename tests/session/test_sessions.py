@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,13 @@ from watchbuddy_core.errors import (
     RateLimited,
     SessionNotFound,
     StorageFull,
+    StoreFailed,
     TooManySessions,
 )
 from watchbuddy_core.events import TimestampUpdate
+from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import LocalJobs, ScriptFailed, ScriptReady, Sessions, Turns
+from watchbuddy_core.session import sessions as all_sessions
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource
 from watchbuddy_core.video import Video
@@ -426,6 +429,58 @@ def test_connecting_has_work_done_that_nobody_does_any_more(
         assert (await session.status()).status == "ready"
 
     run(scenario())
+
+
+def test_what_cannot_be_read_at_the_start_is_gone_on_with_when_it_can_be(
+    studio: Any, run: Any, film: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_sessions, "_READ_AGAIN", 0.01)
+
+    async def scenario() -> None:
+        made = studio(film)
+        session = await made.session()
+        failures, listed = [StoreFailed("locked"), StoreFailed("locked")], made.store.list
+
+        async def reluctant() -> Sequence[SessionRecord]:
+            if failures:
+                raise failures.pop()
+            return await listed()
+
+        made.store.list = reluctant
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            await sessions_of(made, jobs).resume()
+            while (await session.status()).status != "ready":
+                await asyncio.sleep(0.01)
+        assert not failures
+
+    run(scenario())
+
+
+def test_a_job_that_has_just_ended_is_no_reason_not_to_begin_another(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        session = await made.session()
+        await session.cancel()  # so that a job ends at once
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            await jobs.submit(session.session_id)
+            first = task_of(session.session_id)
+            while not first.done():  # what wakes this up comes before what follows its end
+                await asyncio.sleep(0)
+            await jobs.submit(session.session_id)
+            second = task_of(session.session_id)
+            assert second is not first
+            await asyncio.wait([second])
+            await settle()
+            assert jobs.busy == jobs.idle == 0
+
+    run(scenario())
+
+
+def task_of(session_id: str) -> asyncio.Task[None]:
+    name = f"produce {session_id}"
+    return next(one for one in asyncio.all_tasks() if one.get_name() == name)
 
 
 # --- what sources keep ---------------------------------------------------------------------

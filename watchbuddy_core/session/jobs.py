@@ -168,12 +168,10 @@ class LocalJobs:
         Raises:
             SessionNotFound: there is no such session.
         """
-        if session_id in self._jobs:
-            self._jobs[session_id].again = True
+        if self._goes_on(session_id):
             return
         session = await WatchSession.find(session_id, store=self._store, parts=self._parts)
-        if session_id in self._jobs:
-            self._jobs[session_id].again = True
+        if self._goes_on(session_id):
             return
         record = session.record
         asker = _Asker(record.user_id, record.caller, record.address)
@@ -182,7 +180,20 @@ class LocalJobs:
             job.task = self._tasks.create_task(
                 self._run(session, job), name=f"produce {session_id}"
             )
-        job.task.add_done_callback(lambda _: self._jobs.pop(session_id, None))
+        job.task.add_done_callback(lambda _: self._leave(session_id, job))
+
+    def _goes_on(self, session_id: str) -> bool:
+        """Whether there is a job, which looks once more then. One that has looked for the last
+        time is none."""
+        job = self._jobs.get(session_id)
+        if job is None or (job.task is not None and job.task.done()):
+            return False
+        job.again = True
+        return True
+
+    def _leave(self, session_id: str, job: _Job) -> None:
+        if self._jobs.get(session_id) is job:  # and not one that came after it
+            del self._jobs[session_id]
 
     async def cancel(self, session_id: str) -> None:
         """End the production, if it runs, and wait until it has ended."""

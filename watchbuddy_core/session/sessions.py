@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.log import about
 from watchbuddy_core.player import Clock, WallClock
-from watchbuddy_core.protocols import JobRunner, Keeper, Store
+from watchbuddy_core.protocols import JobRunner, Keeper, SessionRecord, Store
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.history import History, SessionState
 from watchbuddy_core.session.library import Library
@@ -27,6 +27,8 @@ _log = logging.getLogger("watchbuddy.session")
 _SWEEPS = 4
 """Idle sessions are looked for so many times in the time after which they are forgotten."""
 _LONGEST_SWEEP = 60.0
+_READ_AGAIN = 10.0
+"""Seconds after which it is tried again to read what is kept."""
 _GRACE = 300.0
 """Seconds after the program's start in which viewers may come back, however late it is."""
 _SPENT_IS_KEPT = timedelta(days=31)
@@ -213,7 +215,7 @@ class Sessions:
         Args:
             meet: is told of each session that is kept, and how far it is.
         """
-        for record in await self.store.list():
+        for record in await self._kept():
             try:
                 history = History(await self.store.read(record.session_id))
                 if meet is not None:
@@ -222,9 +224,21 @@ class Sessions:
                     self._attend(record.session_id).is_deleted = True
                 if history.is_unfinished and not history.cancelled:
                     await self._jobs.submit(record.session_id)
+            except (StorageFull, StoreFailed) as exc:
+                with about(record.session_id):
+                    _log.error("session %s cannot go on: %s", record.session_id, exc)
             except Exception:  # noqa: BLE001 - of one session
                 with about(record.session_id):
                     _log.exception("session %s cannot go on", record.session_id)
+
+    async def _kept(self) -> Sequence[SessionRecord]:
+        """All sessions, as soon as they can be read."""
+        while True:
+            try:
+                return await self.store.list()
+            except (StorageFull, StoreFailed) as exc:
+                _log.error("what an earlier run has left cannot be read: %s", exc)
+            await self._clock.sleep(_READ_AGAIN)
 
     async def end(self, session_id: str) -> None:
         """Delete a session: its work ends, its connections are told, and then it is forgotten.
