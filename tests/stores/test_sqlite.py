@@ -555,3 +555,152 @@ def test_a_copy_holds_everything_but_the_caches(path: Path, tmp_path: Path) -> N
     assert [one.name for one in tmp_path.glob("copy*")] == ["copy.sqlite"]
     assert copy.stat().st_size < 200_000
     opened(copy, look)
+
+
+def test_a_copy_that_is_not_whole_does_not_have_its_name(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.sqlite"
+
+    def copies() -> list[str]:
+        return [one.name for one in tmp_path.glob("copy*")]
+
+    async def cut_off(*_: object) -> None:
+        assert copies()[0].startswith("copy.sqlite.part")
+        assert "copy.sqlite" not in copies()
+        raise StoreFailed("cut off")
+
+    async def scenario(store: SQLiteStore) -> None:
+        (tmp_path / "copy.sqlite.part").write_bytes(b"of a program that was killed")
+        (tmp_path / "copy.sqlite.part-wal").write_bytes(b"likewise")
+        async with SQLiteArchive(path) as archive:
+            with monkeypatch.context() as patch:
+                patch.setattr(archive, "_copy_into", cut_off)
+                with pytest.raises(StoreFailed, match="cut off"):
+                    await archive.back_up(copy)
+            assert not copies()
+            await archive.back_up(copy)
+        assert copies() == ["copy.sqlite"]
+
+    opened(path, scenario)
+
+
+@pytest.fixture
+def left_by_a_killed_program(path: Path, tmp_path: Path) -> Path:
+    """A copy, and the file that it was made from, which went on afterwards."""
+    program = """
+import asyncio, os, sys
+from pathlib import Path
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+
+async def main():
+    path = Path(sys.argv[1])
+    async with SQLiteStore(path) as store:
+        for number in range(60):
+            record = SessionRecord(session_id=f"ses_{number}", video_url="library:a.mp4",
+                                   text="so " * 500, character_id="miao", created_at=number)
+            await store.put(record)
+            if number == 9:
+                async with SQLiteArchive(path) as archive:
+                    await archive.back_up(Path(sys.argv[2]))
+        os.kill(os.getpid(), 9)
+
+asyncio.run(main())
+"""
+    copy = tmp_path / "copy.sqlite"
+    subprocess.run([sys.executable, "-c", program, str(path), str(copy)], check=False)
+    assert path.with_name(path.name + "-wal").stat().st_size > 100_000
+    return copy
+
+
+def test_a_copy_can_be_gone_back_to_beside_the_journal_of_a_program_that_was_killed(
+    path: Path, left_by_a_killed_program: Path
+) -> None:
+    left_by_a_killed_program.replace(path)
+    expected = [f"ses_{number}" for number in range(10)]
+
+    async def look_only() -> None:
+        async with SQLiteArchive(path) as archive:
+            assert [one.session_id for one in await archive.list()] == expected
+
+    async def look(store: SQLiteStore) -> None:
+        assert [one.session_id for one in await store.list()] == expected
+
+    asyncio.run(look_only())
+    opened(path, look)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_the_journal_of_a_program_that_was_killed_is_not_lost(
+    path: Path, left_by_a_killed_program: Path
+) -> None:
+    async def look(store: SQLiteStore) -> None:
+        assert len(await store.list()) == 60
+
+    opened(path, look)
+
+
+# --- a file that somebody touches ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_taken_away_while_it_is_used_is_told(
+    path: Path, replaced: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def take_away() -> None:
+        path.rename(path.with_name("elsewhere"))
+        if replaced:
+            path.touch()
+
+    async def scenario(store: SQLiteStore) -> None:
+        await store.check()
+        take_away()
+        for look in (store.check, store.shrink):
+            with pytest.raises(StoreFailed, match="deleted or replaced"):
+                await look()
+
+    opened(path, scenario)
+    assert caplog.text.count("deleted or replaced") == 1
+
+
+@pytest.mark.parametrize("damage", ["CAST(x'22ff22' AS TEXT)", "'no JSON of Ann'", "'{}'"])
+def test_what_is_damaged_is_told_without_what_it_says(path: Path, damage: str) -> None:
+    async def scenario(store: SQLiteStore) -> None:
+        await store.put(
+            SessionRecord(
+                session_id=SESSION, video_url="library:a.mp4", character_id="miao", created_at=1.0
+            )
+        )
+        await store.append(SESSION, [Asked(message_id="1", text="Ann", position=1.0)], None)
+        await store._writer.execute(f"UPDATE log SET entry = {damage}")
+        await store._writer.execute(f"UPDATE sessions SET record = {damage}")
+        for read in (store.list(), store.get(SESSION), store.read(SESSION)):
+            with pytest.raises(StoreFailed, match="is damaged") as told:
+                await read
+            assert "Ann" not in str(told.value)
+
+    opened(path, scenario)
+
+
+def test_many_records_and_entries_are_understood_as_few_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_MANY_ROWS", 2)
+    records = [
+        SessionRecord(
+            session_id=f"ses_{n}", video_url="library:a.mp4", character_id="miao", created_at=n
+        )
+        for n in range(5)
+    ]
+    asked = [Asked(message_id=str(n), text="so", position=1.0) for n in range(5)]
+
+    async def scenario(store: SQLiteStore) -> None:
+        for one in records:
+            await store.put(one)
+        await store.append("ses_0", asked, None)
+        assert list(await store.list()) == records
+        assert [one.entry for one in await store.read("ses_0")] == asked
+
+    opened(path, scenario)

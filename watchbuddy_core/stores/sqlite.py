@@ -24,14 +24,22 @@ import asyncio
 import logging
 import sqlite3
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from watchbuddy_core.accounts import is_before, is_of_user, of_session
 from watchbuddy_core.actions import Density
@@ -52,9 +60,11 @@ from watchbuddy_core.stores.sqlite_file import (
     check,
     database,
     failure_of,
+    identity,
     locked,
     migrate,
     passes,
+    remove,
     rolled_back,
 )
 from watchbuddy_core.stores.tail import Row, Tail
@@ -65,6 +75,8 @@ if TYPE_CHECKING:
 _TRIFLE = f"PRAGMA user_version = {len(MIGRATIONS)}"
 """Something to write that changes nothing, and shows that writing works."""
 _MOST_AT_ONCE = 512
+_MANY_ROWS = 500
+"""More than these take milliseconds to be understood."""
 _SPARE_PAGES = 256
 """So many pages are left in the file for what comes next."""
 MOST_PREFERENCES = 100_000
@@ -161,11 +173,11 @@ class _Reading:
         rows = await self._read("SELECT record FROM sessions WHERE session_id = ?", session_id)
         if not rows:
             raise SessionNotFound
-        return SessionRecord.model_validate_json(rows[0][0])
+        return _records(rows)[0]
 
     async def list(self) -> Sequence[SessionRecord]:
         rows = await self._read("SELECT record FROM sessions ORDER BY created_at")
-        return tuple(SessionRecord.model_validate_json(row[0]) for row in rows)
+        return await _apart(_records, rows)
 
     async def count(self, *, caller: str | None = None, address: str | None = None) -> int:
         named = {"caller": caller, "address": address}
@@ -180,7 +192,7 @@ class _Reading:
             " ORDER BY position"
         )
         rows = await self._read(statement, session_id, after)
-        return [Logged(position, _ENTRY.validate_json(entry)) for position, entry in rows]
+        return await _apart(_entries, rows)
 
     async def preference(self, caller: str, user_id: str) -> Density | None:
         statement = "SELECT density FROM preferences WHERE caller = ? AND user_id = ?"
@@ -250,17 +262,27 @@ class SQLiteArchive(_Reading):
         """
         if await asyncio.to_thread(into.exists):
             raise StoreFailed(f"{into} exists already. Choose another name.")
-        if self._version < len(MIGRATIONS):  # it has no caches yet, and is copied as it is
-            await self._read("VACUUM INTO ?", str(into))
-            return
+        # Under another name as long as it is not whole, whatever may end the program.
+        part = into.with_name(into.name + ".part")
+        await asyncio.to_thread(remove, part)
         try:
-            async with database(into) as copy:
-                await migrate(copy)
-                await self._copy_into(copy)
-                await copy.execute("PRAGMA journal_mode = DELETE")  # one file is easier to move
+            await self._copy_to(part)
+            await asyncio.to_thread(part.rename, into)
+        except OSError as exc:
+            await asyncio.to_thread(remove, part)
+            raise StoreFailed(f"{into} cannot be written: {exc.strerror}.") from exc
         except (StorageFull, StoreFailed, sqlite3.Error):
-            await asyncio.to_thread(_remove, into)
+            await asyncio.to_thread(remove, part)
             raise
+
+    async def _copy_to(self, path: Path) -> None:
+        if self._version < len(MIGRATIONS):  # it has no caches yet, and is copied as it is
+            await self._read("VACUUM INTO ?", str(path))
+            return
+        async with database(path) as copy:
+            await migrate(copy)
+            await self._copy_into(copy)
+            await copy.execute("PRAGMA journal_mode = DELETE")  # one file is easier to move
 
     async def _copy_into(self, copy: aiosqlite.Connection) -> None:
         await copy.execute("ATTACH ? AS original", (f"{self._path.as_uri()}?mode=ro",))
@@ -312,6 +334,8 @@ class SQLiteStore(_Reading):
         """When the operator was told that nothing can be written."""
         self._is_told = False
         """Whether they know that it is so at the moment."""
+        self._is_gone = False
+        """Whether they know that the file is no longer there."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as held:
@@ -319,6 +343,7 @@ class SQLiteStore(_Reading):
             held.callback(lock.close)
             self._writer = await held.enter_async_context(database(self._path))
             await migrate(self._writer)
+            self._identity = await asyncio.to_thread(identity, self._path)
             self._reader = await held.enter_async_context(database(self._path))
             self._writing = asyncio.create_task(self._write_on(), name="write sessions")
             held.push_async_callback(self._finish)
@@ -411,6 +436,7 @@ class SQLiteStore(_Reading):
     async def shrink(self) -> None:
         """Give what nothing takes any more back to the disk, a little at a time; and forget the
         oldest preferences, of which there are as many as clients think of users."""
+        await self._look_for_the_file()
         await self._write_aside(_forget_old_preferences)
         before, free = 0, await self._pragma("freelist_count")
         while free > _SPARE_PAGES and free != before:
@@ -554,8 +580,6 @@ class SQLiteStore(_Reading):
         Returns:
             How many sessions that were.
         """
-        # Not only given up, but overwritten.
-        await self._writer.execute("PRAGMA secure_delete = 1")
         sessions = [record for record in await self.list() if record.user_id == user_id]
         for record in sessions:
             await self.delete(record.session_id)
@@ -593,6 +617,21 @@ class SQLiteStore(_Reading):
 
         await self._order(write)
         await self._read("SELECT 1 FROM sessions LIMIT 1")
+        await self._look_for_the_file()
+
+    async def _look_for_the_file(self) -> None:
+        """SQLite writes on into a file that has lost its name.
+
+        Raises:
+            StoreFailed: it has, and all that is written goes with the program.
+        """
+        if await asyncio.to_thread(identity, self._path) == self._identity:
+            return
+        gone = "The file of sessions was deleted or replaced while it was used. Restart the server."
+        if not self._is_gone:
+            self._is_gone = True
+            _log.error("%s What it writes until then is lost.", gone)
+        raise StoreFailed(gone)
 
     # --- the file ----------------------------------------------------------------------
 
@@ -752,6 +791,31 @@ class SQLiteStore(_Reading):
                 follower.hand(logged)
 
 
+async def _apart(understand: Callable[[Sequence[Any]], _T], rows: Sequence[Any]) -> _T:
+    """What rows hold; many are understood in a thread, since all viewers would wait for it."""
+    if len(rows) <= _MANY_ROWS:
+        return understand(rows)
+    return await asyncio.to_thread(understand, rows)
+
+
+def _records(rows: Sequence[Any]) -> Sequence[SessionRecord]:
+    with _understood():
+        return tuple(SessionRecord.model_validate_json(record) for (record,) in rows)
+
+
+def _entries(rows: Sequence[Any]) -> Sequence[Logged]:
+    with _understood():
+        return [Logged(position, _ENTRY.validate_json(entry)) for position, entry in rows]
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError:  # which quotes what it is about
+        raise StoreFailed("The file of sessions is damaged: it holds what is none.") from None
+
+
 async def _outcome(order: _Order[_T], writing: _Writing) -> tuple[_T | None, Exception | None]:
     """What comes of it, or why it is refused."""
     try:
@@ -768,11 +832,6 @@ def _refuse(orders: Sequence[_Order[Any]], failure: Exception) -> None:
 def _book(writing: _Writing, accounts: Collection[str], amount: float) -> None:
     for account in accounts:
         writing.booked[account] += amount
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 async def _forget_old_preferences(database: aiosqlite.Connection) -> None:

@@ -85,7 +85,12 @@ _WRITING = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "journal_size_limit = 16000000",
+    # What is deleted is overwritten, not only given up: some builds of SQLite do so anyway.
+    "secure_delete = ON",
 )
+_WAL = b"\x02\x02"
+"""In the header of a file whose journal lies beside it, as `-wal`."""
+_JOURNAL = ("-wal", "-shm")
 _PASSING = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_READONLY,
@@ -112,10 +117,13 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
         import aiosqlite
     except ImportError as exc:
         raise MissingExtra("server", "Keeping sessions in a file") from exc
+    is_replaced = await asyncio.to_thread(_is_replaced, path)
+    if is_replaced and not read_only:
+        _log.warning("the file of sessions was replaced: what was left beside it is removed")
+        await asyncio.to_thread(remove, path, endings=_JOURNAL)
     try:
-        connection = await aiosqlite.connect(
-            _address(path, read_only=read_only), uri=True, isolation_level=None
-        )
+        address = _address(path, read_only=read_only, is_replaced=is_replaced)
+        connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
     except sqlite3.Error as exc:
         raise failure_of(exc) from exc
     try:
@@ -185,6 +193,8 @@ def failure_of(exc: sqlite3.Error) -> StorageFull | StoreFailed:
     """What SQLite says, in our words."""
     if _code_of(exc) == sqlite3.SQLITE_FULL:
         return StorageFull("The server has no room to keep sessions.")
+    if _code_of(exc) is None:  # Python's own words, which quote what is in the file
+        return StoreFailed("The file of sessions is damaged: it holds what is none.")
     return StoreFailed(f"The file of sessions cannot be used: {exc}.")
 
 
@@ -192,6 +202,17 @@ def passes(exc: sqlite3.Error) -> bool:
     """Whether it may be better in a while, without anything of ours being wrong: the disk is
     full, cannot be written or fails, or another program holds the file."""
     return _code_of(exc) in _PASSING
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that goes by this name now. Blocks."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StoreFailed(f"The file of sessions cannot be found: {exc.strerror}.") from exc
+    return facts.st_dev, facts.st_ino
 
 
 def locked(path: Path) -> Any:
@@ -219,8 +240,41 @@ def locked(path: Path) -> Any:
     return file
 
 
-def _address(path: Path, *, read_only: bool) -> str:
-    return f"{path.absolute().as_uri()}{'?mode=ro' if read_only else ''}"
+def remove(path: Path, *, endings: Sequence[str] = ("", *_JOURNAL)) -> None:
+    """Delete a file that nobody uses, with what lies beside it. Blocks.
+
+    Raises:
+        StoreFailed
+    """
+    try:
+        for ending in endings:
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+    except OSError as exc:
+        raise StoreFailed(f"{path} cannot be removed: {exc.strerror}.") from exc
+
+
+def _is_replaced(path: Path) -> bool:
+    """Whether a copy was put in the place of a file whose journal is still there, as a program
+    leaves it that is killed. SQLite would write it into the copy, which ruins that.
+
+    Raises:
+        StoreFailed: it cannot be read.
+    """
+    try:
+        if not path.with_name(path.name + "-wal").exists():
+            return False
+        with path.open("rb") as file:
+            header = file.read(20)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise StoreFailed(f"The file of sessions cannot be read: {exc.strerror}.") from exc
+    return header.startswith(b"SQLite format 3") and header[18:20] != _WAL
+
+
+def _address(path: Path, *, read_only: bool, is_replaced: bool) -> str:
+    how = {(True, False): "?mode=ro", (True, True): "?mode=ro&immutable=1"}
+    return path.absolute().as_uri() + how.get((read_only, is_replaced), "")
 
 
 def _is_new(path: Path) -> bool:
