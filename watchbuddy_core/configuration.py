@@ -202,7 +202,8 @@ class _Found:
                 f"{dotted} in {origin} is no setting.{_suggestion(name, '.'.join)}"
             )
         place = origin if origin.startswith(("--", _PREFIX)) else f"{dotted} in {origin}"
-        return InvalidSettings(f"{place}: {error['msg']}.")
+        reason = error["msg"].removeprefix("Value error, ")  # pydantic's words before ours
+        return InvalidSettings(f"{place}: {reason}.")
 
 
 def _leaves(content: Mapping[str, Any], group: Name = ()) -> Iterator[tuple[Name, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -37,14 +38,59 @@ def _switch(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as exc:
+        example = "10.0.0.5 or 10.0.0.0/8"
+        raise ValueError(f"{text!r} is no address and no network, such as {example}") from exc
 
 
-def _network(address: str) -> str:
-    return str(ip_network(address))
+def _shaped(pattern: str, what: str, *, shown: bool = True) -> AfterValidator:
+    """Takes texts of this shape alone, and says of another what it is not.
+
+    Args:
+        shown: whether the text may be repeated.
+    """
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII) is None:
+            raise ValueError(f"{repr(text) if shown else 'this'} is no {what}")
+        return text
+
+    return AfterValidator(check)
 
 
+Origin = Annotated[
+    str,
+    _shaped(
+        r"\*|null|[A-Za-z][\w+.-]*://[^/?#@*;,\s]+/?",
+        "origin of pages, such as https://buddy.example.com: a scheme and a host, and no path",
+    ),
+]
+ServerName = Annotated[
+    str,
+    _shaped(
+        r"\*|[\w-]+(\.[\w-]+)*\.?|[0-9A-Fa-f:]+",
+        "name of a server, such as buddy.example.com: without a scheme, a port or a path",
+    ),
+]
+PathPrefix = Annotated[
+    str,
+    _shaped(
+        r"(/(?!\.{1,2}(/|$))[\w.~-]+)*/?",
+        "path that others could begin with, such as /buddy",
+    ),
+]
 ProxyAddress = Annotated[str, AfterValidator(_network)]
+TokenHash = Annotated[
+    str,
+    _shaped(
+        r"[0-9a-f]{64}",
+        "SHA-256 of a token, in 64 hexadecimal digits: `watchbuddy tokens new` prints one",
+        shown=False,
+    ),
+]
 
 
 class _Group(BaseModel):
@@ -178,14 +224,14 @@ class Settings(_Group):
     """How a server logs, on its standard error. text: for people; json: an object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """What it logs: info also says what sessions do, and what they cost."""
-    allow_origins: tuple[str, ...] = ()
+    allow_origins: tuple[Origin, ...] = ()
     """Origins of web pages that may connect, beside those on loopback."""
-    server_names: tuple[str, ...] = ()
+    server_names: tuple[ServerName, ...] = ()
     """Names under which the server may be called, beside those of loopback."""
     trusted_proxies: tuple[ProxyAddress, ...] = ()
     """Addresses and networks of the proxies that stand before the server, whose
     `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
-    path_prefix: Annotated[str, Field(pattern=r"^(/[\w.~-]+)*/?$")] = ""
+    path_prefix: PathPrefix = ""
     """What the server's paths begin with, where a proxy gives it a part of a site: `/buddy`."""
     access: Literal["auto", "token", "open"] = "auto"
     """Who may use the server. token: who shows one of `watchbuddy tokens add`; open: whoever

@@ -26,7 +26,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "store": ('"memory"', "sqlite", "memory"),
     "log_format": ('"json"', "text", "json"),
     "log_level": ('"info"', "debug", "error"),
-    "allow_origins": ('["https://a.example"]', "https://b.example,https://c.example", ("d",)),
+    "allow_origins": ('["https://a.example"]', "https://b.example,null", ("*",)),
     "server_names": ('["a.example"]', "b.example", ("c.example",)),
     "trusted_proxies": ('["10.0.0.1"]', "10.0.0.0/8,fd00::/8", ("127.0.0.1/32",)),
     "path_prefix": ('"/a"', "/b/c", "/d"),
@@ -249,6 +249,46 @@ def test_a_wrong_variable_is_told_by_its_name_and_an_unknown_one_passed_over(
     with caplog.at_level(logging.WARNING):
         configure(environment=nowhere(folder, WATCHBUDDY_PROT="1", WATCHBUDDY_CONFIG=""))
     assert "WATCHBUDDY_PROT is no setting. Is it WATCHBUDDY_PORT that you mean?" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "allow_origins",
+            ["https://a.example", "http://[::1]:80/", "moz-extension://4f-2", "null", "*"],
+            ["a.example", "https://a.example/b", "https://*.example", "https://a; script-src *"],
+        ),
+        (
+            "server_names",
+            ["buddy.example.com", "nas", "::1", "10.0.0.5", "*"],
+            ["https://a.example", "a.example:8000", "a.example/b", ""],
+        ),
+        ("trusted_proxies", ["10.0.0.0/8", "fd00::1"], ["nginx", "*", "10.0.0.1/8"]),
+        (
+            "token_hashes",
+            ["ab" * 32],
+            ["wb_kq3T0n2hV5mJY8r1ZxU7cQeA4sLwDf6gBpNiOt9Kv_E", "AB" * 32],
+        ),
+    ],
+)
+def test_what_would_never_come_true_is_refused_with_what_it_should_be(
+    folder: Path, name: str, good: list[str], bad: list[str]
+) -> None:
+    for one in good:
+        assert configure({name: (one,)}, environment=nowhere(folder)).settings
+    for one in bad:
+        with pytest.raises(InvalidSettings, match=r" is no .*(such as|prints)") as refused:
+            configure({name: (one,)}, environment=nowhere(folder))
+        assert "wb_" not in refused.value.message
+
+
+@pytest.mark.parametrize("prefix", ["buddy", "//evil", "/a b", "/..", "/a/../b", "/.", "/?"])
+def test_a_prefix_is_a_plain_path(folder: Path, prefix: str) -> None:
+    with pytest.raises(InvalidSettings, match="such as /buddy"):
+        configure({"path_prefix": prefix}, environment=nowhere(folder))
+    for plain in ("", "/", "/buddy", "/a.b/~c/", "/..a"):
+        assert configure({"path_prefix": plain}, environment=nowhere(folder)).settings
 
 
 # --- what they are for ---------------------------------------------------------------------
