@@ -36,7 +36,10 @@ a server that knows of none, and so believed that no other machine reaches it.""
 PUBLIC: dict[str, Any] = {"public": True}
 """The `opt` of a route that needs no token, and tells nothing that would be worth one."""
 
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED = (
+    *("forwarded", "via", "x-real-ip"),
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+)
 _PASSED_ON = (
     "A proxy has passed this on to a server that knows of none, so it needs a token:"
     " `Authorization: Bearer wb_…`. Its operator can open it all the same: --open."
@@ -158,7 +161,7 @@ def guard_of(access: Access, traffic: Traffic) -> Guard:
     return guard
 
 
-def caller_of(scope: Scope) -> Caller:
+def caller_in(scope: Scope) -> Caller:
     """Who is asking; a dependency of the routes behind the guard."""
     caller = scope["state"][_CALLER]
     assert isinstance(caller, Caller)

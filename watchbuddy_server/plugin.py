@@ -18,7 +18,7 @@ from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.observed import observed
-from watchbuddy_server.access import Access, Need, caller_of, guard_of
+from watchbuddy_server.access import Access, Need, caller_in, guard_of
 from watchbuddy_server.characters import (
     Arrivals,
     bring_character,
@@ -177,7 +177,7 @@ class WatchBuddyPlugin(InitPlugin):
                 "metrics": Provide(lambda: self.metrics, sync_to_thread=False),
                 "access": Provide(lambda: self.access, sync_to_thread=False),
                 "readiness": Provide(lambda: self._readiness, sync_to_thread=False),
-                "caller": Provide(caller_of, sync_to_thread=False),
+                "caller": Provide(caller_in, sync_to_thread=False),
             },
             guards=[guard_of(self.access, self.traffic)],
             middleware=[naming_session, counting(self.metrics), security_headers],

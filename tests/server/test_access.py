@@ -208,7 +208,7 @@ def test_a_server_of_ones_own_needs_no_token_and_knows_one(
 
 
 def test_a_proxy_that_nobody_told_of_makes_a_token_needed(open_client: Client) -> None:
-    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+    for header in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"):
         passed_on = {header: "for=203.0.113.7"}
         answer = open_client.post(SESSIONS, json=REQUEST, headers=passed_on)
         assert outcome(answer) == REFUSED
