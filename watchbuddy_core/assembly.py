@@ -155,6 +155,7 @@ def _sources(
             "most_bytes": limits.upload_bytes,
             "free_bytes": settings.cache.free_bytes,
             "most_waiting": limits.uploads_waiting,
+            "waiting_per_sender": limits.uploads_waiting_per_caller,
             "waiting_seconds": limits.upload_waiting_seconds,
             "stall_seconds": limits.upload_stall_seconds,
         },

@@ -171,6 +171,8 @@ class Limits(_Group):
     """How large an uploaded file may be."""
     uploads_waiting: int = Field(default=32, gt=0)
     """Uploads that arrive, or that no session has taken up. More are refused."""
+    uploads_waiting_per_caller: int = Field(default=8, gt=0)
+    """Of those, by one caller."""
     upload_waiting_seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     """An upload that no session has taken up after so many seconds is deleted."""
     shutdown_seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)

@@ -36,6 +36,7 @@ from multipart import (
 from watchbuddy_core.errors import RequestRefused
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.wire import Upload
+from watchbuddy_server.access import Caller
 from watchbuddy_server.errors import Forbidden, MalformedRequest, error_responses
 from watchbuddy_server.traffic import Traffic, address_of
 
@@ -84,6 +85,7 @@ async def upload_file(
     request: Request[Any, Any, Any],
     inbox: NamedDependency[UploadSource | None],
     traffic: NamedDependency[Traffic],
+    caller: NamedDependency[Caller],
     name: Annotated[str | None, QueryParameter(description="What the file is called.")] = None,
 ) -> Upload:
     """Take a video, a recording or subtitles in, to be watched under the address in the answer."""
@@ -94,7 +96,7 @@ async def upload_file(
                 'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
             )
         traffic.upload(address_of(request))
-        return await _receive(request, inbox, name)
+        return await _receive(request, inbox, caller.name, name)
     except RequestRefused:
         await hear_out(request)
         raise
@@ -112,11 +114,11 @@ class Sink(Protocol):
 
 
 async def _receive(
-    request: Request[Any, Any, Any], inbox: UploadSource, name: str | None
+    request: Request[Any, Any, Any], inbox: UploadSource, sender: str, name: str | None
 ) -> Upload:
     announced = request.content_length or 0
     around = _MOST_AROUND_BYTES if _is_form(request) else 0
-    async with inbox.arrival(announced - around) as arrival:
+    async with inbox.arrival(announced - around, sender=sender) as arrival:
         called = await receive(request, arrival)
         return await arrival.finish(name or called)
 

@@ -400,6 +400,16 @@ def test_too_many_that_wait_are_told_to_come_later(uploading: Any) -> None:
     uploading(test, most_waiting=1)
 
 
+def test_one_caller_leaves_room_for_others(uploading: Any) -> None:
+    async def test(server: Server) -> None:
+        assert (await server.http.post(UPLOADS, content=SUBTITLES)).status_code == 201
+        response = await server.http.post(UPLOADS, content=SUBTITLES)
+        assert error_of(response) == (429, "RATE_LIMITED")
+        assert "your uploads" in response.text
+
+    uploading(test, waiting_per_sender=1)
+
+
 # --- clients that fail ---------------------------------------------------------------------
 
 

@@ -79,6 +79,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "limits.characters": ("1", "2", None),
     "limits.upload_bytes": ("1", "2", None),
     "limits.uploads_waiting": ("1", "2", None),
+    "limits.uploads_waiting_per_caller": ("1", "2", None),
     "limits.upload_waiting_seconds": ("1.5", "2.5", None),
     "limits.shutdown_seconds": ("1.5", "2.5", None),
     "limits.upload_stall_seconds": ("1.5", "2.5", None),

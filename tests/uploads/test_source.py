@@ -204,6 +204,29 @@ def test_so_many_may_wait_and_a_session_or_a_failure_makes_room(
     run(scenario())
 
 
+def test_nobody_takes_all_the_room_there_is(inbox: Any, run: Any, film: bytes) -> None:
+    async def scenario() -> None:
+        source = inbox(most_waiting=3, waiting_per_sender=2).source
+
+        async def bring(sender: str) -> str:
+            async with source.arrival(sender=sender) as arrival:
+                await arrival.write(film)
+                return str((await arrival.finish("film.mp4")).video_url)
+
+        await bring("ann")
+        async with source.arrival(sender="ann"):
+            with pytest.raises(RateLimited, match="of your uploads"):
+                await bring("ann")
+        await bring("ann")
+        with pytest.raises(RateLimited, match="of your uploads"):
+            await bring("ann")
+        await bring("bob")
+        with pytest.raises(RateLimited, match="already"):
+            await bring("bob")
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(("bits", "size"), [(0, 0), (1, 100_000), (9, 7_000)])
 def test_a_file_that_stands_still_or_trickles_is_given_up(
     inbox: Any, run: Any, bits: int, size: int

@@ -28,6 +28,8 @@ class UploadCard(BaseModel):
     content_id: str
     came_at: float
     """Seconds since 1970."""
+    sender: str = ""
+    """Who brought it, as `SessionRecord.caller` says it."""
     is_taken: bool = False
     """A session has begun to use it."""
 

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -73,6 +74,7 @@ class UploadSource:
         most_bytes: of one file.
         free_bytes: of the disk, that are left to others.
         most_waiting: uploads that no session has taken up, with those that still arrive.
+        waiting_per_sender: of those, by one who brings them. None: as many as there are.
         waiting_seconds: how long one may wait for a session.
         stall_seconds: how long a file that arrives may stand still.
         clock: for `waiting_seconds`.
@@ -88,6 +90,7 @@ class UploadSource:
         most_bytes: int = 4_000_000_000,
         free_bytes: int = 1_000_000_000,
         most_waiting: int = 32,
+        waiting_per_sender: int | None = None,
         waiting_seconds: float = 3600.0,
         stall_seconds: float = 30.0,
         clock: Clock | None = None,
@@ -105,10 +108,12 @@ class UploadSource:
             free_space=lambda: free_space(self._folder.place),
         )
         self._most_waiting = most_waiting
+        self._per_sender = most_waiting if waiting_per_sender is None else waiting_per_sender
         self._waiting_seconds = waiting_seconds
         self._stall_seconds = stall_seconds
         self._clock: Clock = clock or WallClock()
-        self._arriving = 0
+        self._arriving: list[str] = []
+        """Of whom."""
         self._kept: dict[str, _Kept] = {}
         """By address."""
         self._doomed: set[Path] = set()
@@ -134,7 +139,7 @@ class UploadSource:
         return kept.video
 
     @asynccontextmanager
-    async def arrival(self, size_bytes: int = 0) -> AsyncIterator[Arrival]:
+    async def arrival(self, size_bytes: int = 0, *, sender: str = "") -> AsyncIterator[Arrival]:
         """Take a file in.
 
             async with uploads.arrival() as arrival:
@@ -146,6 +151,7 @@ class UploadSource:
 
         Args:
             size_bytes: how large it is at least, as far as that is known.
+            sender: who brings it, as `SessionRecord.caller` says it.
 
         Raises:
             UploadTooLarge, StorageFull: also later, as more of it comes.
@@ -154,17 +160,20 @@ class UploadSource:
         """
         self._room.refuse_large(size_bytes)
         await self._take_stock()
-        waiting = self._arriving + sum(not kept.is_taken for kept in self._kept.values())
-        if waiting >= self._most_waiting:
+        waiting = [one.card.sender for one in self._kept.values() if not one.is_taken]
+        waiting += self._arriving
+        if waiting.count(sender) >= self._per_sender:
+            raise RateLimited("Too many of your uploads wait for a session. Watch one of them.")
+        if len(waiting) >= self._most_waiting:
             raise RateLimited("Too many uploads wait for a session already. Try again later.")
-        self._arriving += 1
+        self._arriving.append(sender)
         try:
             await asyncio.to_thread(self._room.refuse_full, size_bytes)
             arrival = Arrival(
                 self._folder.path() / secrets.token_hex(16),
                 room=self._room,
                 pace=Pace(self._stall_seconds),
-                keep=self._keep,
+                keep=partial(self._keep, sender),
             )
             try:
                 async with arrival.pace:
@@ -172,7 +181,7 @@ class UploadSource:
             finally:
                 await asyncio.to_thread(arrival.discard)
         finally:
-            self._arriving -= 1
+            self._arriving.remove(sender)
 
     async def tidy(self, in_use: Collection[str]) -> None:
         """Delete what sessions have used and none uses any more, what none has taken up in
@@ -211,7 +220,9 @@ class UploadSource:
                 with suppress(OSError):  # it is kept too long, at worst
                     await asyncio.to_thread(self._shelf.note, kept.path, kept.card)
 
-    async def _keep(self, arrival: Arrival, name: str, kind: FileKind, content_id: str) -> Upload:
+    async def _keep(
+        self, sender: str, arrival: Arrival, name: str, kind: FileKind, content_id: str
+    ) -> Upload:
         name = clean_name(name)
         upload = Upload(
             video_url=f"{UPLOAD}{secrets.token_hex(16)}/{quote(name, safe='')}",
@@ -219,7 +230,7 @@ class UploadSource:
             kind=kind,
             size_bytes=arrival.size_bytes,
         )
-        card = UploadCard(upload=upload, content_id=content_id, came_at=self._wall())
+        card = UploadCard(upload=upload, content_id=content_id, came_at=self._wall(), sender=sender)
         path = arrival.path
         if self._shelf is not None:
             try:
