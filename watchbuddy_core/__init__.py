@@ -8,7 +8,7 @@
 Words:      actions, events, video, character, entries, accounts, wire, errors
 Contracts:  protocols
 Stages:     sources, understanding, characters, generation, placement, timeline, stores,
-            tracks
+            tracks, scoring
 Session:    session (the producer and the deliverer around the log), client, player
 Programs:   settings, assembly (from settings to Parts), plugins, clips, testing
 

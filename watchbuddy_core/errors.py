@@ -35,6 +35,7 @@
     ├── InvalidCharacterFile           a character file or card that does not say what one must
     │   └── NoCharacterCard            a picture or a document, and no card
     ├── InvalidTrack                   a script's file that is none (INVALID_TRACK)
+    ├── InvalidReference               a reference for scoring tracks that is none
     └── ConnectionLost                 the client lost its server for good
 
 `code` is what the wire calls the error. `retryable` says whether the same call
@@ -330,6 +331,10 @@ class InvalidTrack(WatchBuddyError):
     """A script cannot be read from a file, or told in the format that was asked for."""
 
     code = "INVALID_TRACK"
+
+
+class InvalidReference(WatchBuddyError):
+    """What a track is to be held against cannot be read."""
 
 
 class ConnectionLost(WatchBuddyError):
