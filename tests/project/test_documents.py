@@ -110,6 +110,12 @@ def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.split() == ["2.0", "EXPRESSION", "3.0", "SPEAK"]
 
 
+def test_the_python_of_the_page_on_the_bench_runs() -> None:
+    page = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(program, "bench.md", "exec"), {})
+
+
 def test_the_python_of_the_page_on_cards_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
     options    what commands can be told, where several of them can
     commands   what each does
     new        what `new` writes, from templates
+    bench      how good tracks are, as far as that can be measured
     schema     the protocol as documents
     sessions   what those do that look after what a server keeps
     tokens     and those that say who may use it

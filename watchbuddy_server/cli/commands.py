@@ -17,7 +17,7 @@ from rich.console import Console
 
 from watchbuddy_core.assembly import build_parts, open_store
 from watchbuddy_core.client import create_session
-from watchbuddy_core.configuration import TOKEN_VARIABLE, Configuration, as_toml, configure
+from watchbuddy_core.configuration import TOKEN_VARIABLE, as_toml
 from watchbuddy_core.errors import InvalidTrack
 from watchbuddy_core.protocols import Match, Store
 from watchbuddy_core.session import WatchSession
@@ -29,6 +29,7 @@ from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import Video, VideoRequest, clock
 from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.cli import options, running
+from watchbuddy_server.cli.bench import bench
 from watchbuddy_server.cli.characters import characters
 from watchbuddy_server.cli.new import new
 from watchbuddy_server.cli.schema import schema
@@ -101,7 +102,7 @@ def cli(ctx: click.Context) -> None:
 def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
     """Serve the API until Ctrl-C."""
     with running.log_of_server() as log:
-        configuration = _configure(config, settings)
+        configuration = options.configured(config, settings)
         log.format, log.level = configuration.settings.log_format, configuration.settings.log_level
     if print_settings:
         click.echo(as_toml(configuration))
@@ -151,7 +152,7 @@ def watch(
 ) -> None:
     """Watch VIDEO in the terminal: a file, library:name.mp4, or a link."""
     running.log_to_stderr(running.OneLine)
-    configured = _configure(config, settings).settings
+    configured = options.configured(config, settings).settings
     url, libraries = _addressed(video, configured.libraries)
     if server is not None and libraries != configured.libraries:
         raise click.BadParameter(
@@ -227,7 +228,7 @@ def generate(
     file appears when all of it is there. `watch VIDEO --track FILE` plays it again.
     """
     running.log_to_stderr(running.OneLine)
-    configured = _configure(config, settings).settings
+    configured = options.configured(config, settings).settings
     url, libraries = _addressed(video, configured.libraries)
     to_stdout = str(output) == "-"
     if format is None:
@@ -275,7 +276,7 @@ def demo(
     end, unless --data-dir says where to keep it.
     """
     running.log_to_stderr(running.OneLine)
-    configured = _configure(config, settings).settings
+    configured = options.configured(config, settings).settings
     console = running.make_console(no_color=no_color)
     console.print("Making a film of half a minute …")
     with demo_clip(data_dir) as clip:
@@ -293,6 +294,7 @@ def demo(
 
 
 cli.add_command(new)
+cli.add_command(bench)
 cli.add_command(schema)
 cli.add_command(sessions)
 cli.add_command(tokens)
@@ -364,15 +366,6 @@ def _token(path: Path | None) -> str | None:
 
 
 # --- settings --------------------------------------------------------------------------
-
-
-def _configure(config: Path | None, options: Mapping[str, Any]) -> Configuration:
-    """The settings in force; options that were not given say nothing."""
-    params = click.get_current_context().command.params
-    spelled = {param.name: param.opts[0] for param in params if param.name is not None}
-    # An option that can be repeated, and was not given, is an empty tuple.
-    arguments = {name: value or None if value == () else value for name, value in options.items()}
-    return configure(arguments, spelled=spelled, file=config)
 
 
 def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:

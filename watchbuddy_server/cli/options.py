@@ -1,8 +1,8 @@
-"""The options that commands share."""
+"""The options that commands share, and the settings that follow from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from watchbuddy_core.actions import Density
+from watchbuddy_core.configuration import Configuration, configure
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -48,6 +49,15 @@ def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def configured(config: Path | None, given: Mapping[str, Any]) -> Configuration:
+    """The settings in force for the command that runs; options that were not given say nothing."""
+    params = click.get_current_context().command.params
+    spelled = {param.name: param.opts[0] for param in params if param.name is not None}
+    # An option that can be repeated, and was not given, is an empty tuple.
+    arguments = {name: value or None if value == () else value for name, value in given.items()}
+    return configure(arguments, spelled=spelled, file=config)
 
 
 def setting(name: str, *spellings: str, **options: Any) -> Callable[[_F], _F]:
