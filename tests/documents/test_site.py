@@ -83,7 +83,15 @@ def test_every_command_is_there_with_its_help(site: Path) -> None:
     check(cli, "watchbuddy")
 
 
-MODULES = ("testing", "client", "session", "tracks", "characters", "characters.cards")
+MODULES = (
+    "testing",
+    "client",
+    "session",
+    "tracks",
+    "scoring",
+    "characters",
+    "characters.cards",
+)
 
 
 def listed(page: str) -> list[str]:

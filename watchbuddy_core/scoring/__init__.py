@@ -24,11 +24,12 @@ from watchbuddy_core.scoring.fixtures import Fixture, fixtures, write_fixture
 from watchbuddy_core.scoring.leaks import Leak
 from watchbuddy_core.scoring.reference import Reference, ReferenceEvent, read_reference
 from watchbuddy_core.scoring.sameness import Sameness
-from watchbuddy_core.scoring.timing import Timing
+from watchbuddy_core.scoring.timing import Agreement, Timing
 from watchbuddy_core.scoring.total import Score, mean_figures, score
 
 __all__ = [
     "OFFLINE",
+    "Agreement",
     "Bound",
     "Comfort",
     "Fixture",
