@@ -387,6 +387,31 @@ def test_a_session_that_is_too_old_ends_also_where_it_is_watched(
     run(scenario())
 
 
+def test_who_comes_while_their_session_is_about_to_be_forgotten_stays(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made, clock = studio(film, waits={0: asyncio.Event()}), Hours()
+        session = await made.session()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, idle_seconds=3600.0, clock=clock)
+            await sessions.forget_idle()
+            await jobs.submit(session.session_id)
+            await settle()
+            first = task_of(session.session_id)
+            clock.time += 3601.0
+            forgetting = asyncio.create_task(sessions.forget_idle())
+            while not first.cancelling():
+                await asyncio.sleep(0)
+            async with sessions.connect(session):
+                await forgetting
+                await settle()
+                assert len(await made.store.list()) == 1
+                assert task_of(session.session_id) is not first
+
+    run(scenario())
+
+
 def test_a_deleted_session_tells_its_viewers_and_is_forgotten_soon(
     studio: Any, run: Any, film: Video
 ) -> None:

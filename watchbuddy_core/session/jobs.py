@@ -184,9 +184,9 @@ class LocalJobs:
 
     def _goes_on(self, session_id: str) -> bool:
         """Whether there is a job, which looks once more then. One that has looked for the last
-        time is none."""
+        time, or is being ended, is none."""
         job = self._jobs.get(session_id)
-        if job is None or (job.task is not None and job.task.done()):
+        if job is None or (job.task is not None and (job.task.done() or job.task.cancelling())):
             return False
         job.again = True
         return True

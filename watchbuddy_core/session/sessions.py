@@ -282,6 +282,8 @@ class Sessions:
 
     async def _forget(self, session_id: str) -> None:
         await self._jobs.cancel(session_id)
+        if self._attendance[session_id].connections:
+            return  # somebody has come meanwhile
         await self.store.delete(session_id)
         del self._attendance[session_id]
 
