@@ -48,6 +48,8 @@ GROWTH = {"memory, MB": 0.05, "threads": 0.0, "files": 0.0, "tasks": 0.0, "datab
 """What the line may rise by, as a share of what there is on average."""
 SLACK = {"memory, MB": 4.0, "threads": 3.0, "files": 6.0, "tasks": 12.0, "database, MB": 2.0}
 """And what besides, since viewers come and go as they please."""
+PATIENCE = 60.0
+"""Seconds: on a machine that has much else to do, an answer takes its time."""
 SETTLED_SECONDS = 120.0
 FILLING = {"memory, MB": 60.0, "database, MB": 8.0}
 """And in a run that is shorter than that: what is loaded and kept is still on its way up."""
@@ -281,7 +283,7 @@ class Server:
             return self._errors.read()
 
     async def look(self, at: float) -> Sample:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             told = (await client.get(f"{self.url}/metrics")).text
         numbers = {
             name: float(value)
