@@ -79,12 +79,15 @@ def judge(
             verdict.faults.append(f"not in the undisturbed record: {met.key}")
     verdict.faults += _early(manner, record)
     verdict.again, repeated = _again(manner, record)
-    verdict.faults += repeated
+    for met, fault in repeated:
+        verdict.faults.append(f"{fault}: {met.key}")
+        verdict.stories.append(_story(met, record, log))
     return verdict
 
 
 def _story(wanted: Met, record: Record, log: Sequence[Logged]) -> str:
-    """Everything around an action that is missing; times are seconds from the first pass."""
+    """Everything around an action that is missing, or there twice; times are seconds from the
+    first pass."""
     began = record.passes[0].since
     lines = [
         f"{wanted.key}",
@@ -93,6 +96,11 @@ def _story(wanted: Met, record: Record, log: Sequence[Logged]) -> str:
             for one in record.connections
         ),
         *(f"  pass from {one.since - began:.2f} at {one.position:.2f}" for one in record.passes),
+        *(
+            f"  arrived {met.at - began:.2f} at {met.position:.2f} over {met.connection + 1}"
+            for met in record.arrived
+            if met.key[1:] == wanted.key[1:]
+        ),
         *(f"  begun {met.at - began:.2f} at {met.position:.2f}: {met.key}" for met in record.begun),
     ]
     for logged in log:
@@ -129,8 +137,10 @@ def _excuse(
             return "not scripted while it was due"
     elif not _was_connected(record.connections, due, over) and not _was_there(wanted, log):
         return "no connection while it was due"
-    if action.trigger_timestamp < _joined_at(log):
+    if action.trigger_timestamp < _joined_at(log, number):
         return "before anything that the viewer said was taken in"
+    if _never_heard_of(number + 1, record, log) and _is_met_later(wanted, record):
+        return "its pass and the next one were one for the server: the seek was lost at a kill"
     if _was_in_flight(wanted, record, log):
         if not manner.completes:
             return "on its way at a kill, to a client that completes nothing"
@@ -174,13 +184,25 @@ def _scripted_at(position: float, record: Record) -> float | None:
     return None
 
 
-def _joined_at(log: Sequence[Logged]) -> float:
-    """Where the playhead was when the server first heard of it, if that was in the middle.
+def _joined_at(log: Sequence[Logged], number: int) -> float:
+    """Where the playhead was when the server first heard of it in a pass, if that was in the
+    middle.
 
     Who is first heard of there has not seen what lies before it, as far as anybody knows.
     """
-    floors = (one.entry.playhead.floor for one in log if isinstance(one.entry, Moved | Delivered))
+    playheads = (one.entry.playhead for one in log if isinstance(one.entry, Moved | Delivered))
+    floors = (one.floor for one in playheads if one.head is not None and one.epoch == number)
     return next(floors, 0) / SECOND
+
+
+def _never_heard_of(number: int, record: Record, log: Sequence[Logged]) -> bool:
+    """Whether the viewer has begun this pass, and the server does not know."""
+    epochs = [one.entry.playhead.epoch for one in log if isinstance(one.entry, Moved | Delivered)]
+    return number < len(record.passes) and max(epochs, default=0) < number
+
+
+def _is_met_later(wanted: Met, record: Record) -> bool:
+    return any(met.number > wanted.number and met.key[1:] == wanted.key[1:] for met in record.begun)
 
 
 def _was_in_flight(wanted: Met, record: Record, log: Sequence[Logged]) -> bool:
@@ -241,23 +263,24 @@ def _early(manner: Manner, record: Record) -> Iterator[str]:
             yield f"begun too late, at {met.position:.3f}: {met.key}"
 
 
-def _again(manner: Manner, record: Record) -> tuple[int, list[str]]:
+def _again(manner: Manner, record: Record) -> tuple[int, list[tuple[Met, str]]]:
     """How much arrived again after a reconnect; and what may not have."""
     by_action: dict[tuple[int, str], list[Met]] = defaultdict(list)
     crossed = {id(met) for met in record.crossed}
     for met in record.arrived:
         if id(met) not in crossed:
             by_action[met.number, met.action.id].append(met)
-    again, faults = 0, []
+    again = 0
+    faults: list[tuple[Met, str]] = []
     for several in by_action.values():
         # The first may have been on its way when the user sought.
         since = record.passes[several[0].number].since if several[0].number else -inf
         settled = [met for met in several if met.at - since > _CROSSING_SECONDS] or several[:1]
         connections = [met.connection for met in settled]
         if len(set(connections)) < len(connections):
-            faults.append(f"arrived twice over one connection: {several[0].key}")
+            faults.append((several[0], "arrived twice over one connection"))
         elif len(settled) > 1 and not (manner.completes or manner.holds):
-            faults.append(f"arrived twice at a client that completes nothing: {several[0].key}")
+            faults.append((several[0], "arrived twice at a client that completes nothing"))
         again += len(settled) - 1
     return again, faults
 
