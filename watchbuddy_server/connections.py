@@ -1,9 +1,10 @@
 """How bytes become requests and frames: uvicorn's two protocols, with an end to everything.
 
 uvicorn waits without a limit for a request whose head has begun, for the rest of a body
-that it has answered already, for a client that takes nothing to take the rest before its
-connection closes, and for the last fragment of a message; and it answers each ping, whether
-or not the answers are taken. Each is a way to hold a server's sockets or memory for nothing.
+that it has answered already, for a client that takes nothing of an answer, or of what is
+left before its connection closes, and for the last fragment of a message; and it answers
+each ping, whether or not the answers are taken. Each is a way to hold a server's sockets or
+memory for nothing.
 
     HttpProtocol        the head of a request is there in time, and says one length; one that
                         is answered comes to its end in time
@@ -60,12 +61,16 @@ class HttpProtocol(H11Protocol):
     connection's beginning."""
     rest_seconds = 60.0
     """How long it may go on with a body that is answered already, which is thrown away."""
+    taking_seconds = 600.0
+    """How long it may take nothing of an answer. A browser takes nothing while its video is
+    paused, and comes back for the rest of it when it is cut off."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn = _Requests(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 1024)
         self._late: asyncio.TimerHandle | None = None
         self._waiting_with: float | None = None
+        self._not_taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -91,8 +96,22 @@ class HttpProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         _doors(self).leave(self._host)
+        self._stop_timing()
         if self._late is not None:
             self._late.cancel()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._not_taking = self.loop.call_later(self.taking_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_timing()
+
+    def _stop_timing(self) -> None:
+        if self._not_taking is not None:
+            self._not_taking.cancel()
+            self._not_taking = None
 
     def _wait(self) -> None:
         """For what only the client can send, with patience from when it began to be waited for."""

@@ -373,6 +373,23 @@ def test_a_body_that_comes_to_its_end_after_the_answer_costs_nothing(
 # --- clients that do not read ------------------------------------------------------------
 
 
+def test_a_client_that_takes_nothing_of_its_answers_is_let_go(
+    hall: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HttpProtocol, "taking_seconds", 0.3)
+    request = b"GET /schema/openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+    async def scenario(hall: Hall) -> None:
+        async with hall.raw(receive_buffer=4096) as client:
+            client.writer.write(request * 500)
+            async with asyncio.timeout(20):
+                while not client.writer.is_closing():
+                    client.writer.write(b"X")  # is told that nobody is there any more
+                    await asyncio.sleep(0.05)
+
+    hall(scenario)
+
+
 def test_pings_of_a_client_that_takes_no_pongs_cost_bounded_memory(
     hall: Any, backstage: Any, speak: Any
 ) -> None:
