@@ -47,7 +47,11 @@ def _inner(file: Path) -> Path:
 
 def _fence(fence: re.Match[str]) -> str:
     indent, language, kind = fence.groups()
-    return f'{indent}```{language} title="{kind}"' if "/" in kind else f"{indent}```{language}"
+    return (
+        f'{indent}```{language} title="{kind}"'
+        if re.search(r"[/.]", kind)
+        else f"{indent}```{language}"
+    )
 
 
 def _example(link: re.Match[str], up: str) -> str:
