@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -222,6 +223,25 @@ def test_a_server_logs_json_and_nothing_else(tmp_path: Path) -> None:
     assert "RuntimeError: the key *** was refused" in raised["exception"]
     came = [one for one in told if one["message"].endswith("a viewer has come")]
     assert {one["session_id"] for one in came} == set(sessions.values())
+
+
+def test_no_stranger_fills_the_log_of_a_server(start: Any) -> None:
+    """What is no HTTP, and no handshake, is answered and not told."""
+    process = start("serve", "--port", 0, "--store", "memory")
+    found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+    assert found
+    strange = [
+        b"\x16\x03\x01\x02\x00\x01" * 40,
+        b"GET / HTTP/1.1\r\nUpgrade: h3\r\n\r\n",
+        b"\0" * 100,
+    ]
+    for bytes_of_stranger in strange:
+        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=20) as stranger:
+            stranger.sendall(bytes_of_stranger + b"\r\n\r\n")
+            assert stranger.recv(1024).startswith(b"HTTP/1.1 400 ")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=30)
+    assert log == ""
 
 
 def failed_session(url: str, name: str) -> str:

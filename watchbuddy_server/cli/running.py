@@ -110,6 +110,9 @@ def log_of_server() -> Iterator[ServerLog]:
         # What the libraries below do in detail is of use to their own developers.
         root.setLevel(max(level, logging.INFO))
         logging.getLogger("watchbuddy").setLevel(level)
+        if level == logging.WARNING:
+            # It warns of every request that is none, and so strangers could fill a log.
+            logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         early.setTarget(stderr)
         early.close()
 
