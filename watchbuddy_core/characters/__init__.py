@@ -11,6 +11,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -85,8 +86,9 @@ def load_folder(folder: Path) -> tuple[Character, ...]:
     return tuple(loaded)
 
 
+@cache
 def built_in() -> tuple[Character, ...]:
-    """The characters that come with the library."""
+    """The characters that come with the library; read once, since they do not change."""
     files = sorted(
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".toml")),
         key=lambda file: file.name,
