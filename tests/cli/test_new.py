@@ -24,7 +24,12 @@ def run_here(folder: Path, *command: object) -> subprocess.CompletedProcess[str]
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder / "site")},
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(folder / "site"),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # theirs need none, and ours take long to load
+        },
         check=False,
     )
 
