@@ -66,7 +66,8 @@ class VideoCache:
         free_bytes: int = 1_000_000_000,
         at_a_time: int = 4,
     ) -> None:
-        self._folder = folder
+        # yt-dlp works in a process of its own, in another folder.
+        self._folder = folder.absolute()
         self._total_bytes = total_bytes
         self._video_bytes = video_bytes
         self._free_bytes = free_bytes
