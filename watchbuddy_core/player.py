@@ -15,10 +15,14 @@ class Player(Protocol):
     """
 
     @property
-    def position(self) -> float: ...
+    def position(self) -> float:
+        """Where it is."""
+        ...
 
     @property
-    def paused(self) -> bool: ...
+    def paused(self) -> bool:
+        """Whether it stands still because it was told to, by whomever."""
+        ...
 
     @property
     def playback_rate(self) -> float:
@@ -30,9 +34,13 @@ class Player(Protocol):
         """The video is over. The client brings to an end what it is at, and returns."""
         ...
 
-    async def pause(self) -> None: ...
+    async def pause(self) -> None:
+        """Stand still, until `resume` or the user says otherwise."""
+        ...
 
-    async def resume(self) -> None: ...
+    async def resume(self) -> None:
+        """Play on."""
+        ...
 
     async def seek(self, position: float) -> None:
         """Go to `position`, playing or paused as before; return once it is there."""
@@ -42,9 +50,13 @@ class Player(Protocol):
 class Clock(Protocol):
     """What time it is, and waiting; in monotonic seconds."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Seconds from any origin; never less than before."""
+        ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Return so many seconds later."""
+        ...
 
 
 class WallClock:

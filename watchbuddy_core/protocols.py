@@ -235,10 +235,12 @@ class Brief:
 
     @property
     def is_first(self) -> bool:
+        """Whether nothing of the range lies before its window."""
         return self.window.start <= self.range_start
 
     @property
     def is_last(self) -> bool:
+        """Whether nothing of the range lies behind its window."""
         return self.window.end >= self.range_end
 
 
@@ -371,13 +373,32 @@ class Transcriber(Protocol):
 class Scheduler(Protocol):
     """Decides which actions are due. Performs no I/O and reads no clock."""
 
-    def add(self, actions: Iterable[Action], *, once: bool = False) -> None: ...
+    def add(self, actions: Iterable[Action], *, once: bool = False) -> None:
+        """Take further actions in, in any order. One whose id is known already is left out.
 
-    def withdraw(self, ids: Iterable[str]) -> None: ...
+        Args:
+            once: they are sent at most once, also where the viewer goes back.
+        """
+        ...
 
-    def receive(self, event: PlayerEvent, *, now: float) -> None: ...
+    def withdraw(self, ids: Iterable[str]) -> None:
+        """Send these no more. What was sent already, or is not known, does not matter."""
+        ...
 
-    def actions_due(self) -> list[Due]: ...
+    def receive(self, event: PlayerEvent, *, now: float) -> None:
+        """Take in what the player says.
+
+        Args:
+            now: when, in monotonic seconds from any origin.
+
+        Raises:
+            InvalidPosition: a time in it is none. Nothing has changed then.
+        """
+        ...
+
+    def actions_due(self) -> list[Due]:
+        """What is to be sent now, in this order. The next call has it no more."""
+        ...
 
 
 class SessionRecord(BaseModel):
@@ -462,9 +483,13 @@ class Records(Protocol):
         """Raises: SessionNotFound."""
         ...
 
-    async def put(self, record: SessionRecord) -> None: ...
+    async def put(self, record: SessionRecord) -> None:
+        """Keep it, in the place of another one of its id."""
+        ...
 
-    async def list(self) -> Sequence[SessionRecord]: ...
+    async def list(self) -> Sequence[SessionRecord]:
+        """All of them."""
+        ...
 
     async def count(self, *, caller: str | None = None, address: str | None = None) -> int:
         """How many there are, of this caller and this address, where they are named.
@@ -534,7 +559,9 @@ class Preferences(Protocol):
         """How much a user wanted to hear last. None: they never said."""
         ...
 
-    async def prefer(self, caller: str, user_id: str, density: Density) -> None: ...
+    async def prefer(self, caller: str, user_id: str, density: Density) -> None:
+        """Keep how much a user wants to hear from now on."""
+        ...
 
 
 @runtime_checkable
@@ -554,9 +581,13 @@ class Checkable(Protocol):
 class Cache(Protocol):
     """Values by key; may forget anything at any time. It never fails: it knows nothing, then."""
 
-    async def get(self, key: str) -> bytes | None: ...
+    async def get(self, key: str) -> bytes | None:
+        """What was kept. None: it is not known, or not any more."""
+        ...
 
-    async def put(self, key: str, value: bytes) -> None: ...
+    async def put(self, key: str, value: bytes) -> None:
+        """Keep it, as long as there is room."""
+        ...
 
 
 @runtime_checkable

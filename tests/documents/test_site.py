@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -97,6 +98,33 @@ MODULES = (
 def listed(page: str) -> list[str]:
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(r"^::: ([\w.]+)$", text, flags=re.MULTILINE)
+
+
+def test_every_public_method_is_documented_where_it_is_or_in_its_contract() -> None:
+    contracts = [
+        value
+        for module in ("protocols", "player")
+        for value in vars(import_module(f"watchbuddy_core.{module}")).values()
+        if getattr(value, "_is_protocol", False) and value.__module__.startswith("watchbuddy")
+    ]
+    agreed = {
+        name
+        for one in contracts
+        for name in vars(one)
+        if name[0] != "_" and inspect.getdoc(vars(one)[name])
+    }
+    core = import_module("watchbuddy_core")
+    for name in core.__all__:
+        value = getattr(core, name)
+        if isinstance(value, type) and value.__module__.startswith("watchbuddy_core"):
+            undocumented = {
+                method
+                for method, what in vars(value).items()
+                if isinstance(what, FunctionType | property | classmethod)
+                and not method.startswith("_")
+                and not inspect.getdoc(what)
+            }
+            assert undocumented <= (set() if value in contracts else agreed), name
 
 
 def test_the_page_on_python_lists_every_public_name() -> None:

@@ -116,6 +116,7 @@ class WatchSession:
 
     @property
     def session_id(self) -> str:
+        """Its name, and the key to it."""
         return self.record.session_id
 
     @classmethod
@@ -306,6 +307,7 @@ class WatchSession:
         await self._store.append(self.session_id, [Cancelled(message=message)], None)
 
     async def status(self) -> SessionStatus:
+        """How far it is, by what stands in its log."""
         history = History(await self._store.read(self.session_id))
         return status_of(self.record, history, self._parts)
 
