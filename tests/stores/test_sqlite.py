@@ -378,7 +378,7 @@ def test_nothing_is_left_of_a_user_who_is_forgotten_and_others_keep_theirs(path:
         await store.reserve({of_day("2026-01-31", "here"): 1.0}, 0.25)
         async with SQLiteArchive(path) as archive:
             assert await archive.preferences("ann") == {"here": "quiet", "there": "chatty"}
-            assert await archive.spent(user_id="ann") == {"2026-01-31/here/ann": 0.25}
+            assert await archive.spent(user_id="ann") == {of_day("2026-01-31", "here", "ann"): 0.25}
             assert await archive.spent(session_id="ses_0") == {"session/ses_0": 0.25}
 
     async def forget(store: SQLiteStore) -> None:
