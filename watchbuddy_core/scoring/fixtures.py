@@ -16,8 +16,8 @@ from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.scoring.reference import Reference, ReferenceEvent
 from watchbuddy_core.video import Cue
 
-SIZE = (160, 90)
-FRAME_RATE = 5
+SIZE = (128, 72)
+FRAME_RATE = 3
 _SHOTS = 7
 _BANG_AFTER = 1.0
 """Seconds into its shot, by `Tone.BANG`."""
