@@ -951,7 +951,7 @@ def test_what_playing_passes_without_sending_it_is_told_once(session: Session) -
 # --- 24: agreement with the oracle -------------------------------------------------------
 
 
-@settings(max_examples=settings().max_examples * 20)
+@settings(max_examples=settings().max_examples * 4)
 @given(sessions(), st.data())
 def test_timeline_and_brute_force_agree_on_every_event(
     brute_force: Callable[..., Any], session: Session, data: st.DataObject
