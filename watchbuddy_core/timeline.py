@@ -41,7 +41,8 @@ States
     seek                join, send      user seek, send         near the target: land;
                                                                   else user seek
     completed           nothing         forget as unacked       the jump: land
-    connected           redeliver at the first report that is not a seek
+    connected           nothing before the client has said where it is: redeliver at the
+                          first report that is not a seek
 
     REPLAY, checked first: a leap to near the origin returns; playing past both the end
     and the origin, or a seek elsewhere, forgets the return; its completion returns.
@@ -201,7 +202,8 @@ class Timeline:
     def add(self, actions: Iterable[Action], *, once: bool = False) -> None:
         """Take actions into the script, all or none.
 
-        One that lies at the playhead, or less than the lateness behind it, is due at once.
+        One that lies at the playhead, or less than the lateness behind it, is due at once;
+        where a client has come back, as soon as it has said where it is.
         An id that is known already is left as it was: streams are retried.
 
         Args:
@@ -604,7 +606,7 @@ class Timeline:
     def _send_due(self, lateness: int, *, most_speaks: int | None = None) -> None:
         """Apply the one rule, and move on past everything that it has judged."""
         head = self._head
-        if head is None or self._jump is not None:
+        if head is None or self._jump is not None or self._resync:
             return
         last = self._last_key(head)
         oldest = first_at(max(self._start, head - lateness, self._floor - self._lookback))

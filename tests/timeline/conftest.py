@@ -417,8 +417,9 @@ class BruteForce:
         return micro(self.start) <= micro(action.trigger_timestamp) <= last
 
     def due_now(self) -> list[Action]:
-        """The one rule: "Outside a hold, after every event, send every action for which"."""
-        if self.head is None or self.jump is not None:
+        """The one rule: "Outside a hold, after every event, send every action for which".
+        And "sends nothing itself": a client that has come back first says where it is."""
+        if self.head is None or self.jump is not None or self.resync:
             return []
         head = self.head
         ahead_until: float = head + self.lookahead

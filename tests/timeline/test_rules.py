@@ -488,6 +488,18 @@ def test_a_client_that_never_acknowledges_is_not_told_twice(watch: Watch) -> Non
     assert viewer.at(9.5) == ""
 
 
+def test_a_client_that_is_back_is_sent_nothing_before_it_says_where_it_is(watch: Watch) -> None:
+    """What it completes first would make due what the report then finds unacknowledged."""
+    viewer = watch(line("a", 4.0), line("b", 5.0))
+    assert viewer.connects(lookahead=2.0) == ""
+    assert viewer.at(3.5) == "a b"
+    assert viewer.connects(lookahead=2.0) == ""
+    assert viewer.completes("a") == ""
+    assert viewer.is_given(line("c", 3.5)) == ""
+    assert viewer.at(4.5) == "c +b"
+    assert viewer.at(5.0) == ""
+
+
 def test_a_reconnect_repeats_nothing_of_a_pass_that_is_over(watch: Watch) -> None:
     viewer = watch(line("a", 9.0), line("b", 10.0))
     viewer.at(9.0)
@@ -558,13 +570,6 @@ def test_what_a_new_client_takes_ahead_goes_out_with_its_first_report(watch: Wat
     assert viewer.at(1.0) == ""
     assert viewer.connects(lookahead=2.0) == ""
     assert viewer.at(0.9) == "a"
-
-
-def test_an_acknowledgement_sends_what_is_due(watch: Watch) -> None:
-    viewer = watch(line("a", 1.0), line("b", 2.0))
-    assert viewer.at(1.0) == "a"
-    assert viewer.connects(lookahead=2.0) == ""
-    assert viewer.completes("a") == "b"
 
 
 def test_what_was_reached_before_a_jump_back_is_not_taken_for_held(watch: Watch) -> None:
