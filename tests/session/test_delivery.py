@@ -411,6 +411,77 @@ def test_a_client_that_completes_actions_is_sent_again_what_it_has_not_completed
     run(scenario())
 
 
+def test_what_is_completed_before_the_first_report_brings_nothing_twice() -> None:
+    """A client tells first what it performed while it was not connected."""
+
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(4.0), line(5.0))
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            delivery.receive(TimestampUpdate(3.5), now=3.5)
+            await settled()
+            assert ids(sent) == ["at 4.0", "at 5.0"]
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            delivery.receive(ActionCompleted("at 4.0"), now=4.6)
+            await settled()
+            assert ids(sent) == []
+            delivery.receive(TimestampUpdate(4.6), now=4.6)
+            await settled()
+            assert ids(sent) == ["at 5.0"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("arrives", ["again", "before"])
+def test_what_was_sent_ahead_and_completed_later_does_not_come_a_third_time(arrives: str) -> None:
+    """Whether the client completes what it had, or what it was sent again."""
+
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(5.0))
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            delivery.receive(TimestampUpdate(3.5), now=3.5)
+            await settled()
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            if arrives == "again":
+                delivery.receive(TimestampUpdate(4.0), now=4.0)
+                await settled()
+                assert [item for item in sent if isinstance(item, Due)] == [
+                    Due(line(5.0), redelivered=True)
+                ]
+            delivery.receive(ActionCompleted("at 5.0"), now=5.0)
+            await settled()
+        history = History(await written.store.read(written.session.session_id))
+        assert history.was_sent("at 5.0")
+        assert history.heard_of("at 5.0") == "at 5.0"
+        async with written.watching(lookahead=2.0) as (delivery, sent):
+            delivery.receive(TimestampUpdate(5.5), now=5.5)
+            await settled()
+            assert ids(sent) == []
+
+    run(scenario())
+
+
+def test_what_came_due_and_was_never_written_comes_after_the_reconnect() -> None:
+    """The head may lie beyond it by what was reported: it is due as long as it is not late."""
+
+    async def scenario() -> None:
+        written = Written()
+        await written.script(line(1.0), line(2.0), line(6.0), line(9.0))
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(1.0), now=1.0)
+            await settled()
+            assert ids(sent) == ["at 1.0"]
+        fence = await written.store.fence(written.session.session_id, "deliverer")
+        await written.store.append(written.session.session_id, [Wanted(position=9.5)], fence)
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(10.0), now=10.0)
+            await settled()
+            assert ids(sent) == ["at 6.0", "at 9.0"]
+
+    run(scenario())
+
+
 # --- a client that is slow to take what it is sent --------------------------------------------
 
 
@@ -483,10 +554,13 @@ AN_ACK_OF_THE_PASS_BEFORE: list[tuple[float, PlayerEvent]] = [
 
 
 @settings(max_examples=60, deadline=None)
-@given(before=EVENTS, after=EVENTS)
-@example(before=AN_ACK_OF_THE_PASS_BEFORE, after=[])
+@given(before=EVENTS, after=EVENTS, lookahead=st.sampled_from([0.0, 2.0]))
+@example(before=AN_ACK_OF_THE_PASS_BEFORE, after=[], lookahead=0.0)
+@example(before=[(0.0, TimestampUpdate(0.0))], after=[(0.5, TimestampUpdate(0.5))], lookahead=2.0)
 def test_the_fold_of_the_log_goes_on_exactly_like_the_timeline_that_wrote_it(
-    before: list[tuple[float, PlayerEvent]], after: list[tuple[float, PlayerEvent]]
+    before: list[tuple[float, PlayerEvent]],
+    after: list[tuple[float, PlayerEvent]],
+    lookahead: float,
 ) -> None:
     """Delivery state has one truth: what was sent is the fold of the log.
 
@@ -497,25 +571,20 @@ def test_the_fold_of_the_log_goes_on_exactly_like_the_timeline_that_wrote_it(
         written = Written()
         await written.script(*SCRIPT)
         now = 0.0
-        async with written.watching() as (delivery, _):
-            for waited, event in before:
-                now += waited
-                delivery.receive(event, now=now)
-                await settled()
-            state = delivery._timeline.snapshot()
-        folded = History(await written.store.read(written.session.session_id)).timeline
-        assert folded.fired == state.fired
-        assert set(folded.unacked) == set(state.unacked)
-        lagging = {"head", "head_at", "settle"}
-        assert folded.playhead.model_dump(exclude=lagging) == state.playhead.model_dump(
-            exclude=lagging
-        )
-        async with written.watching() as (delivery, sent):
-            for waited, event in after:
-                now += waited
-                delivery.receive(event, now=now)
-                await settled()
-        assert all(item.action.trigger_timestamp <= 20 for item in sent if isinstance(item, Due))
+        for events in (before, after):
+            async with written.watching(lookahead=lookahead) as (delivery, _):
+                for waited, event in events:
+                    now += waited
+                    delivery.receive(event, now=now)
+                    await settled()
+                state = delivery._timeline.snapshot()
+            folded = History(await written.store.read(written.session.session_id)).timeline
+            assert folded.fired == state.fired
+            assert set(folded.unacked) == set(state.unacked)
+            lagging = {"head", "head_at", "settle", "resync"}
+            assert folded.playhead.model_dump(exclude=lagging) == state.playhead.model_dump(
+                exclude=lagging
+            )
 
     run(scenario())
 

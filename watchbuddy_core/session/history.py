@@ -189,13 +189,15 @@ class History:
                 if not entry.moved:
                     self._reported = round(entry.position * SECOND)
             case Delivered():
-                self._fired.update(dict.fromkeys(entry.ids, entry.playhead.epoch))
-                for id in entry.ids:  # what was acknowledged before was an earlier pass
+                ids = (*entry.ids, *entry.redelivered)
+                self._fired.update(dict.fromkeys(ids, entry.playhead.epoch))
+                for id in ids:  # what was acknowledged before was an earlier pass
                     self._acked.pop(id, None)
                 self._move(entry.playhead)
             case Moved():
                 self._move(entry.playhead)
             case Acked():
+                self._keep_performed(entry.action_id)
                 self._acked[entry.action_id] = self._playhead.epoch
                 self._completions[entry.action_id] = entry
                 self._time(entry)
@@ -241,6 +243,14 @@ class History:
         self._playhead, self._reported = playhead, 0
         for id in playhead.resend:
             self._fired.pop(id, None)
+
+    def _keep_performed(self, id: str) -> None:
+        """What an older connection was sent ahead was performed after all, if it is completed."""
+        resend = self._playhead.resend
+        if id in resend:
+            self._fired[id] = self._playhead.epoch
+            left = tuple(other for other in resend if other != id)
+            self._playhead = self._playhead.model_copy(update={"resend": left})
 
     def _play_to(self, position: float, *, moved: bool) -> None:
         since, self._watched_to = self._watched_to, position
