@@ -174,6 +174,17 @@ export interface StopSpeakingMessage {
   type: "stop_speaking";
 }
 
+/** What stands for a token in an address: `?ticket=…`. */
+export interface Ticket {
+  ticket: string;
+  expires_in: number;
+}
+
+/** What a ticket is to be good for: POST /api/v1/sessions/{session_id}/tickets. */
+export interface TicketWish {
+  purpose: "connect" | "media";
+}
+
 /** Where the player is; several times a second while it plays. */
 export interface TimestampUpdateMessage {
   type: "timestamp_update";

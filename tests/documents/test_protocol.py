@@ -26,7 +26,7 @@ from watchbuddy_server.cli.schema import DOCUMENTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = re.findall(
-    r"```json (request|session|upload|client|server|action)\n(.*?)```",
+    r"```json (request|session|upload|ticket-request|ticket|client|server|action)\n(.*?)```",
     (DOCS / "protocol.md").read_text(encoding="utf-8"),
     flags=re.DOTALL,
 )
@@ -34,6 +34,8 @@ NAMES = {
     "request": "CreateSession",
     "session": "SessionCreated",
     "upload": "Upload",
+    "ticket-request": "TicketWish",
+    "ticket": "Ticket",
     "client": "ClientMessage",
     "server": "ServerMessage",
     "action": "Action",
@@ -100,6 +102,8 @@ INVALID = [
     ("ServerMessage", '{"type": "density", "value": "loud"}'),
     ("Action", ACTIONS[0]),  # the server leaves nothing out
     ("CreateSession", '{"video_url": "library:a.mp4"}'),
+    ("TicketWish", '{"purpose": "everything"}'),
+    ("Ticket", '{"ticket": "wbt_1"}'),
 ]
 
 

@@ -21,6 +21,8 @@ from watchbuddy_core.wire import (
     ControlMessage,
     CreateSession,
     SessionCreated,
+    Ticket,
+    TicketWish,
     Upload,
 )
 
@@ -37,8 +39,8 @@ UNIONS: dict[str, tuple[Model, ...]] = {
 }
 """What one side may send, by the name that it goes by."""
 
-_ASKED: tuple[Model, ...] = (CreateSession,)
-_ANSWERED: tuple[Model, ...] = (SessionCreated, Upload)
+_ASKED: tuple[Model, ...] = (CreateSession, TicketWish)
+_ANSWERED: tuple[Model, ...] = (SessionCreated, Ticket, Upload)
 
 
 class _Plain(GenerateJsonSchema):
