@@ -654,6 +654,8 @@ HOSTILE = {
     "a number for a name": json_of(version_2(name=3)),
     "no data": json_of({"spec": "chara_card_v2", "data": []}),
     "a cut PNG": png(text("chara", VERSION_1))[:100],
+    "an empty text": png(chunk(b"tEXt", b"ccv3\0")),
+    "an empty text of version 2": png(chunk(b"tEXt", b"chara\0")),
     "a PNG without an end": png(text("chara", VERSION_1))[:-12],
     "a chunk of four gigabytes": b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIHDR" + bytes(100),
     "no head first": b"\x89PNG\r\n\x1a\n" + text("chara", VERSION_1) + chunk(b"IEND", b""),

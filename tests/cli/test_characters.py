@@ -79,9 +79,13 @@ def test_what_cannot_be_done_is_told_in_one_sentence(ask: Any, card: Path, tmp_p
     assert ask("--data-dir", tmp_path / "data", "import", card)[0] == 0
     assert (tmp_path / "data" / "characters" / "aqua.json").is_file()
     here = ("--data-dir", tmp_path / "data")
+    endless = tmp_path / "endless.json"
+    with endless.open("wb") as file:
+        file.truncate(1024**4)  # of no memory could all of it be in
     for arguments, complaint in {
         ("import", card, "--id", "../x", *here): "An id is of small letters",
         ("import", card, "--id", "miao", *here): "a character 'miao' already",
+        ("import", endless, *here): "endless.json: The card is larger than 16 MB",
         ("import", Path(__file__), *here): "test_characters.py: The card's JSON cannot be read",
         ("export", "aqua", "-o", tmp_path / "a.gif", *here): "called .png, .json or .charx",
         ("export", "aqua", "-o", tmp_path / "a.png", *here): "no PNG for its picture",

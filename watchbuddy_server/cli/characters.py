@@ -10,7 +10,14 @@ import click
 
 from watchbuddy_core.assembly import card_folder
 from watchbuddy_core.characters import CARD_FILES
-from watchbuddy_core.characters.cards import Card, card_of, format_of, read_card, write_card
+from watchbuddy_core.characters.cards import (
+    MOST_BYTES,
+    Card,
+    card_of,
+    format_of,
+    read_card,
+    write_card,
+)
 from watchbuddy_core.configuration import configure
 from watchbuddy_core.errors import InvalidCharacterFile, UnknownCharacter
 from watchbuddy_core.plugins import Offered, offered_characters
@@ -62,9 +69,11 @@ def import_card(
         for one in _offered(settings)
         if one.character and not one.is_brought and (one.is_own or not replace)
     }
+    with file.open("rb") as opened:
+        content = opened.read(MOST_BYTES + 1)  # what is larger is refused, however large it is
     try:
         character = card_folder(settings).add(
-            file.read_bytes(),
+            content,
             id=id,
             clash="replace" if replace else "refuse",
             others=others,

@@ -87,7 +87,7 @@ def _of_png(content: bytes) -> Card:
     texts = png.texts_in(content)
     if V3 not in texts and V2 not in texts:
         raise NoCharacterCard("The PNG is a picture, and no character card.")
-    version, document = parsed(_decoded(texts.get(V3) or texts[V2], "The text of the PNG"))
+    version, document = parsed(_decoded(texts.get(V3) or texts.get(V2, b""), "The text of the PNG"))
     beside = {}
     for keyword, text in texts.items():
         prefix = next((one for one in ASSET_TEXTS if keyword.startswith(one)), None)
