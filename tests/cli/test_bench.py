@@ -110,6 +110,20 @@ def test_tracks_are_held_against_a_reference(run, tmp_path: Path) -> None:
     assert "Here comes Korvel!" in checked.stdout
 
 
+def test_tracks_of_one_name_have_a_column_each(run, tmp_path: Path) -> None:
+    for folder, track in (("mine", GOOD), ("theirs", BAD)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "it.json").write_text(write_track(track, "json"), encoding="utf-8")
+    ran = run("bench", tmp_path / "mine" / "it.json", tmp_path / "theirs" / "it.json")
+    assert ran.returncode == 0, ran.stderr
+    headings, *rows = ran.stdout.splitlines()
+    mine, theirs, mean = headings.split()
+    assert mine.endswith("mine/it.json")
+    assert theirs.endswith("eirs/it.json")
+    assert mean == "mean"
+    assert {len(row.split()) for row in rows} == {4}
+
+
 def test_what_cannot_be_measured_is_told_in_a_sentence(run, tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("{}", encoding="utf-8")
     (tmp_path / "good.json").write_text(write_track(GOOD, "json"), encoding="utf-8")

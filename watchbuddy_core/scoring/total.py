@@ -14,6 +14,9 @@ from watchbuddy_core.scoring.timing import Timing, timing
 from watchbuddy_core.speech import spoken_seconds
 from watchbuddy_core.tracks import Track
 
+_OF_THE_VIDEO = ("talked_over", "gap_distance", "leaks")
+"""Figures that would look best where nothing is known of the video."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -28,9 +31,11 @@ class Score:
     """None there should be."""
     timing: Timing | None
     """None: the reference names no events."""
+    has_reference: bool = True
+    """False: nothing was known of the video, so figures that hang on it say nothing."""
 
     def figures(self) -> Mapping[str, float]:
-        """All of them by name, in the order in which they are shown."""
+        """All that say something by name, in the order in which they are shown."""
         found: dict[str, float] = {}
         if self.timing is not None:
             found["time_diff"] = self.timing.time_diff
@@ -43,7 +48,8 @@ class Score:
         found.update({name: getattr(self.comfort, name) for name in Comfort.__slots__})
         found.update({name: getattr(self.sameness, name) for name in Sameness.__slots__})
         found["leaks"] = float(len(self.leaks))
-        return {name: round(figure, 4) for name, figure in found.items()}
+        unknown = () if self.has_reference else _OF_THE_VIDEO
+        return {name: round(figure, 4) for name, figure in found.items() if name not in unknown}
 
 
 def score(
@@ -53,7 +59,7 @@ def score(
 
     Args:
         reference: None: nothing is known but how long it is, as far as the track tells. Then
-            nothing is said in it and nothing happens, so half of the figures mean nothing.
+            what hangs on what is said and happens in it is not among the figures.
         phrases: see `leaks`.
     """
     known = reference or Reference(
@@ -78,6 +84,7 @@ def score(
         timing=timing([line.trigger_timestamp for line in lines], events, end=end)
         if events
         else None,
+        has_reference=reference is not None,
     )
 
 

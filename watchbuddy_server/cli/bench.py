@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -181,16 +181,27 @@ def _document(scores: Mapping[str, Score], mean: Mapping[str, float]) -> dict[st
 
 def _table(scores: Mapping[str, Score], mean: Mapping[str, float]) -> Iterator[str]:
     """A row for each figure, a column for each track, and one for the mean."""
-    columns = {_short(Path(name).stem): found.figures() for name, found in scores.items()}
+    headings = _headings(list(scores))
+    columns = [found.figures() for found in scores.values()]
     if len(scores) > 1:
-        columns["mean"] = mean
-    yield "".join([" " * _NAME, *(f"{name:>{_COLUMN}}" for name in columns)])
-    for figure in dict.fromkeys(name for figures in columns.values() for name in figures):
-        values = (figures.get(figure, inf) for figures in columns.values())
+        headings.append("mean")
+        columns.append(mean)
+    yield "".join([" " * _NAME, *(f"{heading:>{_COLUMN}}" for heading in headings)])
+    for figure in dict.fromkeys(name for figures in columns for name in figures):
+        values = (figures.get(figure, inf) for figures in columns)
         yield "".join([f"{figure:{_NAME}}", *(f"{_shown(value):>{_COLUMN}}" for value in values)])
     for name, found in scores.items():
         for leak in found.leaks:
             yield f"leak in {name} at {leak.at:g}, of {leak.until:g}: {leak.text}"
+
+
+def _headings(names: Sequence[str]) -> list[str]:
+    """What each file is called; where several are called so, how their paths end."""
+    stems = [_short(Path(name).stem) for name in names]
+    return [
+        stem if stems.count(stem) == 1 else f"…{name[2 - _COLUMN :]}"
+        for stem, name in zip(stems, names, strict=True)
+    ]
 
 
 def _short(name: str) -> str:
