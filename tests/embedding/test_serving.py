@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +55,21 @@ async def test_the_client_of_the_library_watches_to_the_end(site: Any) -> None:
         await client.run()
     ended = [one.action.action_type for one in happened if isinstance(one, Ended)]
     assert {"SPEAK", "END_REACTION"} <= set(ended)
+
+
+async def test_the_client_of_the_page_on_embedding_watches_to_the_end(
+    site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (program,) = [block for block in blocks if "WatchClient(" in block]
+    names: dict[str, Any] = {}
+    exec(compile(program, "embedding.md", "exec", dont_inherit=True), names)
+    player = ClockPlayer(SECONDS, clock=WallClock(), playback_rate=4.0)
+    async with asyncio.timeout(30):
+        await names["watch"](site.companion, FILM, player)
+    assert player.ended
+    assert " s: " in capsys.readouterr().out
 
 
 async def test_a_newer_connection_takes_over_and_goes_on(site: Any) -> None:

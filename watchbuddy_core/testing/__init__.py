@@ -2,7 +2,8 @@
 
 player      FakePlayer: a player with a viewer before it, in virtual time
 fakes       ScriptedGenerator, MemorySource: plugins that do what they were told
-contracts   check_source, check_generator, check_scheduler: what every plugin keeps to
+contracts   check_source, check_generator, check_scheduler, check_transcriber: what every
+            plugin keeps to
 """
 
 from watchbuddy_core.testing.contracts import (
