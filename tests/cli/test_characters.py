@@ -68,6 +68,12 @@ def test_a_card_is_imported_exported_and_removed(ask: Any, card: Path, tmp_path:
     assert "Aqua" not in ask()[1]
 
 
+def test_a_name_steers_no_terminal(ask: Any, card: Path) -> None:
+    card.write_text(json.dumps({"name": "A\0\u009b31mqua", "description": "Red."}))
+    assert ask("import", card, "--id", "aqua") == (0, "aqua: A  31mqua\n")
+    assert "A  31mqua" in ask()[1]
+
+
 def test_a_built_in_character_is_exported_as_a_card(ask: Any, tmp_path: Path) -> None:
     file = tmp_path / "shen.json"
     assert ask("export", "shen", "-o", file)[0] == 0

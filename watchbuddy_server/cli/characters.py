@@ -25,6 +25,7 @@ from watchbuddy_core.settings import Settings
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.generating import new_file
 from watchbuddy_server.listings import as_json, character_lines, character_rows
+from watchbuddy_server.terminal import printable
 
 
 @click.group("characters", invoke_without_command=True)
@@ -81,7 +82,7 @@ def import_card(
         )
     except InvalidCharacterFile as exc:
         raise InvalidCharacterFile(f"{file.name}: {exc}") from exc
-    click.echo(f"{character.id}: {next(iter(character.name.values()))}")
+    click.echo(printable(f"{character.id}: {next(iter(character.name.values()))}"))
 
 
 @characters.command("export")
