@@ -116,7 +116,7 @@ def test_what_is_there_already_is_left_as_it_is(tmp_path: Path) -> None:
     "name",
     [
         *("", "Owl", "9lives", "../owl", "owl/x", "two words", "-x", "x-", "a--b", "o_o"),
-        *("x" * 25, "core", "server", "eule\n", "$name", "ｏwl"),
+        *("x" * 25, "core", "server", "http", "https", "eule\n", "$name", "ｏwl"),
     ],
 )
 def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ _TAKEN = ("core", "server")
 """`watchbuddy_core` and `watchbuddy_server` are this project."""
 
 
+_LINKS = ("http", "https")
+"""A source's name is its scheme, and every link begins with one of these."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """What is different about the packages of a kind."""
@@ -140,6 +144,8 @@ def write_package(kind: str, name: str, into: Path) -> Path:
         folder.mkdir()  # of two that write at once, one has made it
     except FileExistsError:
         raise click.BadParameter(f"{folder} exists; nothing was changed.") from None
+    except OSError as exc:
+        raise click.FileError(str(folder), exc.strerror) from exc
     for path, text in contents.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +161,8 @@ def _refuse_name(kind: str, name: str) -> None:
         raise click.BadParameter(f"{name} is longer than {_LONGEST_NAME} letters.")
     if name in _TAKEN:
         raise click.BadParameter(f"watchbuddy-{name} is a part of AI Watch Buddy itself.")
+    if kind == "source" and name in _LINKS:
+        raise click.BadParameter(f"{name}: is what links begin with. Name the site: moon.")
     taken = {plugin.name: plugin.owner for plugin in plugins.listing(_KINDS[kind].group)}
     if kind == "character":
         installed = plugins.offered_characters()
