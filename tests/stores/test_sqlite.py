@@ -288,6 +288,44 @@ def test_two_programs_do_not_share_a_file(path: Path) -> None:
     opened(path, lambda store: store.prefer("here", "ann", "quiet"))
 
 
+def record(session_id: str) -> SessionRecord:
+    return SessionRecord(
+        session_id=session_id, video_url="library:a.mp4", character_id="miao", created_at=1.0
+    )
+
+
+LOOKED = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+print(*(row[0] for row in database.execute("SELECT session_id FROM sessions ORDER BY session_id")))
+database.close()
+"""
+
+
+def test_another_program_that_looks_in_takes_nothing_along(path: Path) -> None:
+    """It is another process: locks within one are no locks. The last one to close a file of
+    SQLite's removes its journal, so each has to know of the others."""
+
+    async def look() -> str:
+        looking = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", LOOKED, path, stdout=asyncio.subprocess.PIPE
+        )
+        return (await looking.communicate())[0].decode().strip()
+
+    async def scenario(store: SQLiteStore) -> None:
+        await store.put(record("ses_1"))
+        assert await look() == "ses_1"
+        async with SQLiteArchive(path) as archive:
+            assert len(await archive.list()) == 1
+        await store.put(record("ses_2"))
+        assert await look() == "ses_1 ses_2"
+        await store.put(record("ses_3"))
+        assert await look() == "ses_1 ses_2 ses_3"
+
+    opened(path, scenario)
+    assert asyncio.run(look()) == "ses_1 ses_2 ses_3"
+
+
 def test_a_full_disk_is_told_and_nothing_is_half_written(path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         fence = await store.fence(SESSION, "producer")

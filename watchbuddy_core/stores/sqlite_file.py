@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -100,7 +101,14 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOMEM,
 }
+_connections: Counter[Path] = Counter()
+"""How many this process has to each file.
 
+POSIX gives up all of a process's locks on a file when the process closes any descriptor of it.
+SQLite knows that of its own. A file that is read in another way beside them loses its locks, and
+the next program that looks into it takes its journal for left over, and away from under us
+(sqlite.org/howtocorrupt.html, 2.2).
+"""
 
 _log = logging.getLogger("watchbuddy.store")
 
@@ -117,7 +125,7 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
         import aiosqlite
     except ImportError as exc:
         raise MissingExtra("server", "Keeping sessions in a file") from exc
-    is_replaced = await asyncio.to_thread(_is_replaced, path)
+    is_replaced = not _connections[path] and await asyncio.to_thread(_is_replaced, path)
     if is_replaced and not read_only:
         _log.warning("the file of sessions was replaced: what was left beside it is removed")
         await asyncio.to_thread(remove, path, endings=_JOURNAL)
@@ -126,6 +134,7 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
         connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
     except sqlite3.Error as exc:
         raise failure_of(exc) from exc
+    _connections[path] += 1
     try:
         settings = [f"busy_timeout = {BUSY_MS}", *(() if read_only else _WRITING)]
         if not read_only and await asyncio.to_thread(_is_new, path):
@@ -139,6 +148,7 @@ async def database(path: Path, *, read_only: bool = False) -> AsyncIterator[aios
         raise failure_of(exc) from exc
     finally:
         await connection.close()
+        _connections[path] -= 1
 
 
 async def check(database: aiosqlite.Connection) -> int:
@@ -256,6 +266,8 @@ def remove(path: Path, *, endings: Sequence[str] = ("", *_JOURNAL)) -> None:
 def _is_replaced(path: Path) -> bool:
     """Whether a copy was put in the place of a file whose journal is still there, as a program
     leaves it that is killed. SQLite would write it into the copy, which ruins that.
+
+    It opens the file, so only before this process has connections to it; see `_connections`.
 
     Raises:
         StoreFailed: it cannot be read.
