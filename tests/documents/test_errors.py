@@ -22,7 +22,8 @@ ROWS = {
 
 def tree(cls: type[WatchBuddyError] = WatchBuddyError) -> list[type[WatchBuddyError]]:
     below = [one for child in cls.__subclasses__() for one in tree(child)]
-    return [one for one in (cls, *below) if one.__module__.startswith("watchbuddy_")]
+    ours = (one for one in (cls, *below) if one.__module__.startswith("watchbuddy_"))
+    return [one for one in ours if not one.__name__.startswith("_")]
 
 
 def test_every_code_stands_on_the_page() -> None:
