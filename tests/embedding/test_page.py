@@ -25,8 +25,11 @@ def test_each_excerpt_stands_in_its_program(program: str, excerpt: str) -> None:
     assert any(f"\n{indent(excerpt, ' ' * depth)}" in text for depth in range(0, 13, 4))
 
 
-def test_each_block_of_python_is_an_excerpt() -> None:
-    assert len(re.findall("```python", PAGE)) == len(EXCERPTS)
+def test_each_block_of_python_is_an_excerpt_or_a_whole_program() -> None:
+    """The one program that stands there whole, the client, is run in test_serving."""
+    programs = re.findall(r"```python\n", PAGE)
+    assert len(programs) == 1
+    assert len(re.findall("```python", PAGE)) == len(EXCERPTS) + len(programs)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
