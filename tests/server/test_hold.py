@@ -335,9 +335,12 @@ class Line:
 def test_the_client_begins_nothing_early_and_loses_nothing_in_real_time(
     app: Any, backstage: Any, serve: Any, reports_per_second: int
 ) -> None:
-    """The viewer pauses, speeds up and seeks without telling, and the line is cut twice."""
-    faces = [Expression(trigger_timestamp=at / 10, emotion="joy") for at in range(600)]
-    script = [face for face in faces if not 29.0 < face.trigger_timestamp < 30.05]
+    """The viewer pauses, speeds up and seeks without telling, and the line is cut twice.
+
+    Nothing happens around where they seek to: a slow machine notices it a while later.
+    """
+    faces = [Expression(trigger_timestamp=at / 10, emotion="joy") for at in range(700)]
+    script = [face for face in faces if not 29.0 < face.trigger_timestamp < 40.05]
     reached: list[Reached] = []
     ready = asyncio.Event()
 
@@ -371,11 +374,11 @@ def test_the_client_begins_nothing_early_and_loses_nothing_in_real_time(
             await clock.sleep(1.0)
             line.cut()
             await clock.sleep(2.0)
-            await player.seek(30.05)
+            await player.seek(32.0)
             await clock.sleep(1.5)
             player.playback_rate = 0.7
             line.cut()
-            await until(lambda: len(reached) and reached[-1].position > 33.0)
+            await until(lambda: len(reached) and reached[-1].position > 43.0)
             watching.cancel()
             await asyncio.wait([watching])
 
@@ -384,11 +387,11 @@ def test_the_client_begins_nothing_early_and_loses_nothing_in_real_time(
     triggers = [one.action.trigger_timestamp for one in reached]
     assert triggers == sorted(triggers)
     assert len(set(triggers)) == len(triggers)
-    before = [trigger for trigger in triggers if trigger < 30.05]
-    behind = [trigger for trigger in triggers if trigger >= 30.05]
+    before = [trigger for trigger in triggers if trigger < 40.05]
+    behind = [trigger for trigger in triggers if trigger >= 40.05]
     assert len(before) > 20
     assert before == [at / 10 for at in range(len(before))]
-    assert behind == [(301 + n) / 10 for n in range(len(behind))]
+    assert behind == [(401 + n) / 10 for n in range(len(behind))]
 
 
 async def until(condition: Callable[[], object]) -> None:
