@@ -132,3 +132,15 @@ def test_a_name_that_is_taken_is_refused_and_by_whom(kind: str, name: str, tmp_p
     with pytest.raises(click.BadParameter, match=rf"{kind} {name} already, from watchbuddy 0"):
         write_package(kind, name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_package_of_another_kind_is_not_put_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site" / "watchbuddy_owl-1.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: watchbuddy-owl\nVersion: 1\n")
+    monkeypatch.syspath_prepend(installed.parent)
+    with pytest.raises(click.BadParameter, match="watchbuddy-owl is installed already"):
+        write_package("source", "owl", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from shlex import quote
@@ -169,6 +170,17 @@ def _refuse_name(kind: str, name: str) -> None:
         taken |= {one.character.id: one.owner for one in installed if one.character}
     if name in taken:
         raise click.BadParameter(f"There is a {kind} {name} already, from {taken[name]}.")
+    package = f"watchbuddy-{name}"
+    if _is_installed(package):  # with a plugin of another kind: pip would put it out
+        raise click.BadParameter(f"A package {package} is installed already. Name it otherwise.")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _requirement(extra: str) -> str:
