@@ -6,7 +6,7 @@ A class fulfils one by having its methods; nothing needs to be inherited.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -611,7 +611,7 @@ class JobRunner(Protocol):
 
     def admit(
         self, user_id: str | None, *, caller: str = "", address: str | None = None
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """Room for one more session, of this user of this caller, from this address.
 
         It is held as long as the context lasts, in which the session is created and submitted;

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -127,10 +127,10 @@ class LocalJobs:
         """How many pieces of work wait for a turn."""
         return self._turns.waiting
 
-    @contextmanager
-    def admit(
+    @asynccontextmanager
+    async def admit(
         self, user_id: str | None, *, caller: str = "", address: str | None = None
-    ) -> Iterator[None]:
+    ) -> AsyncIterator[None]:
         """Room for one more session, held as long as the context lasts.
 
         Raises, on entering:

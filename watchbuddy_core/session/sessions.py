@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -122,10 +122,8 @@ class Sessions:
         Raises:
             RequestRefused: the request cannot be served as it was made, or there is no room.
         """
-        with (
-            self._jobs.admit(request.user_id, caller=caller, address=address),
-            self._begin(caller, address),
-        ):
+        admitted = self._jobs.admit(request.user_id, caller=caller, address=address)
+        async with admitted, self._begun(caller, address):
             await self._refuse_more(caller, address)
             session = await WatchSession.create(
                 request,
@@ -139,8 +137,8 @@ class Sessions:
             await self._jobs.submit(session.session_id)
         return session
 
-    @contextmanager
-    def _begin(self, caller: str, address: str | None) -> Iterator[None]:
+    @asynccontextmanager
+    async def _begun(self, caller: str, address: str | None) -> AsyncIterator[None]:
         """Count it as long as it may not be in the store yet: others ask meanwhile."""
         self._beginning.append((caller, address))
         try:
