@@ -37,7 +37,8 @@ from watchbuddy_core.actions import Speak
 from watchbuddy_core.entries import Placed, Ready, Wanted
 from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session.history import WATCHED_STEP
-from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 
 STEP = 0.25
 """Seconds between two reports, and media seconds."""

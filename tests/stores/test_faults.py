@@ -110,7 +110,7 @@ class FailingDisk:
         pass
 
     async def begin(self, store: SQLiteStore) -> None:
-        self._execute = execute = store._writer.execute
+        self._execute = execute = store._writer.database.execute
         count = 0
 
         async def fail() -> None:
@@ -125,10 +125,10 @@ class FailingDisk:
         def failing(statement: str, *facts: Any) -> Any:
             return fail() if statement == "COMMIT" else execute(statement, *facts)
 
-        store._writer.execute = failing  # type: ignore[assignment,method-assign]
+        store._writer.database.execute = failing  # type: ignore[assignment,method-assign]
 
     async def end(self, store: SQLiteStore) -> None:
-        store._writer.execute = self._execute  # type: ignore[method-assign]
+        store._writer.database.execute = self._execute  # type: ignore[method-assign]
 
 
 class FullDisk(FailingDisk):
@@ -147,10 +147,10 @@ class ReadOnlyFile:
         pass
 
     async def begin(self, store: SQLiteStore) -> None:
-        await store._writer.execute("PRAGMA query_only = 1")
+        await store._writer.database.execute("PRAGMA query_only = 1")
 
     async def end(self, store: SQLiteStore) -> None:
-        await store._writer.execute("PRAGMA query_only = 0")
+        await store._writer.database.execute("PRAGMA query_only = 0")
 
 
 Fault = FullDisk | LockedFile | FailingDisk | ReadOnlyFile
@@ -226,8 +226,8 @@ def test_what_connections_write_counts_and_is_written_when_it_can_be(
 
 def forget(store: SQLiteStore) -> None:
     """As if so many others had been at work that what is kept in mind is about them."""
-    store._ends.clear()
-    store._fences.clear()
+    store._writer.known.ends.clear()
+    store._writer.known.fences.clear()
 
 
 def is_sound(path: Path) -> bool:
@@ -350,7 +350,7 @@ def test_a_slow_disk_is_waited_for_once_for_all(path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         sessions = [f"ses_{number:016x}" for number in range(400)]
         fences = [await store.fence(one, "deliverer") for one in sessions]
-        execute = store._writer.execute
+        execute = store._writer.database.execute
         commits = 0
 
         async def commit() -> Any:
@@ -362,7 +362,7 @@ def test_a_slow_disk_is_waited_for_once_for_all(path: Path) -> None:
         def slowly(statement: str, *facts: Any) -> Any:
             return commit() if statement == "COMMIT" else execute(statement, *facts)
 
-        store._writer.execute = slowly  # type: ignore[assignment,method-assign]
+        store._writer.database.execute = slowly  # type: ignore[assignment,method-assign]
         for number in range(3):
             pairs = zip(sessions, fences, strict=True)
             told = await asyncio.gather(
@@ -450,7 +450,7 @@ def test_where_viewers_are_is_passed_over_before_what_they_were_sent(path: Path)
     heard = Acked(action_id="a")
 
     async def scenario(store: SQLiteStore) -> None:
-        store._tail = Tail(most_entries=8)
+        store._writer.tail = Tail(most_entries=8)
         fence = await store.fence(SESSION, "deliverer")
         await fault.begin(store)
         for _ in range(4):
@@ -480,7 +480,7 @@ def test_all_logs_together_are_bounded(path: Path) -> None:
     fault = ReadOnlyFile(path)
 
     async def scenario(store: SQLiteStore) -> None:
-        store._tail = Tail(most_bytes=5000)
+        store._writer.tail = Tail(most_bytes=5000)
         fences = [await store.fence(f"ses_{number}", "deliverer") for number in range(50)]
         await fault.begin(store)
         numbers = iter(range(50))

@@ -19,8 +19,9 @@ from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionRecord
-from watchbuddy_core.stores import sqlite, sqlite_file
-from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+from watchbuddy_core.stores import sqlite, sqlite_archive, sqlite_file
+from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
 SESSION = "ses_0000000000000001"
@@ -72,8 +73,9 @@ import asyncio, sys
 from pathlib import Path
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Wanted
-from watchbuddy_core.stores import sqlite, sqlite_file
-from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+from watchbuddy_core.stores import sqlite, sqlite_archive, sqlite_file
+from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_core.stores.sqlite_file import MIGRATIONS
 
 async def main():
@@ -107,7 +109,7 @@ def test_what_is_asked_for_together_is_written_together(path: Path) -> None:
         sessions = [f"ses_{number:016x}" for number in range(300)]
         fences = await asyncio.gather(*(store.fence(one, "deliverer") for one in sessions))
         commits: list[str] = []
-        await store._writer.set_trace_callback(
+        await store._writer.database.set_trace_callback(
             lambda statement: commits.append(statement) if statement == "COMMIT" else None
         )
         pairs = zip(sessions, fences, strict=True)
@@ -330,15 +332,15 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(path: Path) -> None:
     async def scenario(store: SQLiteStore) -> None:
         fence = await store.fence(SESSION, "producer")
         await store.append(SESSION, [Stage(stage="fetching")], fence)
-        async with store._writer.execute("PRAGMA page_count") as found:
+        async with store._writer.database.execute("PRAGMA page_count") as found:
             row = await found.fetchone()
         assert row is not None
-        await store._writer.execute(f"PRAGMA max_page_count = {row[0] + 1}")
+        await store._writer.database.execute(f"PRAGMA max_page_count = {row[0] + 1}")
         large = Stage(stage="fetching", title="x" * 50_000)
         with pytest.raises(StorageFull):
             await store.append(SESSION, [large, large], fence)
         assert len(await store.read(SESSION)) == 1
-        await store._writer.execute("PRAGMA max_page_count = 1000000")
+        await store._writer.database.execute("PRAGMA max_page_count = 1000000")
         while True:
             try:
                 assert await store.append(SESSION, [large], fence) == 2
@@ -523,7 +525,7 @@ def test_a_large_value_has_a_transaction_of_its_own(path: Path) -> None:
             if words[0] in ("BEGIN", "COMMIT") or words[2:3] in (["log"], ["cached_values"]):
                 did.append(words[2] if words[0] == "INSERT" else words[0])
 
-        await store._writer.set_trace_callback(note)
+        await store._writer.database.set_trace_callback(note)
         values = [asyncio.create_task(cache.put(key, os.urandom(1_000_000))) for key in "abc"]
         await asyncio.sleep(0.2)
         entry = asyncio.create_task(store.append(SESSION, [Wanted(position=1.0)], fence))
@@ -551,7 +553,7 @@ def test_a_value_that_is_damaged_is_not_there(path: Path, content: bytes) -> Non
     async def scenario(store: SQLiteStore) -> None:
         cache = store.cache("ours", most_bytes=10_000)
         await cache.put("a", b"value")
-        await store._writer.execute("UPDATE cached_values SET value = ?", (content,))
+        await store._writer.database.execute("UPDATE cached_values SET value = ?", (content,))
         assert await cache.get("a") is None
         await cache.put("a", b"value")
         assert await cache.get("a") == b"value"
@@ -630,7 +632,8 @@ def left_by_a_killed_program(path: Path, tmp_path: Path) -> Path:
 import asyncio, os, sys
 from pathlib import Path
 from watchbuddy_core.protocols import SessionRecord
-from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 
 async def main():
     path = Path(sys.argv[1])
@@ -712,8 +715,8 @@ def test_what_is_damaged_is_told_without_what_it_says(path: Path, damage: str) -
             )
         )
         await store.append(SESSION, [Asked(message_id="1", text="Ann", position=1.0)], None)
-        await store._writer.execute(f"UPDATE log SET entry = {damage}")
-        await store._writer.execute(f"UPDATE sessions SET record = {damage}")
+        await store._writer.database.execute(f"UPDATE log SET entry = {damage}")
+        await store._writer.database.execute(f"UPDATE sessions SET record = {damage}")
         for read in (store.list(), store.get(SESSION), store.read(SESSION)):
             with pytest.raises(StoreFailed, match="is damaged") as told:
                 await read
@@ -725,7 +728,7 @@ def test_what_is_damaged_is_told_without_what_it_says(path: Path, damage: str) -
 def test_many_records_and_entries_are_understood_as_few_are(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_MANY_ROWS", 2)
+    monkeypatch.setattr(sqlite_archive, "_MANY_ROWS", 2)
     records = [
         SessionRecord(
             session_id=f"ses_{n}", video_url="library:a.mp4", character_id="miao", created_at=n

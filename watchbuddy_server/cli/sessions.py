@@ -21,7 +21,8 @@ from watchbuddy_core.session.history import History
 from watchbuddy_core.session.watch import status_of
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.uploads import UploadSource
-from watchbuddy_core.stores.sqlite import SQLiteArchive, SQLiteStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.terminal import printable
 

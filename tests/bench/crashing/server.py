@@ -17,7 +17,7 @@ import httpx
 
 from watchbuddy_core.clips import Picture, Shot, make_clip
 from watchbuddy_core.entries import Logged
-from watchbuddy_core.stores.sqlite import SQLiteArchive
+from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 
 FILM_SECONDS = 180
 """Three windows."""
