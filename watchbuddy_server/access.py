@@ -22,7 +22,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard, Scope
 
 from watchbuddy_core.errors import SessionNotFound, Unauthorized
-from watchbuddy_core.protocols import SessionRecord, Store
+from watchbuddy_core.protocols import Commons, SessionRecord, Store
 from watchbuddy_core.wire import TicketPurpose
 from watchbuddy_server.security import Admission
 from watchbuddy_server.tickets import Tickets
@@ -75,13 +75,20 @@ class Access:
         tokens: those that are good. None: tokens are no matter of ours, and what a request
             shows is for the application that the routes are part of.
         store: where sessions are kept, with whose they are.
+        commons: what tickets are signed with, and which were used.
     """
 
     def __init__(
-        self, *, admission: Admission, tokens: Tokens | None, need: Need, store: Store
+        self,
+        *,
+        admission: Admission,
+        tokens: Tokens | None,
+        need: Need,
+        store: Store,
+        commons: Commons,
     ) -> None:
         self.admission = admission
-        self.tickets = Tickets()
+        self.tickets = Tickets(commons)
         self._tokens = tokens
         self._need = need
         self._store = store
@@ -96,6 +103,7 @@ class Access:
             Unauthorized: a token is missing, or what was shown is no good one. Says nothing of
                 whether there is such a session.
             SessionNotFound: it is not there, or not for them.
+            StoreFailed: nobody can tell.
         """
         session_id: str | None = connection.path_params.get("session_id")
         shown = connection.query_params.get("ticket") if ticket else None
@@ -114,7 +122,7 @@ class Access:
         self, connection: _Connection, shown: str, purpose: TicketPurpose, session_id: str
     ) -> Caller:
         """A ticket speaks for whoever created the session, as long as their token is good."""
-        if not self.tickets.take(shown, purpose, session_id):
+        if not await self.tickets.take(shown, purpose, session_id):
             raise Unauthorized
         owner = (await self._store.get(session_id)).caller
         caller = Caller(owner or _address(connection), only_own=self._needs_token(connection))
@@ -155,7 +163,7 @@ def guard_of(access: Access, traffic: Traffic) -> Guard:
         ticket: TicketPurpose | None = route.opt.get("ticket")
         if route.opt.get("public") or (ticket and connection.scope["type"] == ScopeType.WEBSOCKET):
             return
-        traffic.request(address_of(connection))
+        await traffic.request(address_of(connection))
         connection.scope["state"][_CALLER] = await access.admit(connection, ticket)
 
     return guard

@@ -219,7 +219,7 @@ async def bring_character(
                 "This server takes no characters from viewers. Its operator can import them: "
                 "watchbuddy characters import FILE."
             )
-        traffic.upload(address_of(request))
+        await traffic.upload(address_of(request))
         return await arrivals.take(request, id, clash, caller.name or _SOMEBODY)
     except RequestRefused:
         await hear_out(request)

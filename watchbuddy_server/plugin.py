@@ -13,10 +13,11 @@ from litestar.plugins import InitPlugin
 from litestar.utils.path import join_paths
 
 from watchbuddy_core.characters.cast import Cast
-from watchbuddy_core.protocols import Store
+from watchbuddy_core.protocols import Shared, Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_core.stores.alone import Alone
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_server.access import Access, Need, caller_in, guard_of
 from watchbuddy_server.characters import (
@@ -100,10 +101,17 @@ class WatchBuddyPlugin(InitPlugin):
             hosts=server_names,
             is_open=tokens is not None and need_token == "never",
         )
-        self.traffic = Traffic(limits)
+        commons = store.commons if isinstance(store, Shared) else Alone()
+        self.traffic = Traffic(limits, commons)
         self.metrics = Metrics()
         store = observed(store, self.metrics.sessions)
-        self.access = Access(admission=self.admission, tokens=tokens, need=need_token, store=store)
+        self.access = Access(
+            admission=self.admission,
+            tokens=tokens,
+            need=need_token,
+            store=store,
+            commons=commons,
+        )
         self._jobs = LocalJobs(
             store=store,
             parts=parts,

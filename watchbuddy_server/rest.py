@@ -61,7 +61,7 @@ async def create_session(
 ) -> SessionCreated:
     """Create a session, and begin to produce its script."""
     address = address_of(request)
-    traffic.create(caller.name, address)
+    await traffic.create(caller.name, address)
     asked = await read_json(request, CreateSession)
     session = await sessions.start(
         asked, created_at=time.time(), caller=caller.name, address=address

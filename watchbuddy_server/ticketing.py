@@ -29,6 +29,7 @@ from watchbuddy_server.tickets import SECONDS
         "REQUEST_TOO_LARGE",
         "UNSUPPORTED_MEDIA_TYPE",
         "VALIDATION_ERROR",
+        "STORE_UNAVAILABLE",
     ),
 )
 async def give_ticket(
@@ -36,4 +37,5 @@ async def give_ticket(
 ) -> Ticket:
     """A ticket to connect to a session, once and soon; or to show its video, for hours."""
     purpose = (await read_json(request, TicketWish)).purpose
-    return Ticket(ticket=access.tickets.give(purpose, session_id), expires_in=SECONDS[purpose])
+    ticket = await access.tickets.give(purpose, session_id)
+    return Ticket(ticket=ticket, expires_in=SECONDS[purpose])

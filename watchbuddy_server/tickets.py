@@ -5,7 +5,8 @@ stands in histories and logs. So it asks for a ticket, which is good for one ses
 purpose, and a time: seconds, and a single use, to connect; hours, and this one video, to watch.
 
 A ticket is signed and not kept. None can be forged, and no number of them takes up any room.
-The key is made anew with the program, and tickets end with it.
+The key is made anew with the program, and tickets end with it; unless several programs share a
+store: then they share the key as well, and what one has given another takes.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import secrets
 import struct
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import deque
 from collections.abc import Callable
 
+from watchbuddy_core.protocols import Commons
 from watchbuddy_core.wire import TicketPurpose
 
 PREFIX = "wbt_"
@@ -29,48 +30,46 @@ _SIGNATURE_BYTES = 32
 
 
 class Tickets:
-    """Gives tickets out, and takes them.
+    """Gives tickets out, and takes them, whichever process of an installation gave them.
 
     Args:
-        now: monotonic seconds.
+        commons: what they are signed with, and which were used.
+        now: seconds since 1970: other machines have no other time in common.
     """
 
-    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, commons: Commons, *, now: Callable[[], float] = time.time) -> None:
+        self._commons = commons
         self._now = now
-        self._key = secrets.token_bytes(32)
-        self._used: set[bytes] = set()
-        self._forget: deque[tuple[float, bytes]] = deque()
-        """What was used, until it would not be good any more."""
 
-    def give(self, purpose: TicketPurpose, session_id: str) -> str:
+    async def give(self, purpose: TicketPurpose, session_id: str) -> str:
+        """Raises: StoreFailed: nobody knows what to sign it with."""
+        key = await self._commons.ticket_key()
         stem = _STEM.pack(self._now() + SECONDS[purpose], secrets.token_bytes(16))
-        signed = stem + self._signature(stem, purpose, session_id)
+        signed = stem + _signature(key, stem, purpose, session_id)
         return PREFIX + urlsafe_b64encode(signed).decode().rstrip("=")
 
-    def take(self, ticket: str, purpose: TicketPurpose, session_id: str) -> bool:
-        """Whether it is good. One to connect is not good any more then."""
+    async def take(self, ticket: str, purpose: TicketPurpose, session_id: str) -> bool:
+        """Whether it is good. One to connect is not good any more then.
+
+        Raises:
+            StoreFailed: nobody can tell.
+        """
         signed = _bytes_of(ticket)
         stem, signature = signed[: _STEM.size], signed[_STEM.size :]
-        if len(signature) != _SIGNATURE_BYTES or not hmac.compare_digest(
-            signature, self._signature(stem, purpose, session_id)
-        ):
+        if len(signature) != _SIGNATURE_BYTES:
             return False
-        now = self._now()
-        if now >= _STEM.unpack(stem)[0]:
+        key = await self._commons.ticket_key()
+        if not hmac.compare_digest(signature, _signature(key, stem, purpose, session_id)):
             return False
-        return purpose != "connect" or self._use(stem, now)
+        until, mark = _STEM.unpack(stem)
+        left = until - self._now()
+        if left <= 0:
+            return False
+        return purpose != "connect" or await self._commons.use_once(mark, left)
 
-    def _use(self, stem: bytes, now: float) -> bool:
-        while self._forget and self._forget[0][0] <= now:
-            self._used.discard(self._forget.popleft()[1])
-        if stem in self._used:
-            return False
-        self._used.add(stem)
-        self._forget.append((now + SECONDS["connect"], stem))
-        return True
 
-    def _signature(self, stem: bytes, purpose: TicketPurpose, session_id: str) -> bytes:
-        return hmac.digest(self._key, stem + f"{purpose} {session_id}".encode(), "sha256")
+def _signature(key: bytes, stem: bytes, purpose: TicketPurpose, session_id: str) -> bytes:
+    return hmac.digest(key, stem + f"{purpose} {session_id}".encode(), "sha256")
 
 
 def _bytes_of(ticket: str) -> bytes:

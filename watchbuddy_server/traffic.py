@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar.connection import ASGIConnection
 
 from watchbuddy_core.errors import RateLimited
 from watchbuddy_core.networks import network_of
-from watchbuddy_core.rates import Buckets, Rate
+from watchbuddy_core.protocols import Commons
+from watchbuddy_core.rates import Rate
 from watchbuddy_core.settings import Limits
 
 _MINUTE = 60.0
@@ -24,81 +23,74 @@ def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 
 
 class Traffic:
-    """Counts for a whole application. What has no address is bounded by the other limits alone.
+    """Counts for a whole application, and for all processes that have its store in common.
+
+    What has no address is bounded by the other limits alone.
 
     Args:
-        now: monotonic seconds.
+        commons: where it is counted.
     """
 
-    def __init__(self, limits: Limits, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: Limits, commons: Commons) -> None:
         self.limits = limits
-        self._now = now
-        self._requests = _a_minute(limits.requests_per_minute)
-        self._uploads = _a_minute(limits.uploads_per_minute)
-        self._creations = _a_minute(limits.creations_per_minute)
-        self._creations_there = _a_minute(limits.creations_per_minute_per_address)
-        self._connects = _a_minute(limits.connects_per_minute)
-        self._open: Counter[tuple[str, str]] = Counter()
-        """Connections, by session and by address: `("session", …)`, `("address", …)`."""
+        self._commons = commons
+        self._rates = commons.rates(
+            {
+                "requests": _a_minute(limits.requests_per_minute),
+                "uploads": _a_minute(limits.uploads_per_minute),
+                "creations": _a_minute(limits.creations_per_minute),
+                "creations-there": _a_minute(limits.creations_per_minute_per_address),
+                "connects": _a_minute(limits.connects_per_minute),
+            }
+        )
 
-    def request(self, address: str | None) -> None:
+    async def request(self, address: str | None) -> None:
         """Count a request to the API.
 
         Raises:
             RateLimited
         """
-        self._count((self._requests, address), what="requests")
+        await self._count(("requests", address), what="requests")
 
-    def create(self, caller: str, address: str | None) -> None:
+    async def create(self, caller: str, address: str | None) -> None:
         """Count a session that is to be created.
 
         Raises:
             RateLimited
         """
-        self._count(
-            (self._creations, caller), (self._creations_there, address), what="new sessions"
-        )
+        await self._count(("creations", caller), ("creations-there", address), what="new sessions")
 
-    def upload(self, address: str | None) -> None:
+    async def upload(self, address: str | None) -> None:
         """Count an upload.
 
         Raises:
             RateLimited
         """
-        self._count((self._uploads, address), what="uploads")
+        await self._count(("uploads", address), what="uploads")
 
-    @contextmanager
-    def connection(self, session_id: str, address: str | None) -> Iterator[None]:
+    @asynccontextmanager
+    async def connection(self, session_id: str, address: str | None) -> AsyncIterator[None]:
         """Count a WebSocket to a session, as long as it is open.
 
         Raises, on entering:
             RateLimited
         """
-        self._count((self._connects, address), what="connections")
-        bounds = {("session", session_id): self.limits.connections_per_session}
+        await self._count(("connects", address), what="connections")
+        bounds = {f"session {session_id}": self.limits.connections_per_session}
         if address is not None:
-            bounds["address", address] = self.limits.connections_per_address
-        if any(self._open[key] >= most for key, most in bounds.items()):
-            raise RateLimited("There are too many connections. Close one of them.")
-        self._open.update(bounds.keys())
-        try:
+            bounds[f"address {address}"] = self.limits.connections_per_address
+        async with self._commons.hold(bounds) as is_held:
+            if not is_held:
+                raise RateLimited("There are too many connections. Close one of them.")
             yield
-        finally:
-            self._open.subtract(bounds.keys())
-            for key in bounds:
-                if not self._open[key]:
-                    del self._open[key]
 
-    def _count(self, *counted: tuple[Buckets[str], str | None], what: str) -> None:
-        """All of them, or none where one is empty."""
-        now = self._now()
-        named = [(buckets, key) for buckets, key in counted if key is not None]
-        wait = max((buckets.wait(key, now) for buckets, key in named), default=0.0)
+    async def _count(self, *goers: tuple[str, str | None], what: str) -> None:
+        """All of them, or none where one has gone too fast."""
+        named = [(rate, who) for rate, who in goers if who is not None]
+        wait = await self._rates.take(*named)
         if wait:
             raise RateLimited(f"There are too many {what}. Slow down.", retry_after=wait)
-        for buckets, key in named:
-            buckets.take(key, now)
 
 
-def _a_minute(count: float) -> Buckets[str]:
-    return Buckets(Rate(count, _MINUTE))
+def _a_minute(count: float) -> Rate:
+    return Rate(count, _MINUTE)

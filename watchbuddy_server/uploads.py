@@ -95,7 +95,7 @@ async def upload_file(
                 "This server takes no uploads. Its operator can allow them: "
                 'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
             )
-        traffic.upload(address_of(request))
+        await traffic.upload(address_of(request))
         return await _receive(request, inbox, caller.name, name)
     except RequestRefused:
         await hear_out(request)

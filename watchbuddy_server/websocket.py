@@ -114,7 +114,7 @@ async def _serve(
         # A browser cannot see why a handshake was refused, so it never is for the session's sake.
         with _open():
             await socket.accept()
-        with traffic.connection(session_id, address_of(socket)):
+        async with traffic.connection(session_id, address_of(socket)):
             caller = await access.admit(socket, "connect")
             session = await sessions.find(session_id)
             _log.info("session %s: a viewer has come", session_id)

@@ -19,6 +19,7 @@ from watchbuddy_core.errors import RateLimited
 from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
+from watchbuddy_core.stores.alone import Alone
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server import websocket
 from watchbuddy_server.app import create_app, listen, server_config
@@ -57,7 +58,8 @@ def asking(
         store = MemoryStore()
         app = create_app(parts=parts, store=store, limits=limits)
         if minutes is not None:
-            monkeypatch.setattr(app.plugins.get(WatchBuddyPlugin).traffic, "_now", minutes)
+            rates = app.plugins.get(WatchBuddyPlugin).traffic._rates
+            monkeypatch.setattr(rates, "_now", minutes)
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[Asking]:
@@ -216,10 +218,14 @@ def test_asking_too_fast_is_refused_and_health_is_told_all_the_same(asking: Any)
     asking(Limits(requests_per_minute=2), Minutes(), test)
 
 
-def test_a_client_without_an_address_is_not_taken_for_another_without_one(parts: Parts) -> None:
-    traffic = Traffic(Limits(requests_per_minute=1, uploads_per_minute=1), now=Minutes())
-    for _ in range(3):
-        traffic.upload(None)
+def test_a_client_without_an_address_is_not_taken_for_another_without_one() -> None:
+    async def main() -> None:
+        limits = Limits(requests_per_minute=1, uploads_per_minute=1)
+        traffic = Traffic(limits, Alone(now=Minutes()))
+        for _ in range(3):
+            await traffic.upload(None)
+
+    asyncio.run(main())
 
 
 # --- connections -----------------------------------------------------------------------
@@ -279,17 +285,22 @@ def test_connecting_too_often_is_refused_also_with_ids_that_are_guessed(
 
 
 def test_what_is_counted_is_given_back_and_nobody_counts_for_another() -> None:
-    traffic = Traffic(Limits(connections_per_address=2, connections_per_session=2), now=Minutes())
-    for _ in range(10):
-        with (
-            traffic.connection("192.0.2.1", "192.0.2.9"),
-            traffic.connection("192.0.2.1", "192.0.2.9"),
-            traffic.connection("ses_1", "192.0.2.1"),
-            pytest.raises(RateLimited),
-            traffic.connection("192.0.2.1", "192.0.2.2"),
-        ):
-            pass
-    assert not traffic._open
+    async def main() -> None:
+        alone = Alone(now=Minutes())
+        limits = Limits(connections_per_address=2, connections_per_session=2)
+        traffic = Traffic(limits, alone)
+        for _ in range(10):
+            async with (
+                traffic.connection("192.0.2.1", "192.0.2.9"),
+                traffic.connection("192.0.2.1", "192.0.2.9"),
+                traffic.connection("ses_1", "192.0.2.1"),
+            ):
+                with pytest.raises(RateLimited):
+                    async with traffic.connection("192.0.2.1", "192.0.2.2"):
+                        pytest.fail("there is no room")
+        assert not alone._held
+
+    asyncio.run(main())
 
 
 # --- messages --------------------------------------------------------------------------

@@ -11,7 +11,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 
 import pytest
+from event_loop import in_event_loop
 
+from watchbuddy_core.stores.alone import Alone
 from watchbuddy_server.tickets import SECONDS, Tickets
 from watchbuddy_server.tokens import (
     TokenFile,
@@ -153,69 +155,76 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
 # --- tickets -------------------------------------------------------------------------------
 
 
-def test_a_ticket_to_connect_is_good_once_and_soon() -> None:
+@in_event_loop
+async def test_a_ticket_to_connect_is_good_once_and_soon() -> None:
     clock = Clock()
-    tickets = Tickets(now=clock)
-    ticket = tickets.give("connect", SESSION)
+    tickets = Tickets(Alone(now=clock), now=clock)
+    ticket = await tickets.give("connect", SESSION)
     assert ticket.startswith("wbt_")
-    assert ticket != tickets.give("connect", SESSION)
-    assert tickets.take(ticket, "connect", SESSION)
-    assert not tickets.take(ticket, "connect", SESSION)
-    late = tickets.give("connect", SESSION)
+    assert ticket != await tickets.give("connect", SESSION)
+    assert await tickets.take(ticket, "connect", SESSION)
+    assert not await tickets.take(ticket, "connect", SESSION)
+    late = await tickets.give("connect", SESSION)
     clock.now += SECONDS["connect"]
-    assert not tickets.take(late, "connect", SESSION)
+    assert not await tickets.take(late, "connect", SESSION)
 
 
-def test_a_used_ticket_is_remembered_as_long_as_it_would_be_good_and_no_longer() -> None:
+@in_event_loop
+async def test_a_used_ticket_is_remembered_as_long_as_it_would_be_good_and_no_longer() -> None:
     clock = Clock()
-    tickets = Tickets(now=clock)
-    old = tickets.give("connect", SESSION)
+    alone = Alone(now=clock)
+    tickets = Tickets(alone, now=clock)
+    old = await tickets.give("connect", SESSION)
     clock.now += SECONDS["connect"] - 1
-    assert tickets.take(old, "connect", SESSION)
+    assert await tickets.take(old, "connect", SESSION)
     for _ in range(100):
         clock.now += 1.0
-        assert not tickets.take(old, "connect", SESSION)
-        fresh = tickets.give("connect", SESSION)
-        assert tickets.take(fresh, "connect", SESSION)
-        assert not tickets.take(fresh, "connect", SESSION)
-    assert len(tickets._used) == len(tickets._forget) <= SECONDS["connect"] + 1
+        assert not await tickets.take(old, "connect", SESSION)
+        fresh = await tickets.give("connect", SESSION)
+        assert await tickets.take(fresh, "connect", SESSION)
+        assert not await tickets.take(fresh, "connect", SESSION)
+    assert len(alone._used) == len(alone._forget) <= SECONDS["connect"] + 1
 
 
-def test_a_ticket_for_the_video_is_good_for_hours() -> None:
+@in_event_loop
+async def test_a_ticket_for_the_video_is_good_for_hours() -> None:
     clock = Clock()
-    tickets = Tickets(now=clock)
-    ticket = tickets.give("media", SESSION)
+    tickets = Tickets(Alone(now=clock), now=clock)
+    ticket = await tickets.give("media", SESSION)
     for _ in range(11):
-        assert tickets.take(ticket, "media", SESSION)
+        assert await tickets.take(ticket, "media", SESSION)
         clock.now += 3600.0
     clock.now += 3600.0
-    assert not tickets.take(ticket, "media", SESSION)
+    assert not await tickets.take(ticket, "media", SESSION)
 
 
-def test_a_ticket_is_good_for_its_session_its_purpose_and_its_server() -> None:
-    tickets = Tickets()
-    ticket = tickets.give("media", SESSION)
-    assert not tickets.take(ticket, "media", "ses_0000000000000000")
-    assert not tickets.take(ticket, "connect", SESSION)
-    assert not Tickets().take(ticket, "media", SESSION)
-    assert tickets.take(ticket, "media", SESSION)
+@in_event_loop
+async def test_a_ticket_is_good_for_its_session_its_purpose_and_its_server() -> None:
+    tickets = Tickets(Alone())
+    ticket = await tickets.give("media", SESSION)
+    assert not await tickets.take(ticket, "media", "ses_0000000000000000")
+    assert not await tickets.take(ticket, "connect", SESSION)
+    assert not await Tickets(Alone()).take(ticket, "media", SESSION)
+    assert await tickets.take(ticket, "media", SESSION)
 
 
-def test_no_letter_of_a_ticket_can_be_another() -> None:
-    tickets = Tickets()
-    ticket = tickets.give("media", SESSION)
+@in_event_loop
+async def test_no_letter_of_a_ticket_can_be_another() -> None:
+    tickets = Tickets(Alone())
+    ticket = await tickets.give("media", SESSION)
     signed = bytearray(urlsafe_b64decode(ticket[4:] + "="))
     assert len(signed) == 8 + 16 + 32
     for place in range(len(signed)):
         signed[place] ^= 1
         forged = "wbt_" + urlsafe_b64encode(signed).decode().rstrip("=")
         signed[place] ^= 1
-        assert not tickets.take(forged, "media", SESSION)
+        assert not await tickets.take(forged, "media", SESSION)
 
 
 @pytest.mark.parametrize(
     "ticket", ["", "wbt_", "wbt_x", "x" * 10_000, "wbt_" + "A" * 75, "wbt_" + "é" * 75, "wbt_===="]
 )
-def test_what_is_no_ticket_is_none(ticket: str) -> None:
-    assert not Tickets().take(ticket, "media", SESSION)
-    assert not Tickets().take(ticket, "connect", SESSION)
+@in_event_loop
+async def test_what_is_no_ticket_is_none(ticket: str) -> None:
+    assert not await Tickets(Alone()).take(ticket, "media", SESSION)
+    assert not await Tickets(Alone()).take(ticket, "connect", SESSION)
