@@ -96,6 +96,8 @@ class Stage(_Entry):
     """What the source has handed over: files on the machine that fetched them."""
     chapters: tuple[Chapter, ...] = ()
     """Of the whole video; from the stage `generating` on."""
+    attempt: int = 0
+    """The number of the producer's fence; 0 in what was written before it was kept."""
 
 
 class Failed(_Entry):

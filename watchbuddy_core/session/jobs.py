@@ -10,42 +10,25 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from watchbuddy_core.entries import StageName
-from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
+from watchbuddy_core.errors import RateLimited, TooManySessions
 from watchbuddy_core.log import about
-from watchbuddy_core.protocols import Preparer, Store
+from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.parts import Parts
-from watchbuddy_core.session.producer import Turn
-from watchbuddy_core.session.strangers import plugin_code
-from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import WatchSession
+from watchbuddy_core.session.workshop import Asker, Job, Workshop
 
 _log = logging.getLogger("watchbuddy.session")
 
 
 _RETRIES = (1.0, 4.0, 15.0, 60.0)
 """Seconds after which a job is begun again that ended unforeseen."""
-_LONGEST_PAUSE = 10.0
-"""Seconds after which one is begun again whose log cannot be written; the first time sooner."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """Whose session it is."""
-
-    user_id: str | None
-    caller: str
-    address: str | None
 
 
 @dataclass(slots=True)
-class _Job:
-    asker: _Asker
+class _LocalJob(Job):
     task: asyncio.Task[None] | None = None
     again: bool = False
     """Something was written that it may have missed: it is to look once more."""
-    pieces: int = 1
-    """Of work, being done or waiting for a turn. 0: it waits for its viewer."""
 
 
 class LocalJobs:
@@ -79,19 +62,17 @@ class LocalJobs:
         self._per_user = per_user
         self._per_caller = self._most if per_caller is None else per_caller
         self._per_address = self._most if per_address is None else per_address
-        self._turns = Turns(preparing)
-        self._jobs: dict[str, _Job] = {}
-        self._admitted: list[_Asker] = []
+        self._workshop = Workshop(parts, preparing=preparing)
+        self._jobs: dict[str, _LocalJob] = {}
+        self._admitted: list[Asker] = []
         """Whose sessions are being created."""
         self._parts = parts
         self._preparing: asyncio.Task[None] | None = None
-        self._is_prepared = True
 
     async def __aenter__(self) -> Self:
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
-        if isinstance(self._parts.generator, Preparer):
-            self._preparing = self._tasks.create_task(self._prepare(self._parts.generator))
+        self._preparing = self._tasks.create_task(self._workshop.prepare())
         return self
 
     async def __aexit__(
@@ -110,7 +91,7 @@ class LocalJobs:
     @property
     def generator_works(self) -> bool:
         """Whether somebody can think of what to say, as far as it is known beforehand."""
-        return self._is_prepared or self._parts.stand_in is not None
+        return self._workshop.generator_works
 
     @property
     def busy(self) -> int:
@@ -125,7 +106,7 @@ class LocalJobs:
     @property
     def waiting(self) -> int:
         """How many pieces of work wait for a turn."""
-        return self._turns.waiting
+        return self._workshop.waiting
 
     @asynccontextmanager
     async def admit(
@@ -136,7 +117,7 @@ class LocalJobs:
         Raises, on entering:
             TooManySessions, RateLimited: there is none.
         """
-        asker = _Asker(user_id, caller, address)
+        asker = Asker(user_id, caller, address)
         self._refuse(asker)
         self._admitted.append(asker)
         try:
@@ -144,7 +125,7 @@ class LocalJobs:
         finally:
             self._admitted.remove(asker)
 
-    def _refuse(self, asker: _Asker) -> None:
+    def _refuse(self, asker: Asker) -> None:
         busy = [job.asker for job in self._jobs.values() if job.pieces] + self._admitted
         if len(busy) >= self._most:
             raise TooManySessions
@@ -173,9 +154,7 @@ class LocalJobs:
         session = await WatchSession.find(session_id, store=self._store, parts=self._parts)
         if self._goes_on(session_id):
             return
-        record = session.record
-        asker = _Asker(record.user_id, record.caller, record.address)
-        job = self._jobs[session_id] = _Job(asker)
+        job = self._jobs[session_id] = _LocalJob(Asker.of(session.record))
         with about(session_id):
             job.task = self._tasks.create_task(
                 self._run(session, job), name=f"produce {session_id}"
@@ -191,7 +170,7 @@ class LocalJobs:
         job.again = True
         return True
 
-    def _leave(self, session_id: str, job: _Job) -> None:
+    def _leave(self, session_id: str, job: _LocalJob) -> None:
         if self._jobs.get(session_id) is job:  # and not one that came after it
             del self._jobs[session_id]
 
@@ -202,52 +181,16 @@ class LocalJobs:
             job.task.cancel()
             await asyncio.wait([job.task])
 
-    async def _prepare(self, generator: Preparer) -> None:
-        """What takes long to load is loaded before the first viewer waits for it."""
-        try:
-            with plugin_code():
-                for complaint in await generator.prepare():
-                    _log.warning("%s", complaint)
-        except Exception:  # noqa: BLE001 - of a plugin, which fails when it is asked to work
-            self._is_prepared = False
-            _log.exception("the generator could not be prepared")
-
-    async def _run(self, session: WatchSession, job: _Job) -> None:
+    async def _run(self, session: WatchSession, job: _LocalJob) -> None:
         """One job's failure is its own: it must not end the others of the group."""
-
-        @asynccontextmanager
-        async def turn(stage: StageName) -> AsyncIterator[None]:
-            job.pieces += 1
-            try:
-                if stage == "fetching":  # takes none: it waits for others, not for our processor
-                    yield
-                    return
-                async with self._turns.turn(f"{job.asker.caller} {job.asker.user_id}"):
-                    yield
-            finally:
-                job.pieces -= 1
-
-        job.pieces = 0
         for wait in (*_RETRIES, None):
             try:
                 while True:
                     job.again = False
-                    await self._produce(session, turn)
+                    await self._workshop.produce(session, job)
                     if not job.again:
                         return
             except Exception:  # noqa: BLE001 - where the job ends
                 _log.exception("session %s: its job failed", session.session_id)
             if wait is not None:
                 await asyncio.sleep(wait)
-
-    async def _produce(self, session: WatchSession, turn: Turn) -> None:
-        """As soon as the log can be written, however long that takes. The store itself tells
-        its operator."""
-        pause = _LONGEST_PAUSE / 16
-        while True:
-            try:
-                return await session.produce(turn=turn, lingers=True)
-            except (StorageFull, StoreFailed) as exc:
-                _log.info("session %s waits: %s", session.session_id, exc)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)

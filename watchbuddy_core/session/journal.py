@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from watchbuddy_core.entries import Entry, Fence
-from watchbuddy_core.errors import StorageFull, StoreFailed
+from watchbuddy_core.entries import Entry, Fence, Stage
+from watchbuddy_core.errors import StaleFence, StorageFull, StoreFailed
 from watchbuddy_core.protocols import SessionLog
 from watchbuddy_core.session.history import History
 
@@ -27,9 +27,11 @@ class Journal:
         self._log = log
         self._fence = fence
         self.history = history
-        self._since = history.position
+        self.seen = history.position
+        """The position up to which it has seen what others write."""
         self._own: set[int] = set()
         """Positions of its own entries that it has not met in the log yet."""
+        self._writing = asyncio.Lock()
         self._owed: list[Entry] = []
         """What is to be written with the next ones."""
 
@@ -63,17 +65,32 @@ class Journal:
             self._owed.append(entry)
 
     async def _append(self, *entries: Entry) -> None:
-        last = await self._log.append(self._session_id, entries, self._fence)
-        first = last - len(entries) + 1
-        for position, entry in enumerate(entries, first):
-            self._own.add(position)
-            self.history.apply(position, entry)
+        async with self._writing:
+            last = await self._log.append(self._session_id, entries, self._fence)
+            first = last - len(entries) + 1
+            for position, entry in enumerate(entries, first):
+                self._own.add(position)
+                self.history.apply(position, entry)
 
     async def others(self) -> AsyncIterator[Entry]:
-        """What others write, as they write it; never ends by itself."""
-        async for logged in self._log.follow(self._session_id, self._since):
-            if logged.position in self._own:
-                self._own.discard(logged.position)
-            else:
+        """What others write, as they write it; never ends by itself.
+
+        Raises:
+            StaleFence: a newer attempt has begun.
+        """
+        async for logged in self._log.follow(self._session_id, self.seen):
+            # Followers may be told of an entry before the one who wrote it is.
+            async with self._writing:
+                is_own = logged.position in self._own
+            self._own.discard(logged.position)
+            self.seen = logged.position
+            if not is_own:
+                self._refuse_newer(logged.entry)
                 self.history.apply(logged.position, logged.entry)
                 yield logged.entry
+
+    def _refuse_newer(self, entry: Entry) -> None:
+        """An attempt that was thought dead ends when it hears of its successor, not only when
+        it writes: meanwhile it would pay for what nobody takes."""
+        if isinstance(entry, Stage) and entry.attempt > self._fence.number:
+            raise StaleFence("producer", self._fence.number, entry.attempt)

@@ -105,6 +105,7 @@ class Producer:
         self._store = store
         self._parts = parts
         self._history = history
+        self._attempt = fence.number
         self._journal = Journal(record.session_id, log=store, fence=fence, history=history)
         self._purse = Purse(record, ledger=store, budget=parts.budget)
         self._answering = Answering(record, parts=parts, journal=self._journal, purse=self._purse)
@@ -122,10 +123,14 @@ class Producer:
         self._understood: dict[int, Understanding] = {}
         """By place of the window, as long as the one behind it may build on it."""
 
-    async def run(self) -> None:
-        """Produce until the range is scripted or the session has failed; the log says which."""
+    async def run(self) -> int:
+        """Produce until the range is scripted or the session has failed; the log says which.
+
+        Returns:
+            up to which position of the log it has seen what others wrote.
+        """
         if not self._history.is_unfinished:
-            return
+            return self._journal.seen
         try:
             try:
                 await self._produce()
@@ -138,6 +143,7 @@ class Producer:
                 await self._fail(WatchBuddyError("The server failed. Its log says more."))
         except StaleFence as exc:
             _log.info("session %s: %s", self._record.session_id, exc)
+        return self._journal.seen
 
     async def _produce(self) -> None:
         if self._record.character_id not in self._parts.characters:
@@ -147,20 +153,23 @@ class Producer:
         session_id = self._record.session_id
         self._viewer = Viewer.of(self._history, now=asyncio.get_running_loop().time())
         async with asyncio.TaskGroup() as tasks:
-            beside = [
-                tasks.create_task(self._follow(), name=f"follow {session_id}"),
-                tasks.create_task(self._converse(tasks), name=f"answer {session_id}"),
-            ]
-            try:
-                await self._make(tasks)
-            except Exception as exc:  # noqa: BLE001 - raised again when the others have ended
-                self._failure = self._failure or exc
-            for task in beside:
+            following = tasks.create_task(self._follow(), name=f"follow {session_id}")
+            making = tasks.create_task(self._make(tasks), name=f"make {session_id}")
+            beside = tasks.create_task(self._converse(tasks), name=f"answer {session_id}")
+            # Who hears that the session is over, or another's, stops at once: also a download.
+            await asyncio.wait([following, making], return_when=asyncio.FIRST_COMPLETED)
+            for task in (following, making, beside):
                 task.cancel()
         if self._failure is not None:
             raise self._failure
 
     async def _make(self, tasks: asyncio.TaskGroup) -> None:
+        try:
+            await self._make_all(tasks)
+        except Exception as exc:  # noqa: BLE001 - raised again when the others have ended
+            self._failure = self._failure or exc
+
+    async def _make_all(self, tasks: asyncio.TaskGroup) -> None:
         film = await self._prepare()
         self._answering.look_at(Footage(film.video, film.overview, film.start, film.end))
         scripting = Scripting(
@@ -226,7 +235,7 @@ class Producer:
     async def _enter(self, stage: Stage) -> None:
         """Write it down; but a script that was ready once stays so, whatever is placed anew."""
         if not self._history.ready:
-            await self._journal.write(stage)
+            await self._journal.write(stage.model_copy(update={"attempt": self._attempt}))
             self._tell(ProgressReport(stage.stage, None, _DOING[stage.stage]))
 
     async def _fetch(self) -> Video:
@@ -517,7 +526,7 @@ class Producer:
                 self._remembered = wanted
 
     async def _follow(self) -> None:
-        """Hear what the viewer does."""
+        """Hear what the viewer does, until the session is cancelled."""
         loop = asyncio.get_running_loop()
         try:
             await self._remember_wish()
@@ -526,6 +535,8 @@ class Producer:
                 self._answering.hear(entry)
                 self._news.set()
                 await self._remember_wish()
+                if self._history.cancelled:
+                    return
         except Exception as exc:  # noqa: BLE001 - raised again where the windows are ordered
             self._failure = exc
             self._news.set()

@@ -181,7 +181,7 @@ class WatchSession:
         """The script as far as it is made."""
         return track_of(self.record, History(await self._store.read(self.session_id)))
 
-    async def produce(self, *, turn: Turn = nullcontext, lingers: bool = False) -> None:
+    async def produce(self, *, turn: Turn = nullcontext, lingers: bool = False) -> int:
         """Make the script, from where the log says that an earlier attempt ended.
 
         Returns when the whole range is scripted or the session has failed, which the log
@@ -193,10 +193,13 @@ class WatchSession:
                 done at a time; not while it waits.
             lingers: return only when the viewer has gone as well; until then it costs little
                 to place anew what they want more or less of.
+
+        Returns:
+            up to which position of the log it has seen what others wrote.
         """
         fence = await self._store.fence(self.session_id, "producer")
         history = History(await self._store.read(self.session_id))
-        await Producer(
+        return await Producer(
             self.record,
             store=self._store,
             fence=fence,
