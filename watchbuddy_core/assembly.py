@@ -26,6 +26,7 @@ from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
 from watchbuddy_core.stores.files import FileCache
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 
 _log = logging.getLogger("watchbuddy.plugins")
@@ -108,14 +109,19 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Where a server keeps its sessions, as the settings ask for it.
 
     Raises:
-        StoreFailed: the file cannot be used, or another program uses it.
+        StoreFailed: the file cannot be used, or another program uses it; the Redis cannot be
+            reached, or is none that will do.
         MissingExtra: what it takes is not installed.
     """
     if settings.store == "memory":
         yield MemoryStore()
-        return
-    async with SQLiteStore(sessions_file(settings)) as store:
-        yield store
+    elif settings.store == "sqlite":
+        async with SQLiteStore(sessions_file(settings)) as store:
+            yield store
+    else:
+        keep_seconds = settings.limits.session_seconds
+        async with RedisStore(settings.store, keep_seconds=keep_seconds) as shared:
+            yield shared
 
 
 def _check_options(settings: Settings) -> None:

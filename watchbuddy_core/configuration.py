@@ -23,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from watchbuddy_core.errors import InvalidSettings
+from watchbuddy_core.redaction import without_password
 from watchbuddy_core.settings import Settings, user_config_dir
 
 FILE_NAME = "watchbuddy.toml"
@@ -97,7 +98,10 @@ def variable_of(name: Name) -> str:
 
 
 def as_toml(configuration: Configuration) -> str:
-    """The settings in force as a file that would give the same ones, with comments."""
+    """The settings in force as a file that would give the same ones, with comments.
+
+    But for passwords in URLs: what is shown may be seen by others.
+    """
     lines: list[str] = []
     group: Name = ()
     for name, field in sorted(settings_in(), key=lambda item: item[0][:-1]):
@@ -132,6 +136,8 @@ def _toml(value: object) -> str:
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, str):
+        value = without_password(value)
     # The strings of JSON are those of TOML, and so are its numbers and truth values.
     return json.dumps(value, ensure_ascii=False)
 

@@ -40,6 +40,11 @@ def redacted(text: str, environment: Mapping[str, str] = os.environ) -> str:
     return _LOOK_ALIKE.sub(_HIDDEN, text)
 
 
+def without_password(url: str) -> str:
+    """The URL without the user and the password that may stand in it; another text as it is."""
+    return re.sub(r"(?<=://)[^/?#\s]*(?=@)", _HIDDEN, url)
+
+
 class Redaction(logging.Formatter):
     """Formats as another formatter does, and keeps keys out of what it says.
 

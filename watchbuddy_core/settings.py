@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -61,6 +62,40 @@ def _shaped(pattern: str, what: str, *, shown: bool = True) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _store(text: str) -> str:
+    """It is never repeated where it is refused: it may hold a password."""
+    if text in ("sqlite", "memory") or _is_redis(text):
+        return text
+    raise ValueError(
+        "this is no place for sessions: sqlite, memory, or the URL of a Redis, such as"
+        " redis://127.0.0.1:6379/0 (in a password, write %40 for @, %2F for /, %3A for :)"
+    )
+
+
+_REDIS_PATHS = {"redis": r"(/\d*)?", "rediss": r"(/\d*)?", "unix": r"/.+"}
+"""By scheme, what may stand behind the host: a number of a database, or the path of a socket."""
+_REDIS_OPTIONS = {"redis": set(), "rediss": {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}}
+
+
+def _is_redis(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        is_somewhere = bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    if url.scheme not in _REDIS_PATHS or re.search(r"[\s#]", text) or url.netloc.count("@") > 1:
+        return False
+    options = parse_qs(url.query, keep_blank_values=True)
+    database = options.pop("db", ["0"])[0]
+    return (
+        (is_somewhere or url.scheme == "unix")
+        and re.fullmatch(_REDIS_PATHS[url.scheme], url.path, re.ASCII) is not None
+        and re.fullmatch(r"\d+", database, re.ASCII) is not None
+        and options.keys() <= _REDIS_OPTIONS.get(url.scheme, set())
+    )
+
+
+StoreAddress = Annotated[str, AfterValidator(_store)]
 Origin = Annotated[
     str,
     _shaped(
@@ -219,9 +254,10 @@ class Settings(_Group):
     """The port to listen at. 0: any free one."""
     data_dir: Path = Field(default_factory=user_data_dir)
     """Where files are kept between runs. Created when the first one is written."""
-    store: Literal["sqlite", "memory"] = "sqlite"
+    store: StoreAddress = Field(default="sqlite", repr=False)
     """Where a server keeps its sessions. sqlite: in a file in `data_dir`, so that they go on
-    after a restart; memory: nowhere."""
+    after a restart; memory: nowhere; `redis://…`: in a Redis, which several processes may share.
+    An address with a password is best given as `WATCHBUDDY_STORE`."""
     log_format: Literal["text", "json"] = "text"
     """How a server logs, on its standard error. text: for people; json: an object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"

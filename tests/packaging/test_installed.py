@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from dependencies import packages
+from redis_server import redis_server
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("media", "client", "server", "transcription", "llm", "youtube")
+EXTRAS = ("media", "client", "server", "transcription", "llm", "youtube", "scale")
 
 Run = Callable[..., str]
 
@@ -67,6 +68,11 @@ def test_each_extra_does_alone_what_it_is_for(
     run: Run, services: str, extra: str, path: str, printed: str
 ) -> None:
     assert run(extra, f"{extra}.py", services + path).startswith(printed)
+
+
+def test_several_processes_need_no_server_of_ours(run: Run) -> None:
+    with redis_server() as redis:
+        assert run("scale", "scale.py", redis.url) == "1: ready\n"
 
 
 def test_all_is_all_of_them() -> None:

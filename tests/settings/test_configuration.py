@@ -14,6 +14,7 @@ import pytest
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.configuration import as_toml, configure, settings_in, variable_of
 from watchbuddy_core.errors import InvalidCharacterFile, InvalidSettings, PluginProblem
+from watchbuddy_core.redaction import redacted
 from watchbuddy_core.settings import Settings
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -23,7 +24,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "host": ('"::1"', "0.0.0.0", "localhost"),
     "port": ("1", "2", 3),
     "data_dir": ('"/a"', "/b", Path("/c")),
-    "store": ('"memory"', "sqlite", "memory"),
+    "store": ('"memory"', "redis://127.0.0.1:6379/1", "unix:///run/redis.sock?db=2"),
     "log_format": ('"json"', "text", "json"),
     "log_level": ('"info"', "debug", "error"),
     "allow_origins": ('["https://a.example"]', "https://b.example,null", ("*",)),
@@ -282,6 +283,45 @@ def test_what_would_never_come_true_is_refused_with_what_it_should_be(
         with pytest.raises(InvalidSettings, match=r" is no .*(such as|prints)") as refused:
             configure({name: (one,)}, environment=nowhere(folder))
         assert "wb_" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres://host/db",
+        "redis://",
+        "redis://:s3cret@/0",
+        "redis://:s3cret@host/films",
+        "redis://:s3/cret@host/0",
+        "redis://:s3#cret@host/0",
+        "redis://:s3@cret@host/0",
+        "redis://host/0?password=s3cret",
+        "redis://host:99999/0",
+        "unix://run?password=s3cret",
+        "redis",
+    ],
+)
+def test_a_store_is_refused_without_being_repeated(folder: Path, address: str) -> None:
+    with pytest.raises(InvalidSettings, match="this is no place for sessions: sqlite") as refused:
+        configure({"store": address}, spelled={"store": "--store"}, environment=nowhere(folder))
+    assert refused.value.message.startswith("--store: ")
+    assert "s3" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://host", "redis://host"),
+        ("redis://:s3%40cret@[::1]:6380/3", "redis://***@[::1]:6380/3"),
+        ("rediss://ann:s3cret@host?ssl_ca_certs=/ca.pem", "rediss://***@host?ssl_ca_certs=/ca.pem"),
+        ("unix://ann:s3cret@/run/redis.sock?db=1", "unix://***@/run/redis.sock?db=1"),
+    ],
+)
+def test_the_password_of_a_store_is_never_shown(folder: Path, address: str, shown: str) -> None:
+    found = configure({"store": address}, environment=nowhere(folder))
+    assert found.settings.store == address
+    assert f'store = "{shown}"' in as_toml(found)
+    assert "s3" not in f"{as_toml(found)} {found} {found.settings!r} {redacted(address)}"
 
 
 @pytest.mark.parametrize("prefix", ["buddy", "//evil", "/a b", "/..", "/a/../b", "/.", "/?"])

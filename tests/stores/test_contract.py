@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Cancelled, Logged, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
 from watchbuddy_core.protocols import ProgressReport, SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 
 SESSION = "ses_0000000000000001"
@@ -23,24 +25,39 @@ SESSION = "ses_0000000000000001"
 Run = Callable[[Callable[[Store], Awaitable[None]]], None]
 
 
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
 @asynccontextmanager
-async def in_memory(_: Path) -> AsyncIterator[Store]:
+async def in_memory(_: pytest.FixtureRequest) -> AsyncIterator[Store]:
     yield MemoryStore()
 
 
 @asynccontextmanager
-async def in_a_file(folder: Path) -> AsyncIterator[Store]:
+async def in_a_file(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    folder: Path = request.getfixturevalue("tmp_path")
     async with SQLiteStore(folder / "sessions.sqlite") as store:
         yield store
 
 
-@pytest.fixture(params=[in_memory, in_a_file])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+@asynccontextmanager
+async def in_a_redis(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    server: RedisServer = request.getfixturevalue("redis")
+    server.tell("FLUSHALL")
+    async with RedisStore(server.url) as store:
+        yield store
+
+
+@pytest.fixture(params=[in_memory, in_a_file, in_a_redis])
+def run(request: pytest.FixtureRequest) -> Run:
     """Run a scenario with a new store."""
 
     def run_scenario(scenario: Callable[[Store], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(20), request.param(tmp_path) as store:
+            async with asyncio.timeout(20), request.param(request) as store:
                 await scenario(store)
 
         asyncio.run(main())

@@ -137,8 +137,9 @@ data_dir = setting(
 store = setting(
     "store",
     "--store",
-    type=click.Choice(["sqlite", "memory"]),
-    help="Where sessions are kept: in a file in the data folder, or nowhere.  [default: sqlite]",
+    metavar="sqlite|memory|redis://…",
+    help="Where sessions are kept: in a file in the data folder, nowhere, or in a Redis that"
+    " several processes may share.  [default: sqlite]",
 )
 log = _options(
     setting(

@@ -11,6 +11,7 @@ from watchbuddy_core.errors import MissingExtra
 from watchbuddy_core.generation.model.calls import Model
 from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.ytdlp import YtDlpSource
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.testing import recording_of_silence
 from watchbuddy_core.tracks import read_track
@@ -46,6 +47,11 @@ async def keep() -> None:
         pass
 
 
+async def share() -> None:
+    async with RedisStore("redis://127.0.0.1:1"):
+        pass
+
+
 async def transcribe() -> None:
     await OpenAITranscriber().transcribe(recording_of_silence(1.0))
 
@@ -65,6 +71,7 @@ ATTEMPTS: list[tuple[str, Callable[[], Awaitable[None]]]] = [
     ("media", read),
     ("client", connect),
     ("server", keep),
+    ("scale", share),
     ("transcription", transcribe),
     ("llm", ask),
     ("youtube", fetch),
