@@ -5,11 +5,12 @@ with its sessions in a file; their scripts, written by hand, have a line every t
 Beside it, in the same minute, stands a bare Litestar `@websocket` that echoes each message,
 with the same uvicorn settings, loop and client.
 
-Told are how late a line comes (from the moment that the report is sent which makes it due, to
-the one at which the line is there; of the echo, the same of each message), the share of one
-core, and the memory of a connected session whose script is empty. The client reads what comes
-and counts it: no connection may close, every line comes once, and the last report of each
-session is in its log. It takes a quiet machine: what others use up is late here.
+Told are what it costs to take a viewer in, and then, once all have got `session_ready`, how late
+a line comes (from the moment that the report is sent which makes it due, to the one at which the
+line is there; of the echo, the same of each message), the share of one core, and the memory of a
+connected session whose script is empty. The client reads what comes and counts it: no connection
+may close, every line comes once, and the last report of each session is in its log. It takes a
+quiet machine: what others use up is late here.
 """
 
 from __future__ import annotations
@@ -165,6 +166,8 @@ class Connection(asyncio.Protocol):
         """By number of the report."""
         self._echoed = 0
         self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """The server has taken the viewer in, and has nothing left to do for that."""
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -172,8 +175,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tally.closed += 1
-        if not self.open.done():
-            self.open.set_exception(ConnectionError("the server has hung up"))
+        for one in (self.open, self.ready):
+            if not one.done():
+                one.set_exception(ConnectionError("the server has hung up"))
 
     def report(self) -> None:
         position = len(self._sent_at) * STEP
@@ -199,6 +203,8 @@ class Connection(asyncio.Protocol):
             assert b" 101 " in head.split(b"\r\n")[0], head
             self._buffer = bytearray(rest)
             self.open.set_result(None)
+            if self._is_echo:
+                self.ready.set_result(None)
         while len(self._buffer) >= 2:
             length, begin = self._buffer[1], 2
             if length == 126:
@@ -221,6 +227,8 @@ class Connection(asyncio.Protocol):
             due = -int(-trigger // STEP)  # the first report at or past it
             self._tally.late.append(now - self._sent_at[due])
             self._tally.received += 1
+        elif opcode == 0x1 and b'"session_ready"' in payload:
+            self.ready.set_result(None)
 
 
 async def connect(url: str, sessions: int, tally: Tally, *, is_echo: bool) -> list[Connection]:
@@ -239,6 +247,7 @@ async def connect(url: str, sessions: int, tally: Tally, *, is_echo: bool) -> li
         )
         await connection.open
         connections.append(connection)
+    await asyncio.gather(*(connection.ready for connection in connections))
     return connections
 
 
@@ -251,8 +260,8 @@ async def report(connections: list[Connection], seconds: float) -> float:
             connection.report()
             if index % 10 == 9:
                 due = began + STEP * (number + index / len(connections))
-                if due > loop.time():
-                    await asyncio.sleep(due - loop.time())
+                # Also where it is late: what has come is to be read.
+                await asyncio.sleep(max(0.0, due - loop.time()))
     return loop.time() - began
 
 
@@ -269,24 +278,38 @@ class Figures:
     """Seconds by which the client did not keep its pace."""
     kilobytes: float
     """Per connection."""
+    arrival: float
+    """Milliseconds of the server's processor, to take one viewer in."""
 
 
 async def load(
     process: psutil.Process, url: str, sessions: int, seconds: float, *, is_echo: bool
 ) -> Figures:
     tally = Tally()
-    before = process.memory_info().rss
+    before, idle = process.memory_info().rss, _used(process)
     connections = await connect(url, sessions, tally, is_echo=is_echo)
-    began = process.cpu_times()
+    began = _used(process)
     took = await report(connections, seconds)
-    ended = process.cpu_times()
+    ended = _used(process)
     await asyncio.sleep(_SETTLED_SECONDS)
     grown = process.memory_info().rss - before
     closed = tally.closed
     for connection in connections:
         connection.leave()
-    used = ended.user + ended.system - began.user - began.system
-    return Figures(tally, closed, used / took, took - seconds, grown / sessions / 1000)
+    return Figures(
+        tally,
+        closed=closed,
+        share=(ended - began) / took,
+        behind=took - seconds,
+        kilobytes=grown / sessions / 1000,
+        arrival=1000 * (began - idle) / sessions,
+    )
+
+
+def _used(process: psutil.Process) -> float:
+    """Seconds of a processor."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def measure(kind: str, sessions: int, seconds: float) -> Figures:
@@ -324,7 +347,8 @@ def tell(name: str, figures: Figures) -> None:
     print(
         f"{name:9} {figures.tally.sent:7} reports, {100 * figures.share:3.0f} % of a core,"
         f" late by {cuts[49]:.2f} ms (p50), {cuts[98]:.2f} ms (p99), {most:.1f} ms at most;"
-        f" the client {1000 * figures.behind:.0f} ms behind its pace",
+        f" the client {1000 * figures.behind:.0f} ms behind its pace;"
+        f" {figures.arrival:.2f} ms of a core to take a viewer in",
         flush=True,
     )
 
