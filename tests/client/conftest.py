@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from own_clock import OwnClock, own_clock
+from patience import PATIENCE
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -21,7 +23,7 @@ from watchbuddy_core.client import (
     Reached,
     WatchClient,
 )
-from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.player import ClockPlayer
 from watchbuddy_core.wire import (
     ActionCompletedMessage,
     ClientMessage,
@@ -79,7 +81,7 @@ class ScriptedServer:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what was heard, or who has connected, fulfils the condition."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
@@ -142,7 +144,7 @@ class Room:
 
     client: WatchClient
     player: ClockPlayer
-    clock: WallClock
+    clock: OwnClock
     happened: list[Happening]
     spoken: list[tuple[str, bool]]
     """Each line when it began, and whether the video stood still."""
@@ -151,7 +153,7 @@ class Room:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what has happened fulfils the condition."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self.news.clear()
                 await self.news.wait()
@@ -209,38 +211,40 @@ def watching(server: ScriptedServer) -> OpenRoom:
         features: Collection[Feature] = DEFAULT_FEATURES,
         in_steps: bool = False,
     ) -> AsyncIterator[Room]:
-        clock = WallClock(speed=SPEED)
-        player = (SteppingPlayer if in_steps else ClockPlayer)(end, clock=clock, position=position)
-        if playing:
-            await player.resume()
-        spoken: list[tuple[str, bool]] = []
-        happened: list[Happening] = []
-        news = asyncio.Event()
+        async with own_clock(speed=SPEED) as clock:
+            player = (SteppingPlayer if in_steps else ClockPlayer)(
+                end, clock=clock, position=position
+            )
+            if playing:
+                await player.resume()
+            spoken: list[tuple[str, bool]] = []
+            happened: list[Happening] = []
+            news = asyncio.Event()
 
-        def listen(happening: Happening) -> None:
-            happened.append(happening)
-            news.set()
+            def listen(happening: Happening) -> None:
+                happened.append(happening)
+                news.set()
 
-        async def say(line: Speak) -> None:
-            spoken.append((line.text, player.paused))
-            await clock.sleep(0.2)
+            async def say(line: Speak) -> None:
+                spoken.append((line.text, player.paused))
+                await clock.sleep(0.2)
 
-        client = WatchClient(
-            server.url,
-            "ses_0123456789abcdef",
-            player,
-            speak=None if default_voice else speak or say,
-            listen=listen,
-            clock=clock,
-            patience=patience,
-            interval=interval,
-            features=features,
-        )
-        running = asyncio.create_task(client.run())
-        try:
-            yield Room(client, player, clock, happened, spoken, running, news)
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+            client = WatchClient(
+                server.url,
+                "ses_0123456789abcdef",
+                player,
+                speak=None if default_voice else speak or say,
+                listen=listen,
+                clock=clock,
+                patience=patience,
+                interval=interval,
+                features=features,
+            )
+            running = asyncio.create_task(client.run())
+            try:
+                yield Room(client, player, clock, happened, spoken, running, news)
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
 
     return open_room

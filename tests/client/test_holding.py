@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Expression, PauseVideo, PostReplay, ReplaySegment, Seek, Speak
 from watchbuddy_core.wire import ActionCompletedMessage
@@ -127,14 +128,14 @@ async def test_what_waits_is_not_taken_twice(server, watching):
 
 async def test_what_waits_is_begun_in_time_while_there_is_no_connection(server, watching):
     async with watching(position=10.0) as room:
-        await server.send(face("a", 11.5), face("b", 40.0))
+        await server.send(face("a", 11.5), face("b", 20.0))
         await room.until(lambda: len(room.arrived) == 2)
         await server.shut()
         await room.until(lambda: bool(room.ended))
         assert room.begun == ["a"]
         await server.open()
         await server.connections(2)
-        await server.send(face("b", 40.0))
+        await server.send(face("b", 20.0))
         assert await server.completes(2) == [("a", "done"), ("b", "done")]
     assert room.begun == ["a", "b"]
     assert all(one.position >= one.action.trigger_timestamp for one in room.reached)
@@ -240,7 +241,7 @@ async def test_cancelling_forgets_what_waits(server, watching):
         )
         await room.until(lambda: len(room.arrived) == 2 and room.player.paused)
         room.running.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait([room.running])
         await room.clock.sleep(2.0)
         assert room.player.position > 10.6

@@ -3,7 +3,8 @@
 In the first part a FakePlayer watches in virtual time, over a real socket: whatever the
 server answers to an event has come before the next event is told, so the socket takes no
 virtual time but what a test gives it, and every figure is exact. In the second part a
-WatchClient watches in real time: only what no slow machine can change is asserted.
+WatchClient watches while time goes on by itself: only what no slow machine can change is
+asserted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from own_clock import own_clock
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Action, Expression, PauseVideo, ReplaySegment, Seek, Speak
 from watchbuddy_core.client import Happening, Reached, Ready, WatchClient
@@ -27,7 +30,7 @@ from watchbuddy_core.events import (
     SeekUpdate,
     TimestampUpdate,
 )
-from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.player import ClockPlayer
 from watchbuddy_core.testing import FakePlayer, Habits, Performed
 from watchbuddy_core.timeline import Timeline
 from watchbuddy_core.wire import (
@@ -283,7 +286,7 @@ def test_only_what_the_socket_delays_by_more_than_the_lead_is_late(
     watching(test)
 
 
-# --- in real time ----------------------------------------------------------------------------
+# --- as time goes on -------------------------------------------------------------------------
 
 
 class Line:
@@ -332,7 +335,7 @@ class Line:
 
 
 @pytest.mark.parametrize("reports_per_second", [1, 4, 15])
-def test_the_client_begins_nothing_early_and_loses_nothing_in_real_time(
+def test_the_client_begins_nothing_early_and_loses_nothing_as_time_goes_on(
     app: Any, backstage: Any, serve: Any, reports_per_second: int
 ) -> None:
     """The viewer pauses, speeds up and seeks without telling, and the line is cut twice.
@@ -352,8 +355,11 @@ def test_the_client_begins_nothing_early_and_loses_nothing_in_real_time(
 
     async def main() -> None:
         session_id = await backstage.ready(*script)
-        async with serve(app) as (_, url), Line(url).laid() as line:
-            clock = WallClock(speed=3.0)
+        async with (
+            serve(app) as (_, url),
+            Line(url).laid() as line,
+            own_clock(speed=10.0) as clock,
+        ):
             player = ClockPlayer(DURATION, clock=clock)
             client = WatchClient(
                 line.address,
@@ -395,6 +401,6 @@ def test_the_client_begins_nothing_early_and_loses_nothing_in_real_time(
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from bad_network import Network, bad_network
+from own_clock import OwnClock, own_clock
+from patience import PATIENCE
 from properties import EXAMPLES
 from websockets.asyncio.client import connect
 
@@ -39,45 +39,6 @@ LATENESS = 5.0
 """Media seconds, after which the Timeline holds that a moment has passed."""
 AROUND = 2.0
 """Media seconds between two reports and a little more: what a moment on this machine may last."""
-
-_STILL_SECONDS = 0.02
-"""For so long at a time, in real seconds, the program may get no turn before the clock of its
-viewers stands still."""
-
-
-class _OwnClock:
-    """SPEED times as fast as the real time, as long as the program gets its turn.
-
-    Server and viewers are one program. Where the machine is busy with others, the films wait
-    as it does: an action that lies more than LATENESS behind is then the network's doing.
-    """
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        self._numbers = count()
-        self._sleeping: list[tuple[float, int, asyncio.Future[None]]] = []
-        """A heap, by when they are to be woken."""
-
-    def now(self) -> float:
-        return self._now
-
-    async def sleep(self, seconds: float) -> None:
-        waking = asyncio.get_running_loop().create_future()
-        heappush(self._sleeping, (self._now + seconds, next(self._numbers), waking))
-        await waking
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        last = time.monotonic()
-        while True:
-            await asyncio.sleep(_STILL_SECONDS / 5)
-            now = time.monotonic()
-            self._now += SPEED * min(now - last, _STILL_SECONDS)
-            last = now
-            while self._sleeping and self._sleeping[0][0] <= self._now:
-                _, _, waking = heappop(self._sleeping)
-                if not waking.done():
-                    waking.set_result(None)
 
 
 SCRIPT: list[Action] = [
@@ -131,7 +92,7 @@ async def watch(
     session_id: str,
     features: Collection[Feature],
     ready: asyncio.Event,
-    clock: _OwnClock,
+    clock: OwnClock,
 ) -> Record:
     player = ClockPlayer(LENGTH, clock=clock)
     record = Record()
@@ -253,12 +214,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_over_a_bad_network_nothing_is_lost_nor_done_twice_nor_early(
     app: Any, serve: Any, backstage: Any
 ) -> None:
-    """A seed for each viewer; half of them are told what is due, half get it ahead of time."""
+    """A seed for each viewer; half of them are told what is due, half get it ahead of time.
+
+    Server and viewers are one program. Where the machine is busy with others, the films wait as
+    it does: an action that lies more than LATENESS behind is then the network's doing.
+    """
     seeds = range(min(EXAMPLES, 40) or 8)
 
-    clock = _OwnClock()
-
-    async def disturbed(port: int, seed: int) -> Record:
+    async def disturbed(port: int, seed: int, clock: OwnClock) -> Record:
         chance = random.Random(seed)
         ready = asyncio.Event()
         features: tuple[Feature, ...] = ("hold",) if seed % 2 else ()
@@ -276,12 +239,16 @@ def test_over_a_bad_network_nothing_is_lost_nor_done_twice_nor_early(
             return await watching
 
     async def main() -> tuple[Record, list[Record]]:
-        async with serve(app, ping_seconds=0.5) as (_, url), asyncio.timeout(110):
-            ticking = asyncio.create_task(clock.run())
+        async with (
+            serve(app, ping_seconds=0.5) as (_, url),
+            own_clock(speed=SPEED) as clock,
+            asyncio.timeout(220),
+        ):
             good = watch(url, await backstage.ready(*SCRIPT), ("hold",), asyncio.Event(), clock)
             port = port_of(url)
-            first, *others = await asyncio.gather(good, *(disturbed(port, one) for one in seeds))
-            ticking.cancel()
+            first, *others = await asyncio.gather(
+                good, *(disturbed(port, seed, clock) for seed in seeds)
+            )
             return first, others
 
     undisturbed, records = asyncio.run(main())
@@ -302,7 +269,7 @@ def test_a_connection_that_hangs_is_let_go_by_the_server(
 ) -> None:
     async def main() -> None:
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(PATIENCE),
             serve(app, ping_seconds=0.3) as (server, url),
             bad_network(port_of(url)) as network,
         ):
@@ -324,7 +291,7 @@ def test_a_connection_that_hangs_is_made_anew_by_the_client(
 ) -> None:
     async def main() -> None:
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(PATIENCE),
             serve(app) as (_, url),
             bad_network(port_of(url)) as network,
         ):
