@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Draft
 from watchbuddy_core.errors import StorageFull
@@ -56,7 +57,7 @@ def looking(test: Callable[[Readiness, Disk, Clock], Awaitable[None]]) -> None:
         disk, clock = Disk(), Clock()
         readiness = Readiness(store=disk, now=clock)
         readiness.is_started = True
-        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(readiness.look())
             await test(readiness, disk, clock)
             task.cancel()
@@ -117,6 +118,7 @@ def test_a_disk_that_hangs_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> 
             asking = [tasks.create_task(readiness.reason()) for _ in range(50)]
         assert {one.result() for one in asking} == {"store"}
         assert disk.asked == 1
+        monkeypatch.setattr(health, "_PATIENCE", PATIENCE)
         disk.answers.set()
         assert await readiness.reason() is None
 

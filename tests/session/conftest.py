@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from shared import made_once, shared_folder
 
 from watchbuddy_core.actions import Draft, Speak
@@ -110,7 +111,7 @@ def run() -> Callable[[Coroutine[Any, Any, None]], None]:
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:
         async def bounded() -> None:
-            await asyncio.wait_for(scenario, 60)
+            await asyncio.wait_for(scenario, PATIENCE)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
         asyncio.run(bounded())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Action, Expression, ReplaySegment, Seek, Speak
 from watchbuddy_core.character import Character
@@ -112,7 +113,7 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     """Run it in an event loop of its own, and see that no task is left behind."""
 
     async def bounded() -> None:
-        await asyncio.wait_for(scenario, 20)
+        await asyncio.wait_for(scenario, PATIENCE)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(bounded())

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from patience import PATIENCE, until
 from shared import made_once
 
 from watchbuddy_core.actions import Draft, Speak
@@ -78,7 +79,7 @@ class Watching:
         assert await self.scripted() == list(windows)
 
     async def wait_for(self, condition: Any, kind: type) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not condition(await self.entries(kind)):
                 await asyncio.sleep(0.005)
 
@@ -228,8 +229,7 @@ def test_a_connection_that_waits_for_the_whole_script_gets_it(watching: Any) -> 
         async with it.connected():
             await job
             assert await it.scripted() == list(range(LAST + 1))
-            await asyncio.sleep(0.02)
-            assert it.sent[-1] == ScriptReady()
+            await until(lambda: it.sent[-1:] == [ScriptReady()])
 
     watching(test)
 
@@ -261,7 +261,7 @@ def test_a_window_that_fails_is_silent_and_told(
     async def test(it: Watching, produce: Any) -> None:
         async with it.connected(progress=True):
             await produce()
-            await asyncio.sleep(0.05)
+            await until(lambda: any(isinstance(item, Noticed) for item in it.sent))
         assert await it.scripted() == list(range(LAST + 1))
         assert await it.entries(Ready)
         (notice,) = [item for item in it.sent if isinstance(item, Noticed)]
@@ -295,25 +295,25 @@ def test_less_is_placed_anew_as_far_as_it_was_not_sent(watching: Any) -> None:
         async with it.connected() as delivery:
             delivery.receive(TimestampUpdate(9.0), now=9.0)
             delivery.receive(TimestampUpdate(10.0), now=10.0)
-            await asyncio.sleep(0.02)
+            await until(it.lines)
             first = it.lines()
             assert len(first) == 1
             delivery.feed_back("mute")
-            await asyncio.sleep(0.02)
-            assert DensityChanged("muted") in it.sent
+            await until(lambda: DensityChanged("muted") in it.sent)
+            await it.wait_for(lambda wishes: len(wishes) == 1, Feedback)
             await it.session.produce()
             for second in range(11, 200):
                 delivery.receive(TimestampUpdate(float(second)), now=float(second))
             await asyncio.sleep(0.02)
             assert it.lines() == first
             delivery.feed_back("unmute")
-            await asyncio.sleep(0.02)
+            await it.wait_for(lambda wishes: len(wishes) == 2, Feedback)
             await it.session.produce()
-            await asyncio.sleep(0.02)
-            for second in range(200, 300):
+            for second in range(200, 580):
                 delivery.receive(TimestampUpdate(float(second)), now=float(second))
-                await asyncio.sleep(0)
-            await asyncio.sleep(0.02)
+                await asyncio.sleep(0.001)
+                if len(it.lines()) > len(first):
+                    break
             assert len(it.lines()) > len(first)
         assert sum((await it.session.status()).actions.values()) == before
         withdrawn = await it.entries(Withdrawn)
@@ -346,9 +346,9 @@ def test_placing_anew_scripts_nothing_again_and_says_ready_once(watching: Any) -
     async def test(it: Watching, produce: Any) -> None:
         await produce()
         async with it.connected() as delivery:
-            for wish in ("less", "more", "more"):
+            for number, wish in enumerate(("less", "more", "more"), start=1):
                 delivery.feed_back(wish)
-                await asyncio.sleep(0.02)
+                await it.wait_for(lambda wishes, number=number: len(wishes) == number, Feedback)
                 await it.session.produce()
         assert len(it.made.generator.briefs) == LAST + 1
         assert len(await it.entries(Ready)) == 1
@@ -365,7 +365,7 @@ def test_a_mute_silences_at_once_and_also_what_was_said_before(watching: Any) ->
         async with it.connected() as delivery:
             delivery.receive(TimestampUpdate(9.0), now=9.0)
             delivery.receive(TimestampUpdate(10.0), now=10.0)
-            await asyncio.sleep(0.02)
+            await until(it.lines)
             first = it.lines()
             delivery.feed_back("mute")
             delivery.receive(SeekUpdate(5.0), now=20.0)
@@ -411,7 +411,7 @@ def test_a_script_that_is_ready_plays_on_when_it_cannot_be_placed_anew(watching:
             await it.session.produce()
             delivery.receive(TimestampUpdate(9.0), now=9.0)
             delivery.receive(TimestampUpdate(10.0), now=10.0)
-            await asyncio.sleep(0.02)
+            await until(it.lines)
             assert len(it.lines()) == 1
         assert (await it.session.status()).status == "ready"
 
@@ -481,7 +481,7 @@ def test_nonsense_from_a_generator_costs_one_window(watching: Any, nonsense: Any
 @pytest.mark.parametrize("limit", ["generating_idle_seconds", "generating_seconds"])
 def test_a_generator_that_hangs_is_not_waited_for(watching: Any, limit: str) -> None:
     async def test(it: Watching, produce: Any) -> None:
-        it.made.parts = replace(it.made.parts, **{limit: 0.1})
+        it.made.parts = replace(it.made.parts, **{limit: 0.5})  # the others need a moment
         session = await it.made.session()
         await session.produce()
         assert (await session.status()).status == "ready"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PATIENCE
 from properties import examples
 from raw_sockets import Hall, Op, close_frame, frame, handshake
 
@@ -314,12 +315,12 @@ def test_a_request_that_never_comes_is_not_waited_for(
 def test_a_second_request_is_not_waited_for_either(
     hall: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HttpProtocol, "head_seconds", 0.3)
     request = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
     async def scenario(hall: Hall) -> None:
         async with hall.raw() as client:
-            for _ in range(2):
+            for head_seconds in (20.0, 0.3):  # for the head of what comes after it
+                monkeypatch.setattr(HttpProtocol, "head_seconds", head_seconds)
                 await client.send(request)
                 assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
                 assert await client.reader.readexactly(len(b'{"status":"ok"}'))
@@ -345,17 +346,19 @@ def test_the_rest_of_a_body_that_is_answered_is_not_waited_for(
             for number in range(len(sent)):
                 await client.send(sent[number : number + 1])
                 await asyncio.sleep(0.02)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE):
                 assert b"HTTP/1.1" not in await gone
 
     hall(scenario)
 
 
-def test_a_body_that_comes_to_its_end_after_the_answer_costs_nothing(
-    hall: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(HttpProtocol, "rest_seconds", 0.3)
+def test_a_body_that_comes_to_its_end_after_the_answer_costs_nothing(hall: Any) -> None:
+    """The connection waits for the next request, and for nothing else."""
     request = b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n"
+
+    async def waits(hall: Hall, seconds: float) -> None:
+        (protocol,) = hall.open
+        await hall.until(lambda: protocol._waiting_with == seconds)
 
     async def scenario(hall: Hall) -> None:
         async with hall.raw() as client:
@@ -363,9 +366,9 @@ def test_a_body_that_comes_to_its_end_after_the_answer_costs_nothing(
                 await client.send(request)
                 assert b"HTTP/1.1 404 " in await client.answer()
                 await client.send(b"x")
-                await asyncio.sleep(0.1)
+                await waits(hall, HttpProtocol.rest_seconds)
                 await client.send(b"x")
-                await asyncio.sleep(0.3)
+                await waits(hall, HttpProtocol.head_seconds)
 
     hall(scenario)
 
@@ -382,7 +385,7 @@ def test_a_client_that_takes_nothing_of_its_answers_is_let_go(
     async def scenario(hall: Hall) -> None:
         async with hall.raw(receive_buffer=4096) as client:
             client.writer.write(request * 500)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while not client.writer.is_closing():
                     client.writer.write(b"X")  # is told that nobody is there any more
                     await asyncio.sleep(0.05)
@@ -422,8 +425,6 @@ def test_a_client_that_takes_nothing_is_let_go(
 
     async def scenario(hall: Hall) -> None:
         monkeypatch.setattr(WebSocketProtocol, "parting_seconds", 0.3)
-        monkeypatch.setattr(hall.server.config, "ws_ping_interval", 1.0)
-        monkeypatch.setattr(hall.server.config, "ws_ping_timeout", 1.0)
         session_id = await backstage.ready(*[speak(n / 10, "x" * 2000) for n in range(1, 400)])
 
         def delivered() -> int:
