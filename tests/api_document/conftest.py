@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from patience import PATIENCE
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -113,7 +114,7 @@ class Page:
     def post(self, body: Json | bytes) -> tuple[int, bytes]:
         """`POST /api/v1/sessions`: the status code and the body of the answer."""
         host = urlsplit(self.address)
-        connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=10)
+        connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=PATIENCE)
         try:
             connection.request(
                 "POST",
@@ -210,7 +211,7 @@ def server_process(*command: str, folder: Path, python_path: Path | None = None)
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
     assert "Traceback" not in errors.read_text(), errors.read_text()

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 EXAMPLE_REQUEST = """{
   "video_url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
@@ -38,7 +39,7 @@ def test_the_example_request_is_accepted_byte_for_byte(page: Any) -> None:
     status, body = page.post(EXAMPLE_REQUEST.encode())
     assert status == 202
     with page.connection(json.loads(body)["session_id"]) as connection:
-        message = connection.receive(timeout=30)
+        message = connection.receive(timeout=PATIENCE)
         assert message["type"] == "processing_error"
         assert message["error_code"] == "VIDEO_DOWNLOAD_FAILED"  # it has no way to the site
 

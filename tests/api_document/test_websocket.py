@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from patience import PATIENCE
 
 VIDEO = {"video_url": "library:clip.mp4", "character_id": "miao"}
 READY = {"type": "session_ready"}
@@ -196,7 +197,7 @@ def test_the_examples_of_the_client_are_messages(page: Any, session_id: str) -> 
         for example in (EXAMPLE_TIMESTAMP, EXAMPLE_SEEK, EXAMPLE_COMPLETED):
             connection.socket.send(example)
         assert [m for m in connection.pending(0.2) if m.get("type") == "error"] == []
-        connection.socket.ping().wait(5)
+        connection.socket.ping().wait(PATIENCE)
 
 
 def test_a_seek_back_brings_the_actions_again(page: Any, viewing: Any) -> None:

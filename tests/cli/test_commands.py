@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.video import clock
@@ -116,16 +117,16 @@ def test_a_server_answers_and_ends_when_it_is_told_to(start, clip):
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.status == 202
         assert re.fullmatch(r"ses_[0-9a-f]{16}", json.load(answer)["session_id"])
     assert process.stdout is not None
     described = process.stdout.readline()
     assert address in described
-    with urllib.request.urlopen(described.split()[-1], timeout=20) as answer:
+    with urllib.request.urlopen(described.split()[-1], timeout=PATIENCE) as answer:
         assert "/api/v1/sessions" in json.load(answer)["paths"]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert "Traceback" not in process.stderr.read()
 
 
@@ -163,7 +164,7 @@ def test_ctrl_c_ends_it_with_130_and_without_a_word(start, clip):
     process = start("serve", "--port", 0)
     address_of(process)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     assert process.stderr.read().strip() == ""
 
 
@@ -171,14 +172,14 @@ def test_ctrl_c_ends_watching(start, clip):
     process = start("watch", clip)
     assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     assert process.stderr.read().strip() == ""
 
 
 def test_it_ends_when_nobody_reads_any_more(start, clip):
     process = start("watch", clip, "--speed", 10)
     process.stdout.close()
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     assert process.stderr.read().strip() == ""
 
 
@@ -228,7 +229,7 @@ def test_a_terminal_shows_a_bar_with_the_time_and_the_pauses(terminal, clip):
     shown = screen.until("They arrived")
     for expected in ("playing", "paused", f"/ 0:{int(DURATION)}", "SPEAK", "\x1b["):
         assert expected in shown
-    assert screen.process.wait(timeout=30) == 0
+    assert screen.process.wait(timeout=PATIENCE) == 0
 
 
 def test_no_color_is_plain(terminal, clip):
@@ -242,10 +243,10 @@ def test_the_demo_goes_on_serving_in_a_terminal_until_ctrl_c(terminal):
     shown = screen.until("until Ctrl-C")
     address = re.search(r"Watching at (http://\S+)", shown)
     assert address
-    with urllib.request.urlopen(f"{address[1]}/schema/openapi.json", timeout=20) as answer:
+    with urllib.request.urlopen(f"{address[1]}/schema/openapi.json", timeout=PATIENCE) as answer:
         assert answer.status == 200
     screen.process.send_signal(signal.SIGINT)
-    assert screen.process.wait(timeout=30) == 130
+    assert screen.process.wait(timeout=PATIENCE) == 130
 
 
 def test_nothing_that_an_action_says_steers_the_terminal():

@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from patience import PATIENCE
 
 FAILED, CALLED_WRONGLY = 1, 2
 
@@ -124,7 +125,7 @@ def test_a_demo_that_is_terminated_while_it_makes_its_film_leaves_nothing(
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    assert process.wait(PATIENCE) == 143
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -133,7 +134,7 @@ def test_watching_that_is_terminated_does_not_pass_for_finished(start, clip):
     while "SPEAK" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 143
+    assert process.wait(PATIENCE) == 143
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.03])
@@ -145,5 +146,5 @@ def test_ctrl_c_pressed_several_times_is_no_traceback(start, clip, command, gap)
     for _ in range(3):
         process.send_signal(signal.SIGINT)
         time.sleep(gap)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
     assert (process.returncode, said.strip()) == (130, "")

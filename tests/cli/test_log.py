@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import PATIENCE
 from websockets.sync.client import connect
 
 from watchbuddy_core.errors import VideoUnreadable
@@ -203,7 +204,7 @@ def test_a_server_logs_json_and_nothing_else(tmp_path: Path) -> None:
         httpx.get(f"{url}/api/v1/sessions/{SECRET}?api_key={SECRET}")
     finally:
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=PATIENCE)
     told: list[dict[str, Any]] = [json.loads(line) for line in log.splitlines()]
     assert all({"time", "level", "logger", "message"} <= one.keys() for one in told)
     assert SECRET not in log
@@ -236,11 +237,11 @@ def test_no_stranger_fills_the_log_of_a_server(start: Any) -> None:
         b"\0" * 100,
     ]
     for bytes_of_stranger in strange:
-        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=20) as stranger:
+        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=PATIENCE) as stranger:
             stranger.sendall(bytes_of_stranger + b"\r\n\r\n")
             assert stranger.recv(1024).startswith(b"HTTP/1.1 400 ")
     process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=PATIENCE)
     assert log == ""
 
 
@@ -248,6 +249,6 @@ def failed_session(url: str, name: str) -> str:
     asked = {"video_url": f"library:{name}", "character_id": "miao"}
     session_id: str = httpx.post(f"{url}/api/v1/sessions", json=asked).json()["session_id"]
     with connect(f"{url.replace('http', 'ws')}/ws/{session_id}", proxy=None) as viewer:
-        while json.loads(viewer.recv(timeout=20))["type"] != "processing_error":
+        while json.loads(viewer.recv(timeout=PATIENCE))["type"] != "processing_error":
             pass
     return session_id

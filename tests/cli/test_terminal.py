@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from litestar import Litestar
+from patience import PATIENCE
 from rich.console import Console
 
 from watchbuddy_core.assembly import build_parts
@@ -44,7 +45,7 @@ class Screen(io.StringIO):
         return super().write(text)
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while text not in self.getvalue():
                 self.news.clear()
                 await self.news.wait()

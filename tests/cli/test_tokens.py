@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from patience import PATIENCE
 from rich.console import Console
 
 from watchbuddy_core.settings import Settings
@@ -38,7 +39,7 @@ def answer(address: str, token: str | None) -> int:
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=20) as answered:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answered:
             return int(answered.status)
     except urllib.error.HTTPError as exc:
         with exc:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from shared import made_once
 
 from watchbuddy_core.actions import Speak
@@ -212,14 +213,14 @@ def test_a_command_that_is_ended_leaves_nothing(start, clip, tmp_path, told, cod
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(told)
-    assert process.wait(30) == code
+    assert process.wait(PATIENCE) == code
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == []
 
 
 def test_it_ends_when_nobody_reads_any_more(start, clip):
     process = start("generate", clip, "-o", "-")
     process.stdout.close()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     assert process.stderr.read().strip() == ""
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.client import Disconnected, Ready, WatchClient
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def failure(room) -> BaseException:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.wait([room.running])
     error = room.running.exception()
     assert error is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.actions import (
     Emotion,
@@ -316,7 +317,7 @@ async def test_the_client_returns_after_the_end_when_everything_is_said(server, 
         assert room.player.ended
         assert not room.running.done()
         ends.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await room.running
     assert server.completed == [("a", "done")]
     assert server.reports[-1].timestamp == 10.0
@@ -329,7 +330,7 @@ async def test_a_video_that_is_over_before_the_script_is_there_waits_for_it(serv
         assert not room.running.done()
         await server.ready()
         await server.send(line("a", 10.0))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await room.running
     assert server.completed == [("a", "done")]
 
@@ -340,7 +341,7 @@ async def test_a_replay_of_the_last_passage_is_not_the_end(server, watching):
         await server.send(
             ReplaySegment(id="a", trigger_timestamp=5.0, start_timestamp=8.0, end_timestamp=10.0)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await room.running
     assert server.completed == [("a", "done")]
     there, back = server.seeks

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.configuration import settings_in, variable_of
@@ -113,7 +114,7 @@ def test_it_serves_a_session_without_rights(server: tuple[str, subprocess.Popen[
         shown = httpx.get(address).json()
     assert shown["status"] == "ready"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_every_variable_of_the_container_file_is_a_setting() -> None:

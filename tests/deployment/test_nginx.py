@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from patience import PATIENCE
 from websockets.asyncio.client import unix_connect
 from websockets.typing import Origin
 
@@ -125,7 +126,9 @@ def test_the_page_the_api_and_the_socket_work_through_it(tmp_path: Path) -> None
         ):
             trust = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
             transport = httpx.AsyncHTTPTransport(uds=listening, verify=trust)
-            async with httpx.AsyncClient(base_url=OWN, transport=transport, timeout=20) as client:
+            async with httpx.AsyncClient(
+                base_url=OWN, transport=transport, timeout=PATIENCE
+            ) as client:
                 await watch(client, listening, trust)
         log = (folder / "log").read_text(encoding="utf-8")
         assert "GET /ws/ses_" in log
@@ -146,7 +149,7 @@ def test_the_page_the_api_and_the_socket_work_through_it(tmp_path: Path) -> None
         address = f"wss://{NAME}/ws/{session_id}?ticket={got.json()['ticket']}"
         origin = Origin(OWN)
         async with unix_connect(listening, address, ssl=trust, origin=origin) as socket:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 assert json.loads(await socket.recv()) == {"type": "session_ready"}
         part = {"Range": "bytes=0-99"}
         film = await client.get(f"/media/{session_id}", headers={**shown, **part})

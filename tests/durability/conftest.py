@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import PATIENCE
 from shared import made_once
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
@@ -83,7 +84,7 @@ class Host:
     def _ended(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
         self._process.stdout.close()
         self._process = None
 

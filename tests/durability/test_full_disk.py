@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.client import Begun, Ended, Happening, WatchClient
 from watchbuddy_core.player import ClockPlayer, WallClock
@@ -27,7 +28,7 @@ def ask(host: Any) -> httpx.Response:
 
 async def until_sessions_are_taken(host: Any) -> None:
     """The server looks only now and then whether it can write again."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (await asyncio.to_thread(ask, host)).status_code != 202:
             await asyncio.sleep(0.2)
 
@@ -85,7 +86,7 @@ class Viewer:
     async def hears(self, more: int) -> None:
         """Until so many more actions have begun."""
         enough = len(self.begun) + more
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while len(self.begun) < enough:
                 await asyncio.sleep(0.02)
 
@@ -101,7 +102,7 @@ class Viewer:
 
     async def watch_to_the_end(self) -> None:
         assert self._watching is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await self._watching
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from patience import PATIENCE
 
 from watchbuddy_core.client import (
     Begun,
@@ -21,7 +22,7 @@ from watchbuddy_core.player import ClockPlayer, WallClock
 
 
 async def until(host: Any, session_id: str, **facts: Any) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             status = await asyncio.to_thread(host.status, session_id)
             if all(status[name] == value for name, value in facts.items()):
@@ -128,7 +129,7 @@ def test_a_viewer_goes_on_watching_over_kills_and_meets_everything_once(host: An
             await asyncio.to_thread(host.start)
             await back.wait()
             await player.resume()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await watching
         assert len(script) >= 10
         assert ended == {one["id"] for one in script}

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from patience import PATIENCE
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -71,7 +72,7 @@ class Viewer:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return json.loads(await self.socket.recv())
 
     async def end(self) -> tuple[int | None, str | None]:
@@ -131,7 +132,7 @@ def _request(url: str, body: dict[str, object] | None) -> tuple[int, Any]:
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=20) as answer:
+        with opener.open(request, timeout=PATIENCE) as answer:
             return answer.status, json.load(answer)
     except HTTPError as exc:
         with exc:
@@ -157,7 +158,7 @@ def _serving(name: str, folder: Path, path: str) -> Iterator[Site]:
             yield Site(found[1], path)
         finally:
             process.terminate()
-            log += process.communicate(timeout=30)[1]
+            log += process.communicate(timeout=PATIENCE)[1]
     assert "Application shutdown complete" in log
     assert "Traceback" not in log, log
 

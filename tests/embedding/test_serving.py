@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core import (
     ClockPlayer,
@@ -51,7 +52,7 @@ async def test_the_client_of_the_library_watches_to_the_end(site: Any) -> None:
     await player.resume()
     happened: list[Happening] = []
     client = WatchClient(site.companion, session_id, player, listen=happened.append, clock=clock)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await client.run()
     ended = [one.action.action_type for one in happened if isinstance(one, Ended)]
     assert {"SPEAK", "END_REACTION"} <= set(ended)
@@ -66,7 +67,7 @@ async def test_the_client_of_the_page_on_embedding_watches_to_the_end(
     names: dict[str, Any] = {}
     exec(compile(program, "embedding.md", "exec", dont_inherit=True), names)
     player = ClockPlayer(SECONDS, clock=WallClock(), playback_rate=4.0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await names["watch"](site.companion, FILM, player)
     assert player.ended
     assert " s: " in capsys.readouterr().out

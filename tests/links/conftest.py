@@ -16,6 +16,7 @@ from typing import Any
 
 import av
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.protocols import VideoSource
@@ -182,7 +183,7 @@ class Shop:
         )
 
     def open(self, url: str, by: VideoSource | None = None) -> Video:
-        return asyncio.run(asyncio.wait_for(self.fetch(url, by), 60))
+        return asyncio.run(asyncio.wait_for(self.fetch(url, by), PATIENCE))
 
     def leftovers(self) -> list[str]:
         """What is in the folder beside whole videos."""
@@ -211,4 +212,4 @@ def shop(tmp_path: Path, site: Site) -> Callable[..., Shop]:
 
 @pytest.fixture
 def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    return lambda scenario: asyncio.run(asyncio.wait_for(scenario, 60))
+    return lambda scenario: asyncio.run(asyncio.wait_for(scenario, PATIENCE))

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from patience import PATIENCE
 from websockets.asyncio.client import connect
 
 from watchbuddy_core.settings import Settings
@@ -77,7 +78,7 @@ def test_the_command_shows_each_stage_and_then_plays(site: Any, clip: Path, tmp_
                 break
             printed += more
         os.close(ours)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.decode(errors="replace"))
     shares = [int(share) for share in re.findall(r"MB … +(\d+)%", text)]
     assert len(set(shares)) >= 3
@@ -93,7 +94,7 @@ async def server(site: Any, folder: Path, **settings: Any) -> AsyncIterator[http
     told = {"port": 0, "data_dir": folder, "allow_hosts": [f"127.0.0.1:{site.port}"], **settings}
     async with (
         serving(Settings.model_validate(told)) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as http,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http,
     ):
         yield http
 
@@ -111,7 +112,7 @@ async def heard(http: httpx.AsyncClient, session_id: str, last: str) -> list[dic
     address = str(http.base_url).replace("http", "ws", 1)
     found = []
     async with (
-        asyncio.timeout(40),
+        asyncio.timeout(PATIENCE),
         connect(f"{address}/ws/{session_id}?features=progress", proxy=None) as socket,
     ):
         async for frame in socket:

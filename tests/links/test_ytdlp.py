@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.errors import MissingExtra, PluginProblem, VideoUnavailable
 from watchbuddy_core.protocols import Match
@@ -330,7 +331,7 @@ asyncio.run(source.open(VideoRequest(url="{site.url}/film"), lambda *_: None))
     (worker,) = workers()
     owner.send_signal(signal.SIGKILL)
     owner.wait()
-    psutil.wait_procs([worker], timeout=10)
+    psutil.wait_procs([worker], timeout=PATIENCE)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     site.wait_until_quiet()
     assert list(homes.iterdir()) == []

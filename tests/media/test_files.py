@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.errors import VideoUnavailable, VideoUnreadable
 from watchbuddy_core.sources.local import LocalSource
@@ -35,7 +36,7 @@ SRT = (
 
 def surveyed(path: Path | None, *subtitles: SubtitleFile) -> Overview:
     video = Video(content_id="x", title="x", path=path, subtitles=subtitles)
-    return asyncio.run(asyncio.wait_for(survey(video, lambda *_: None), 30))
+    return asyncio.run(asyncio.wait_for(survey(video, lambda *_: None), PATIENCE))
 
 
 def understood(path: Path | None, *subtitles: SubtitleFile) -> Understanding:
@@ -50,7 +51,7 @@ def understood(path: Path | None, *subtitles: SubtitleFile) -> Understanding:
         assert known is not None
         return known
 
-    return asyncio.run(asyncio.wait_for(look(), 30))
+    return asyncio.run(asyncio.wait_for(look(), PATIENCE))
 
 
 Make = Callable[[Path], None]

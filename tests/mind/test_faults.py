@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 KEY = "sk-test-0123456789abcdef"
 
@@ -168,7 +169,7 @@ def test_a_stream_that_is_abandoned_stops_at_once(
                 await asyncio.sleep(0.001)
             producing.cancel()
             await asyncio.wait([producing])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await model.calls[0].ended.wait()
             assert model.calls[0].was_dropped
             assert model.calls[0].sent < 500 * 900

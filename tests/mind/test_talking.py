@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
@@ -63,7 +64,7 @@ class Viewer:
                 asyncio.TaskGroup() as inner,
             ):
                 taking = inner.create_task(self._take(delivery))
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE):
                     while not await self.entries(Ready):
                         await asyncio.sleep(0.002)
                 for i in range(int(seconds * 2) + 1):
@@ -89,7 +90,7 @@ class Viewer:
         return [one.action.text for one in self.told(Due) if isinstance(one.action, Speak)]
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 await asyncio.sleep(0.001)
 
@@ -124,7 +125,7 @@ def test_an_answer_is_asked_for_with_what_was_seen_and_comes_while_it_is_written
                 assert "> What did they say?" in call.prompt
                 delivery.interrupt()
                 await viewer.answered()
-                await asyncio.wait_for(call.ended.wait(), 5)
+                await asyncio.wait_for(call.ended.wait(), PATIENCE)
                 assert call.was_dropped  # an answer that nobody hears costs no more
                 assert viewer.told(StopSpeaking)
             spent = [one for one in await viewer.entries(Spent) if one.purpose == "reply"]

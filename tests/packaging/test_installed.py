@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from dependencies import packages
+from patience import PATIENCE
 from redis_server import redis_server
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_the_client_watches_what_the_server_serves(
         assert run("client", "client.py", address).strip() in ("SPEAK", "EXPRESSION")
     finally:
         server.terminate()
-        _, complaints = server.communicate(timeout=30)
+        _, complaints = server.communicate(timeout=PATIENCE)
     assert server.returncode == 0, complaints
     assert not complaints
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pytest
 import uvicorn
 from bad_network import Network
+from patience import PATIENCE
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from watchbuddy_core.actions import Action
@@ -113,7 +114,7 @@ class House:
 
     def do(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Have the server's own loop do it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     def session(
         self,
@@ -269,7 +270,7 @@ class Viewer:
             self.page.click(".invitation button")
         self.wait("document.querySelector('video').currentTime > 0")
 
-    def wait(self, condition: str, seconds: float = 20) -> None:
+    def wait(self, condition: str, seconds: float = PATIENCE) -> None:
         """Wait until this holds in the page. It is asked from here: the page's policy lets
         nothing be evaluated in it."""
         until = time.monotonic() + seconds
@@ -292,7 +293,7 @@ class Viewer:
         script = "performance.getEntriesByName('watchbuddy:action').map(({detail}) => detail)"
         return list(self.page.evaluate(script))
 
-    def wait_for(self, action: Action, seconds: float = 20) -> dict[str, Any]:
+    def wait_for(self, action: Action, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until an action is carried out."""
         self.wait(
             "performance.getEntriesByName('watchbuddy:action')"

@@ -22,7 +22,7 @@ def test_a_cut_is_told_and_bridged_and_nothing_is_lost_or_said_twice(
     viewer.page.wait_for_timeout(1200)
     wire.mend()
     viewer.page.wait_for_selector(".note.lost", state="detached")
-    viewer.wait_for(lines[-1], seconds=40)
+    viewer.wait_for(lines[-1])
     done = [one["id"] for one in viewer.done()]
     assert len(done) == len(set(done))
     assert set(done) == {line.id for line in lines}
@@ -113,10 +113,10 @@ def test_a_film_that_breaks_off_is_taken_up_where_it_was(
     line = Speak(trigger_timestamp=15.0, text="There it is again.")
     viewer.watch(house.url, house.session(line))
     viewer.set_video("playbackRate", 2)
-    viewer.wait("document.querySelector('video').error !== null", seconds=60)
+    viewer.wait("document.querySelector('video').error !== null")
     viewer.page.wait_for_selector(".waiting:not([hidden])")
     is_mended = True
-    viewer.wait_for(line, seconds=40)
+    viewer.wait_for(line)
     assert viewer.video("error") is None
     assert not viewer.video("paused")
     assert viewer.video("playbackRate") == 2

@@ -57,7 +57,7 @@ def test_the_page_asks_once_and_everything_goes_by_it(
     assert page.locator(QUESTION).count() == 0
 
     page.set_input_files(".line input[type=file]", films / "film.mp4")
-    page.wait_for_selector(".watching", timeout=30000)
+    page.wait_for_selector(".watching")
     viewer.start()
     (record,) = guarded.do(guarded.store.list())
     assert record.caller.startswith("token:")
@@ -65,7 +65,7 @@ def test_the_page_asks_once_and_everything_goes_by_it(
     assert [one for one in asked if "/media/" in one and "ticket=wbt_" in one]
 
     page.reload()
-    page.wait_for_selector(".watching", timeout=30000)
+    page.wait_for_selector(".watching")
     viewer.start()
     page.get_by_role("button", name="Start page").click()
     page.get_by_role("button", name="Forget my token").click()

@@ -59,7 +59,7 @@ def test_actions_are_carried_out_in_time(house: Any, viewer: Any) -> None:
     session_id = house.session(*faces)
     viewer.watch(house.url, session_id)
     viewer.page.evaluate("window.longTasks.length = 0")
-    viewer.wait_for(faces[-1], seconds=30)
+    viewer.wait_for(faces[-1])
     assert viewer.page.evaluate("window.longTasks.every(({ duration }) => duration < 250)")
     late = sorted(
         1000 * (one["position"] - one["trigger_timestamp"]) / one["rate"] for one in viewer.done()
@@ -189,7 +189,7 @@ def test_going_elsewhere_ends_a_replay(house: Any, viewer: Any) -> None:
     viewer.wait_for(replay)
     viewer.wait("document.querySelector('video').currentTime < 3")
     viewer.set_video("currentTime", 25.0)
-    viewer.wait("document.querySelector('video').currentTime > 29", seconds=10)
+    viewer.wait("document.querySelector('video').currentTime > 29")
     assert completed(house, session_id) == {replay.id: "interrupted"}
 
 
@@ -200,7 +200,7 @@ def test_after_the_goodbye_the_film_goes_on(house: Any, viewer: Any) -> None:
     viewer.wait_for(bye)
     assert "goodbye" in viewer.page.locator(".lines").inner_text()
     viewer.set_video("playbackRate", 4)
-    viewer.wait("document.querySelector('video').ended", seconds=40)
+    viewer.wait("document.querySelector('video').ended")
     viewer.page.get_by_role("button", name="From the beginning").click()
     viewer.wait(
         "document.querySelector('video').currentTime < 5 && !document.querySelector('video').paused"

@@ -67,7 +67,7 @@ def test_the_viewers_own_seek_in_its_player_is_noticed(house: Any, youtube: Any)
     session_id = house.session(line, video_url=LINK)
     watch(youtube, house, session_id)
     youtube.page.evaluate("window.youtube.seekTo(30, true)")
-    youtube.wait_for(line, seconds=10)
+    youtube.wait_for(line)
 
 
 def test_without_its_player_the_page_says_so(house: Any, viewer: Any) -> None:

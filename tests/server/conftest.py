@@ -20,6 +20,7 @@ from backstage import Backstage
 from hurry import HURRIED
 from litestar import Litestar
 from litestar.testing import TestClient
+from patience import PATIENCE
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -44,7 +45,7 @@ class SlowSource:
 
     def next_request(self) -> VideoRequest:
         """What it was asked to open, one after the other. For another thread than the server's."""
-        return self._opened.get(timeout=5)
+        return self._opened.get(timeout=PATIENCE)
 
     def match(self, url: str) -> Match:
         return Match.SITE
@@ -69,13 +70,13 @@ class Viewer:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return json.loads(await self.socket.recv())
 
     async def end(self) -> tuple[int | None, str]:
         """Wait until the server closes; its code and reason. Nothing else may come before."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 frame = await self.socket.recv()
         except ConnectionClosed:
             return self.socket.close_code, self.socket.close_reason or ""
@@ -158,7 +159,7 @@ def watching(app: Litestar) -> Callable[[Test], None]:
                     async with connect(address, proxy=None, **options) as connection:
                         yield Viewer(connection)
 
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     await test(viewer)
 
         asyncio.run(main())

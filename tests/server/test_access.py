@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar, WebSocket, get, websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
+from patience import PATIENCE
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -325,7 +326,7 @@ class Connected:
         headers = shown(token) if token else {}
         async with connect(address, additional_headers=headers, proxy=None) as socket:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     assert json.loads(await socket.recv())["type"] in ("session_ready", "welcome")
             except ConnectionClosed:
                 return socket.close_code, socket.close_reason
@@ -439,7 +440,7 @@ def test_a_token_that_is_taken_back_ends_what_it_had_begun(
                 await socket.send(report)
                 file.remove("anna")
                 now += 1.0  # and nothing is said any more
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     await socket.wait_closed()
             assert (socket.close_code, socket.close_reason) == (4401, "UNAUTHORIZED")
             assert outcome(await it.film(session_id, film)) == REFUSED

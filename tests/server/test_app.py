@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from litestar import Litestar
+from patience import PATIENCE
 
 from watchbuddy_server.app import base_url, listen, server_config
 from watchbuddy_server.connections import WebSocketProtocol
 
 
 def status_of(url: str) -> int:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     connection.request("GET", "/schema/openapi.json")
     try:
         return connection.getresponse().status

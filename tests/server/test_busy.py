@@ -7,6 +7,7 @@ import threading
 
 import httpx
 from litestar import Litestar
+from patience import PATIENCE
 
 
 def test_requests_do_not_queue_behind_work_in_the_default_executor(app: Litestar) -> None:
@@ -19,7 +20,9 @@ def test_requests_do_not_queue_behind_work_in_the_default_executor(app: Litestar
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://127.0.0.1"
             ) as client:
-                answer = await asyncio.wait_for(client.post("/api/v1/sessions", content=b"{"), 20)
+                answer = await asyncio.wait_for(
+                    client.post("/api/v1/sessions", content=b"{"), PATIENCE
+                )
         finally:
             gate.set()
             await asyncio.gather(*busy)

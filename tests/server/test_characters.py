@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from patience import PATIENCE
 
 from watchbuddy_core.characters.cards import MOST_BYTES
 from watchbuddy_core.characters.cast import Cast
@@ -226,7 +227,7 @@ def test_cards_that_come_at_once_are_taken_in_a_few_at_a_time(
     app = create_app(parts=replace(parts, characters=cast), store=MemoryStore(), uploads=True)
 
     async def main() -> None:
-        async with serve(app) as (_, url), asyncio.timeout(20):
+        async with serve(app) as (_, url), asyncio.timeout(PATIENCE):
             place = urlsplit(url)
             coming = [await asyncio.open_connection(place.hostname, place.port) for _ in range(10)]
             for n, (_, writer) in enumerate(coming):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.exceptions import WebSocketDisconnect
 from litestar.testing import TestClient
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Action, Seek, Speak
 from watchbuddy_server.websocket import MOST_INVALID
@@ -64,7 +65,7 @@ def test_junk_is_answered_and_ends_in_nothing_but_4400(
     session_id = asyncio.run(backstage.ready(*ACTIONS))
     heard: list[Any] = []
     with client.websocket_connect(f"/ws/{session_id}") as socket:
-        assert socket.receive_json(timeout=5) == {"type": "session_ready"}
+        assert socket.receive_json(timeout=PATIENCE) == {"type": "session_ready"}
         for frame in sent:
             if isinstance(frame, bytes):
                 socket.send(frame, mode="binary")
@@ -75,7 +76,7 @@ def test_junk_is_answered_and_ends_in_nothing_but_4400(
         closed_with = None
         while closed_with is None:
             try:
-                heard.append(socket.receive_json(timeout=5))
+                heard.append(socket.receive_json(timeout=PATIENCE))
             except WebSocketDisconnect as end:
                 closed_with = end.code
     assert closed_with == 4400

@@ -11,6 +11,7 @@ import av
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from patience import PATIENCE
 
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
@@ -66,7 +67,7 @@ def prepared(client: Client, video_url: str, **fields: Any) -> str:
     )
     session_id: str = answer.json()["session_id"]
     with client.websocket_connect(f"/ws/{session_id}") as socket:
-        assert socket.receive_json(timeout=20) == {"type": "session_ready"}
+        assert socket.receive_json(timeout=PATIENCE) == {"type": "session_ready"}
     return session_id
 
 

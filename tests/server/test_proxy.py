@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import PATIENCE
 from pydantic import ValidationError
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
@@ -79,7 +80,9 @@ class Site:
     async def client(self, base: str, address: str) -> AsyncIterator[httpx.AsyncClient]:
         """A client at this address of the loopback network."""
         transport = httpx.AsyncHTTPTransport(local_address=address)
-        async with httpx.AsyncClient(base_url=base, transport=transport, timeout=20) as client:
+        async with httpx.AsyncClient(
+            base_url=base, transport=transport, timeout=PATIENCE
+        ) as client:
             yield client
 
     async def caller(self, session_id: str) -> str:
@@ -130,7 +133,7 @@ def site(films: Path, tmp_path: Path) -> Opened:
 
 def listens(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
     except OSError:
         return False
     return True
@@ -172,7 +175,7 @@ def test_everything_works_at_a_part_of_a_site(site: Opened, films: Path, strips:
                 origin=Origin(f"http://{NAME}:{port}"),
                 proxy=None,
             ) as watching:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     assert json.loads(await watching.recv()) == {"type": "session_ready"}
             film = await client.get(
                 f"/buddy/media/{session_id}",

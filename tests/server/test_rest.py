@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar, get
 from litestar.exceptions import TooManyRequestsException
 from litestar.testing import TestClient
+from patience import PATIENCE
 
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
@@ -334,7 +335,7 @@ def test_a_request_that_breaks_off_in_the_middle_does_no_harm(
     app: Litestar, serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_off(address: str) -> None:
-        connection = http.client.HTTPConnection(address, timeout=5)
+        connection = http.client.HTTPConnection(address, timeout=PATIENCE)
         connection.putrequest("POST", SESSIONS)
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", "1000")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from litestar import Litestar, get
 from litestar.testing import TestClient
+from patience import PATIENCE
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -152,7 +153,7 @@ def test_a_loopback_server_does_not_answer_to_a_name_from_elsewhere(
     """A page of evil.example whose name is made to mean 127.0.0.1 is of its own origin there."""
 
     def request(netloc: str, method: str, path: str, host: str) -> int:
-        connection = http.client.HTTPConnection(netloc, timeout=5)
+        connection = http.client.HTTPConnection(netloc, timeout=PATIENCE)
         connection.putrequest(method, path, skip_host=True)
         connection.putheader("Host", host)
         connection.endheaders()

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from patience import PATIENCE
 
 from watchbuddy_core.client import upload
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
@@ -49,7 +50,7 @@ class Server:
         self.url = url
         self.folder = folder
         self.source = source
-        self.http = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+        self.http = httpx.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False)
 
     def paths(self) -> list[Path]:
         return list(self.folder.glob("*/*"))
@@ -121,7 +122,7 @@ def uploading(parts: Parts, serve: Any, tmp_path: Path) -> Callable[..., None]:
             )
             async with serve(app) as (_, url):
                 server = Server(url, folder, source)
-                async with server.http, asyncio.timeout(20):
+                async with server.http, asyncio.timeout(PATIENCE):
                     await test(server)
 
         asyncio.run(main())
@@ -588,7 +589,7 @@ def test_what_a_killed_server_left_behind_goes_when_the_next_one_starts(tmp_path
     unknown.mkdir()
 
     async def main() -> None:
-        async with serving(Settings(port=0, data_dir=tmp_path)), asyncio.timeout(20):
+        async with serving(Settings(port=0, data_dir=tmp_path)), asyncio.timeout(PATIENCE):
             while left.with_suffix(".lock").exists():
                 await asyncio.sleep(0.005)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from patience import PATIENCE
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -34,7 +35,7 @@ def is_invalid(message: Any) -> bool:
 
 async def until(condition: Any) -> None:
     """Let the server work until `condition()` holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -60,7 +61,7 @@ def test_ready_comes_once_and_actions_follow_the_position(
             assert await client.hear() == READY
             await client.say(type="timestamp_update", timestamp=0.9)
             await client.say(type="timestamp_update", timestamp=1.0)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 frame = await client.socket.recv()
             assert frame == (
                 f'{{"id":"{first.id}","trigger_timestamp":1.0,"comment":"",'
@@ -281,14 +282,14 @@ def test_what_is_no_message_gets_an_answer_and_changes_nothing(
     action = speak(1.0)
     session_id = asyncio.run(backstage.ready(action))
     with client.websocket_connect(f"/ws/{session_id}") as socket:
-        assert socket.receive_json(timeout=5) == READY
+        assert socket.receive_json(timeout=PATIENCE) == READY
         socket.send(frame, mode="binary" if isinstance(frame, bytes) else "text")
-        answer = socket.receive_json(timeout=5)
+        answer = socket.receive_json(timeout=PATIENCE)
         assert is_invalid(answer), answer
         log = asyncio.run(backstage.store.read(session_id))
         assert {logged.entry.kind for logged in log} <= {"placed", "ready", "joined", "moved"}
         socket.send_json({"type": "timestamp_update", "timestamp": 1.0})
-        assert socket.receive_json(timeout=5)["id"] == action.id
+        assert socket.receive_json(timeout=PATIENCE)["id"] == action.id
 
 
 def test_times_beyond_any_video_are_clamped(watching: Any, backstage: Any, speak: Any) -> None:
@@ -501,7 +502,7 @@ def test_a_server_that_shuts_down_closes_with_1012(
             server.should_exit = True
             for socket_ in (waiting, watching):
                 with pytest.raises(ConnectionClosed):
-                    await asyncio.wait_for(socket_.recv(), 5)
+                    await asyncio.wait_for(socket_.recv(), PATIENCE)
                 assert socket_.close_code == 1012
         assert backstage.connections() == 0
 

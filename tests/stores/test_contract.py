@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.accounts import of_day, of_session
@@ -57,7 +58,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
     def run_scenario(scenario: Callable[[Store], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with asyncio.timeout(20), request.param(request) as store:
+            async with asyncio.timeout(PATIENCE), request.param(request) as store:
                 await scenario(store)
 
         asyncio.run(main())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.entries import (
     Acked,
@@ -36,7 +37,7 @@ OTHER = "ses_0000000000000002"
 
 def opened(path: Path, scenario: Callable[[SQLiteStore], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(20), SQLiteStore(path, retry_seconds=0.1) as store:
+        async with asyncio.timeout(PATIENCE), SQLiteStore(path, retry_seconds=0.1) as store:
             await scenario(store)
 
     asyncio.run(main())

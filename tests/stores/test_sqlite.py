@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Ready, Stage, Wanted
@@ -29,7 +30,7 @@ SESSION = "ses_0000000000000001"
 
 def opened(path: Path, scenario: Callable[[SQLiteStore], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(20), SQLiteStore(path, retry_seconds=0.1) as store:
+        async with asyncio.timeout(PATIENCE), SQLiteStore(path, retry_seconds=0.1) as store:
             await scenario(store)
 
     asyncio.run(main())

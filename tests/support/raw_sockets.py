@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 import uvicorn
+from patience import PATIENCE
 
 
 class Op(IntEnum):
@@ -74,7 +75,7 @@ class Raw:
         """Raises nothing where the server has hung up: what it said before is still to be read."""
         try:
             self.writer.write(data)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await self.writer.drain()
         except ConnectionError:
             pass
@@ -87,20 +88,20 @@ class Raw:
 
     async def answer(self) -> bytes:
         """The head of a response."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await self.reader.readuntil(b"\r\n\r\n")
 
     async def rest(self) -> bytes:
         """Everything until the server hangs up."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 return await self.reader.read(-1)
         except ConnectionError:
             return b""
 
     async def hear(self) -> tuple[int, bytes]:
         """The next frame: what it is, and what it holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             first, second = await self.reader.readexactly(2)
             assert first & 0x70 == 0, "a reserved bit is set"
             assert second & 0x80 == 0, "a server does not mask"
@@ -173,11 +174,11 @@ class Hall:
     async def is_empty(self) -> None:
         """Wait until nothing of any connection is left."""
         state = self.server.server_state
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while state.connections or state.tasks:
                 await asyncio.sleep(0.005)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 await asyncio.sleep(0.005)

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 
 from watchbuddy_core.actions import Draft, Expression, PauseVideo, Speak
 from watchbuddy_core.character import Character
@@ -52,7 +53,7 @@ async def create(parts: Parts, store: MemoryStore, **fields: Any) -> WatchSessio
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, 60))
+    asyncio.run(asyncio.wait_for(scenario, PATIENCE))
 
 
 async def played(session: WatchSession, until: float) -> list[Due]:

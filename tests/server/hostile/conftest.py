@@ -14,6 +14,7 @@ import uvicorn
 from backstage import Backstage
 from hurry import HURRIED
 from litestar import Litestar
+from patience import PATIENCE
 from raw_sockets import Hall
 
 from watchbuddy_core.character import Character
@@ -76,7 +77,7 @@ def hall(
 
     async def play(scenario: Scenario) -> None:
         before = asyncio.all_tasks()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await scenario(hall)
             await hall.is_empty()
         left = {task for task in asyncio.all_tasks() - before if not _of_a_session(task)}

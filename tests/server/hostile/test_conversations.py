@@ -15,6 +15,7 @@ from hurry import HURRIED
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Litestar
+from patience import PATIENCE
 from properties import examples
 from raw_sockets import Hall
 from websockets.asyncio.client import ClientConnection, connect
@@ -63,7 +64,7 @@ def prepared(_open_hall: tuple[asyncio.Runner, Hall], backstage: Backstage) -> S
             answer = await client.post(f"{hall.url}/api/v1/sessions", json=wanted)
         session_id: str = answer.json()["session_id"]
         async with connect(address_of(hall, session_id), proxy=None) as socket:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 assert json.loads(await socket.recv()) == {"type": "session_ready"}
         return session_id
 
@@ -303,7 +304,7 @@ def test_whatever_is_said_the_answers_are_those_of_the_protocol(
 async def is_usable(talk: Talk, hall: Hall, session_id: str) -> None:
     """A new connection is greeted, told that the script is there, and served from it."""
     address = f"{address_of(hall, session_id)}?features=feedback"
-    async with connect(address, proxy=None, compression=None) as socket, asyncio.timeout(10):
+    async with connect(address, proxy=None, compression=None) as socket, asyncio.timeout(PATIENCE):
 
         async def hear() -> Any:
             return decode_server_message(await socket.recv())
