@@ -20,38 +20,23 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Literal
 
-from crashing.server import FILM_SECONDS, Server, make_film
-from crashing.verdict import Verdict, judge, judge_calls, judge_log
-from crashing.viewer import BareViewer, Manner, OwnViewer, Viewer
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
+from crashing.comparing import Undisturbed, compare
+from crashing.film import make_film
+from crashing.server import Server
+from crashing.telling import told
+from crashing.verdict import Disturbed, Verdict, judge_calls
+from crashing.wave import MANNERS, Wave
 
 WINDOW_SECONDS = 0.8
 """How long the generator takes for one."""
-START, END = 22.0, 62.0
-"""What is watched, in media seconds: parts of two windows."""
-
-MANNERS = (
-    Manner("as the API document has it"),
-    Manner("… completing", completes=True),
-    Manner("… seeking back", seeks=((20.0, 11.0),)),
-    Manner("early, completing", features="early_ready,progress", completes=True),
-    Manner("holding", features="hold"),
-    Manner(
-        *("early, holding, seeking", "early_ready,hold,progress"),
-        completes=True,
-        seeks=((26.0, 14.0),),
-    ),
-)
-OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
-NOBODY = "nobody watches"
-"""A session over all of the film, which is only prepared."""
-
 _WAVE_SECONDS = 200.0
 """Longer than any wave takes, also on a machine that is busy."""
 
@@ -67,64 +52,6 @@ class Kill:
     moment: Moment
     phase: str
     """What the sessions were at."""
-
-
-@dataclass
-class Wave:
-    """The sessions of one server that are watched at the same time."""
-
-    server: Server
-    sessions: dict[str, str]
-    """By the viewer's manner, and of nobody."""
-    viewers: dict[str, Viewer]
-
-    @classmethod
-    async def begin(cls, server: Server, number: int) -> Wave:
-        names = [*(manner.name for manner in MANNERS), OWN.name]
-        sessions = {
-            name: await server.create(start=START, end=END, wish=f"{number}: {name}")
-            for name in names
-        }
-        sessions[NOBODY] = await server.create(
-            start=0.0, end=FILM_SECONDS, wish=f"{number}: {NOBODY}"
-        )
-        viewers: dict[str, Viewer] = {
-            manner.name: BareViewer(server.url, sessions[manner.name], manner, start=START, end=END)
-            for manner in MANNERS
-        }
-        viewers[OWN.name] = OwnViewer(server.url, sessions[OWN.name], start=START, end=END)
-        return cls(server, sessions, viewers)
-
-    async def watch(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for viewer in self.viewers.values():
-                tasks.create_task(viewer.run())
-
-    async def watched_by_all(self) -> None:
-        while not all(viewer.record.passes for viewer in self.viewers.values()):
-            await asyncio.sleep(0.05)
-
-    async def prepared(self) -> None:
-        """Wait until all scripts are there, also the one that nobody waits for."""
-        while not all([await self._is_ready(one) for one in self.sessions.values()]):
-            await asyncio.sleep(0.2)
-
-    async def _is_ready(self, session_id: str) -> bool:
-        return any(logged.entry.kind == "ready" for logged in await self.server.log(session_id))
-
-    @property
-    def phase(self) -> str:
-        open_calls = Counter[tuple[str, int]]()
-        for call in self.server.calls():
-            open_calls[call.wish, call.window] = 1 if call.what == "begun" else 0
-        watched = any(viewer.is_watching for viewer in self.viewers.values())
-        match (bool(open_calls.total()), watched):
-            case (True, True):
-                return "preparing and watching"
-            case (_, False):
-                return "preparing"
-            case _:
-                return "watching"
 
 
 class Killer:
@@ -182,7 +109,8 @@ class Killer:
 async def run(kills: int, seed: int) -> bool:
     """Whether all is well; says what it has seen."""
     chance = Random(seed)
-    verdicts = {manner.name: Verdict() for manner in (*MANNERS, OWN)}
+    seats = {manner.name: manner for manner in MANNERS}
+    verdicts = {name: Verdict() for name in seats}
     faults: list[str] = []
     async with AsyncExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="crash-")))
@@ -200,56 +128,32 @@ async def run(kills: int, seed: int) -> bool:
         killer = Killer(killed, chance)
         number = 0
         while len(killer.kills) < kills:
-            wave, calm = await Wave.begin(killed, number), await Wave.begin(alone, number)
+            wave = await Wave.begin(killed, number, seats)
+            calm = await Wave.begin(alone, number, seats)
             async with asyncio.timeout(_WAVE_SECONDS), asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(wave.watch())
                 tasks.create_task(calm.watch())
                 await killer.kill(wave, chance.choice(IN_PREPARATION))
                 if len(killer.kills) < kills and chance.random() < 0.5:
                     await killer.kill(wave, chance.choice(WHILE_WATCHING))
-                await wave.watched_by_all()
+                await wave.watched_by()
                 while not watching.done() and len(killer.kills) < kills:
                     await killer.kill(wave, chance.choice(WHILE_WATCHING))
             async with asyncio.timeout(60):
                 await wave.prepared()
                 await calm.prepared()
-            for name, session_id in wave.sessions.items():
-                log, undisturbed = (
-                    await killed.log(session_id),
-                    await alone.log(calm.sessions[name]),
-                )
-                faults += [f"{name}: {fault}" for fault in judge_log(log, undisturbed)]
-                manner = next((one for one in (*MANNERS, OWN) if one.name == name), None)
-                if manner is not None:
-                    records = wave.viewers[name].record, calm.viewers[name].record
-                    verdicts[name] += judge(manner, *records, log, END)
+            met, wrong = await compare([wave], await Undisturbed.of(calm), Disturbed())
+            for name, verdict in met.items():
+                verdicts[name] += verdict
+            faults += wrong
             number += 1
-        for name, verdict in verdicts.items():
-            faults += [f"{name}: {fault}" for fault in verdict.faults]
-        asked, again, unneeded = judge_calls(killed.calls(), [kill.at for kill in killer.kills])
-        faults += unneeded
+        bought = judge_calls(killed.calls(), killed.place.killed)
+        faults += bought.faults
         if "Traceback" in killed.errors:
             faults.append(f"the server complained:\n{killed.errors}")
-    _tell(killer.kills, verdicts, number)
-    print(f"windows generated: {asked}, {again} of them again after a kill had cut them off")
-    for story in (story for verdict in verdicts.values() for story in verdict.stories):
-        print(story)
-    for fault in faults:
-        print(f"FAULT  {fault}")
-    print("nothing lost, nothing twice, nothing early" if not faults else f"{len(faults)} faults")
+    struck = [f"{kill.phase}: {kill.moment}" for kill in killer.kills]
+    print(told(struck, number, verdicts, bought, faults))
     return not faults
-
-
-def _tell(kills: list[Kill], verdicts: dict[str, Verdict], waves: int) -> None:
-    print(f"{len(kills)} kills in {waves} waves")
-    for (phase, moment), times in sorted(Counter((k.phase, k.moment) for k in kills).items()):
-        print(f"  {times:3}  {phase}: {moment}")
-    print(f"{'viewers':28}  expected    met  missing  again")
-    for name, verdict in verdicts.items():
-        missing = verdict.missing.total()
-        print(f"{name:28}  {verdict.expected:8} {verdict.met:6} {missing:8} {verdict.again:6}")
-    for reason, times in sum((one.missing for one in verdicts.values()), Counter()).items():
-        print(f"  {times} missing: {reason}")
 
 
 def main() -> None:

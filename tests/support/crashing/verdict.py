@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
 
-from crashing.server import Call
+from crashing.place import Call
 from crashing.viewer import AHEAD, RATE, Connected, Key, Manner, Met, Pass, Record
 from watchbuddy_core.entries import Delivered, Joined, Logged, Moved, Placed, Scripted, Wanted
 from watchbuddy_core.script import SECOND
@@ -22,6 +22,8 @@ _MOST_LINES = 2
 """So many come where more were missed between two reports."""
 _LOOKBACK = 0.25
 """Media seconds before the target of a seek that may be sent if they never were."""
+_NOT_WRITTEN = 1011
+"""Closes a connection for which nothing could be written down for too long."""
 _SURE_SECONDS = 2.0
 """A connection that held for so long has had its reports taken in, and answered, also by a
 machine that has much else to do."""
@@ -55,12 +57,28 @@ class Verdict:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """What viewers may notice of what was done to their host."""
+
+    away: Sequence[tuple[float, float]] = ()
+    """From when to when nothing could be written down: then a connection holds, and is silent."""
+    goodbyes: Collection[int] = ()
+    """Codes with which a connection may be closed at any time, to be made anew."""
+
+
 def judge(
-    manner: Manner, record: Record, undisturbed: Record, log: Sequence[Logged], end: float
+    manner: Manner,
+    record: Record,
+    undisturbed: Record,
+    log: Sequence[Logged],
+    end: float,
+    disturbed: Disturbed = Disturbed(),
 ) -> Verdict:
     """One viewer: nothing missing that was due while there was a connection, nothing begun
     twice, nothing early, nothing that the undisturbed one did not meet."""
-    verdict = Verdict(faults=list(record.faults))
+    verdict = Verdict(faults=[*record.faults, *_closed(record, disturbed)])
+    record = replace(record, connections=list(_served(record.connections, disturbed.away)))
     wanted = {met.key: met for met in undisturbed.begun}
     begun = Counter(met.key for met in record.begun)
     verdict.expected = len(wanted)
@@ -141,6 +159,8 @@ def _excuse(
         return "before anything that the viewer said was taken in"
     if _never_heard_of(number + 1, record, log) and _is_met_later(wanted, record):
         return "its pass and the next one were one for the server: the seek was lost at a kill"
+    if _has_crossed(wanted, record):
+        return "on its way as the user sought"
     if _was_in_flight(wanted, record, log):
         if not manner.completes:
             return "on its way at a kill, to a client that completes nothing"
@@ -150,6 +170,34 @@ def _excuse(
     if action.action_type == "SPEAK" and _is_crowded_out(wanted, record, stretch):
         return "one of many lines that were due at once"
     return None
+
+
+def _closed(record: Record, disturbed: Disturbed) -> Iterator[str]:
+    """What a server should not have closed as it did."""
+    for one in record.connections:
+        is_told = one.code is None or one.code in disturbed.goodbyes
+        at = one.closed or inf
+        if not is_told and not (
+            one.code == _NOT_WRITTEN
+            and any(since <= at <= until + _SURE_SECONDS for since, until in disturbed.away)
+        ):
+            yield f"closed with {one.code}"
+
+
+def _served(
+    connections: Iterable[Connected], away: Sequence[tuple[float, float]]
+) -> Iterator[Connected]:
+    """Connections, as far as something could come over them."""
+    for one in connections:
+        opened, closed = one.opened, one.closed or inf
+        for since, until in sorted(away):
+            if until <= opened or since >= closed:
+                continue
+            if since > opened:
+                yield Connected(opened, since)
+            opened = until
+        if opened < closed:
+            yield Connected(opened, closed)
 
 
 def _was_connected(connections: Iterable[Connected], since: float, until: float) -> bool:
@@ -203,6 +251,13 @@ def _never_heard_of(number: int, record: Record, log: Sequence[Logged]) -> bool:
 
 def _is_met_later(wanted: Met, record: Record) -> bool:
     return any(met.number > wanted.number and met.key[1:] == wanted.key[1:] for met in record.begun)
+
+
+def _has_crossed(wanted: Met, record: Record) -> bool:
+    """Whether it was sent in its pass, and came only in the next one."""
+    return any(
+        met.number > wanted.number and met.key[1:] == wanted.key[1:] for met in record.crossed
+    )
 
 
 def _was_in_flight(wanted: Met, record: Record, log: Sequence[Logged]) -> bool:
@@ -315,18 +370,40 @@ def _said(history: History) -> set[tuple[str, float]]:
     return {(one.action_type, one.trigger_timestamp) for one in history.script.values()}
 
 
-def judge_calls(calls: Iterable[Call], kills: Sequence[float]) -> tuple[int, int, list[str]]:
-    """How often the generator was asked for a window, and of that again; what it should not
-    have been asked again, since nothing was killed in between."""
-    begun: dict[tuple[str, int], list[float]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What the generator was asked."""
+
+    windows: int
+    """Different ones."""
+    begun: int
+    """Times that one was begun."""
+    finished: int
+    """Of those, came to their end."""
+    faults: Sequence[str]
+
+
+def judge_calls(
+    calls: Iterable[Call], killed: Mapping[int, float], ended: Mapping[int, float] = {}
+) -> Bought:
+    """No window is asked for again unless whoever had begun it was killed, or was told to end
+    while it was at it; and so none is paid for twice by two that lived to write it down.
+
+    Args:
+        killed: when a process was killed, by its number.
+        ended: when one was told to end.
+    """
+    by_window: dict[tuple[str, int], list[Call]] = defaultdict(list)
     for call in calls:
-        if call.what == "begun":
-            begun[call.wish, call.window].append(call.at)
-    faults = [
-        f"window {window} of {wish} was asked for again without need"
-        for (wish, window), times in begun.items()
-        for one, other in pairwise(times)
-        if not any(one < kill < other for kill in kills)
-    ]
-    asked = sum(map(len, begun.values()))
-    return asked, asked - len(begun), faults
+        by_window[call.wish, call.window].append(call)
+    faults = []
+    for (wish, window), several in by_window.items():
+        begun = [call for call in several if call.what == "begun"]
+        for one, other in pairwise(begun):
+            finished = any(call.what == "ended" and call.pid == one.pid for call in several)
+            gone = killed.get(one.pid, inf if finished else ended.get(one.pid, inf))
+            if not one.at < gone < other.at:
+                paid = ", though it was paid for" if finished else ""
+                faults.append(f"window {window} of {wish} was asked for again without need{paid}")
+    what = Counter(call.what for several in by_window.values() for call in several)
+    return Bought(len(by_window), what["begun"], what["ended"], faults)

@@ -26,6 +26,7 @@ from watchbuddy_core.client import (
 )
 from watchbuddy_core.errors import ConnectionLost, WatchBuddyError
 from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.wire import read_features
 
 RATE = 2.0
 """Media seconds that are played in a second."""
@@ -71,6 +72,8 @@ class Connected:
 
     opened: float
     closed: float | None = None
+    code: int | None = None
+    """With which the server has closed it. None: it has not, or was gone without a word."""
 
 
 @dataclass(slots=True)
@@ -245,8 +248,7 @@ class BareViewer:
             while True:
                 await self._hear(json.loads(await socket.recv()))
         except ConnectionClosed as exc:
-            if exc.rcvd is not None:  # said, not just gone
-                self.record.faults.append(f"closed with {exc.rcvd.code} {exc.rcvd.reason}")
+            connection.code = None if exc.rcvd is None else exc.rcvd.code
         finally:
             self._socket = None
             connection.closed = time.monotonic()
@@ -316,7 +318,10 @@ class BareViewer:
 class OwnViewer:
     """The client that we bring along."""
 
-    def __init__(self, server: str, session_id: str, *, start: float, end: float) -> None:
+    def __init__(
+        self, server: str, session_id: str, manner: Manner, *, start: float, end: float
+    ) -> None:
+        self._features = read_features(manner.features or "")
         self.record = Record()
         self._end = end
         self._clock = WallClock()
@@ -359,7 +364,7 @@ class OwnViewer:
             listen=self._listen,
             clock=self._clock,
             linger=_LINGER_SECONDS,
-            features=("hold", "progress", "early_ready"),
+            features=self._features,
         )
 
     def _give_up(self, exc: WatchBuddyError) -> None:

@@ -44,7 +44,7 @@ class Unhurried:
         self._note("ended", brief)
 
     def _note(self, what: str, brief: Brief) -> None:
-        line = json.dumps([time.monotonic(), what, brief.wish, brief.window.index])
+        line = json.dumps([time.monotonic(), what, brief.wish, brief.window.index, os.getpid()])
         with open(self._calls, "a", encoding="ascii") as file:
             file.write(f"{line}\n")
             file.flush()

@@ -1,1 +1,0 @@
-"""A server that is killed, its viewers, and the verdict on what they met: see `../crash.py`."""

@@ -1,0 +1,4 @@
+"""Programs that are killed, their viewers, and the verdict on what they met.
+
+See `tests/bench/crash.py` and `tests/bench/chaos.py`.
+"""

@@ -1,0 +1,148 @@
+"""Viewers in all their manners, at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from crashing.film import FILM_SECONDS
+from crashing.place import Call
+from crashing.viewer import BareViewer, Manner, OwnViewer, Viewer
+from watchbuddy_core.entries import Logged
+
+START, END = 22.0, 62.0
+"""What is watched, in media seconds: parts of two windows."""
+
+OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
+"""The client that we bring along. The others are bare."""
+MANNERS = (
+    Manner("as the API document has it"),
+    Manner("… completing", completes=True),
+    Manner("… seeking back", seeks=((20.0, 11.0),)),
+    Manner("early, completing", features="early_ready,progress", completes=True),
+    Manner("holding", features="hold"),
+    Manner(
+        *("early, holding, seeking", "early_ready,hold,progress"),
+        completes=True,
+        seeks=((26.0, 14.0),),
+    ),
+    OWN,
+)
+NOBODY = "nobody watches"
+"""A session over all of the film, which is only prepared."""
+
+_CREATING_SECONDS = 30.0
+
+
+class Host(Protocol):
+    """What serves the viewers, in one process or in many."""
+
+    @property
+    def url(self) -> str: ...
+
+    def calls(self) -> Sequence[Call]:
+        """What the generator was asked, in order."""
+        ...
+
+    async def log(self, session_id: str) -> Sequence[Logged]: ...
+
+
+@dataclass
+class Wave:
+    """The sessions of one host that are watched at the same time."""
+
+    host: Host
+    seats: Mapping[str, Manner]
+    """How somebody watches, by the viewer's name."""
+    sessions: dict[str, str]
+    """By the viewer's name, and of nobody."""
+    viewers: dict[str, Viewer]
+
+    @classmethod
+    async def begin(cls, host: Host, number: int, seats: Mapping[str, Manner]) -> Wave:
+        """Create the sessions.
+
+        Args:
+            seats: how somebody watches, by the viewer's name.
+        """
+        async with httpx.AsyncClient(base_url=host.url, timeout=_CREATING_SECONDS) as client:
+            sessions = {
+                name: await create(client, wish=f"{number}: {name}", start=START, end=END)
+                for name in seats
+            }
+            sessions[NOBODY] = await create(
+                client, wish=f"{number}: {NOBODY}", start=0.0, end=FILM_SECONDS
+            )
+        viewers: dict[str, Viewer] = {}
+        for name, manner in seats.items():
+            kind = OwnViewer if manner is OWN else BareViewer
+            viewers[name] = kind(host.url, sessions[name], manner, start=START, end=END)
+        return cls(host, seats, sessions, viewers)
+
+    async def watch(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for viewer in self.viewers.values():
+                tasks.create_task(viewer.run())
+
+    async def watched_by(self, share: float = 1.0) -> None:
+        """Wait until so many of the viewers have begun."""
+        while self._begun < share * len(self.viewers):
+            await asyncio.sleep(0.05)
+
+    @property
+    def _begun(self) -> int:
+        return sum(bool(viewer.record.passes) for viewer in self.viewers.values())
+
+    @property
+    def arrived(self) -> int:
+        """How many actions all viewers together have been sent."""
+        return sum(len(viewer.record.arrived) for viewer in self.viewers.values())
+
+    async def prepared(self) -> None:
+        """Wait until all scripts are there, also the one that nobody waits for."""
+        for session_id in self.sessions.values():
+            while not await self._is_ready(session_id):
+                await asyncio.sleep(0.2)
+
+    async def _is_ready(self, session_id: str) -> bool:
+        return any(logged.entry.kind == "ready" for logged in await self.host.log(session_id))
+
+    @property
+    def phase(self) -> str:
+        watched = any(viewer.is_watching for viewer in self.viewers.values())
+        match (bool(_open(self.host.calls())), watched):
+            case (True, True):
+                return "preparing and watching"
+            case (_, False):
+                return "preparing"
+            case _:
+                return "watching"
+
+
+async def create(client: httpx.AsyncClient, *, wish: str, start: float, end: float) -> str:
+    """A session over this part of the film; its id."""
+    asked = {
+        "video_url": "library:film.mp4",
+        "character_id": "miao",
+        "density": "chatty",
+        "start_time": start,
+        "end_time": end,
+        "text": wish,
+    }
+    answer = await client.post("/api/v1/sessions", json=asked)
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    session_id: str = answer.json()["session_id"]
+    return session_id
+
+
+def _open(calls: Iterable[Call]) -> int:
+    """How many windows are in work, for all that is known."""
+    last = Counter[tuple[str, int]]()
+    for call in calls:
+        last[call.wish, call.window] = 1 if call.what == "begun" else 0
+    return last.total()
