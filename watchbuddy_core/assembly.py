@@ -14,6 +14,7 @@ from watchbuddy_core.protocols import (
     ActionGenerator,
     Cache,
     Caches,
+    Shared,
     Store,
     Transcriber,
     VideoSource,
@@ -40,8 +41,9 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
 
     Args:
         store: keeps sessions that outlive the program. Then uploads do as well, and what is
-            known of videos and what models wrote is kept in it. None: uploads go with the
-            program, and the rest is in folders in the data folder.
+            known of videos and what models wrote is kept in it. Where several programs share
+            it, they may share the data folder as well. None: uploads go with the program, and
+            the rest is in folders in the data folder.
 
     Raises:
         PluginProblem: the generator or the transcriber cannot be had, two packages offer one
@@ -55,7 +57,13 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
     sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
     videos = _videos(settings)
     return Parts(
-        sources=_sources(settings, videos, AddressGuard(allowed), lasting=store is not None),
+        sources=_sources(
+            settings,
+            videos,
+            AddressGuard(allowed),
+            lasting=store is not None,
+            shared=isinstance(store, Shared),
+        ),
         videos=videos,
         generator=_generator(settings, generator),
         generator_name=generator,
@@ -142,7 +150,7 @@ def _videos(settings: Settings) -> VideoCache:
 
 
 def _sources(
-    settings: Settings, cache: VideoCache, guard: AddressGuard, *, lasting: bool
+    settings: Settings, cache: VideoCache, guard: AddressGuard, *, lasting: bool, shared: bool
 ) -> tuple[VideoSource, ...]:
     web = {
         "cache": cache,
@@ -152,12 +160,13 @@ def _sources(
     }
     limits = settings.limits
     given: dict[str, dict[str, object]] = {
-        "library": {"libraries": settings.libraries},
+        "library": {"libraries": settings.libraries, "shared": shared},
         "links": {**web},
         "yt-dlp": {**web},
         "uploads": {
             "folder": uploads_folder(settings),
             "lasting": lasting,
+            "shared": shared,
             "most_bytes": limits.upload_bytes,
             "free_bytes": settings.cache.free_bytes,
             "most_waiting": limits.uploads_waiting,

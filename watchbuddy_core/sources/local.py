@@ -26,6 +26,14 @@ VIDEO_ENDINGS = (
 _MOST_LISTED = 10_000
 """Files of one folder."""
 _LONGEST_PATH = 1024
+_NOT_THERE = (
+    "There is no such file in the library. The address is library: and the path below one of the"
+    " server's library folders, such as library:films/sintel.mp4."
+)
+_NOT_ON_THIS_MACHINE = (
+    "This machine has no such file in its library. All machines need the same files below their"
+    " library folders; the address is library: and the path there, as in library:films/sintel.mp4."
+)
 _NEVER_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -40,9 +48,13 @@ class LocalSource:
 
     The path is taken as it is written: nothing in it is decoded. Nothing outside the
     folders can be reached, through links neither. The first folder that has the file wins.
+
+    Args:
+        shared: whether other machines keep the same sessions: they need the same folders.
     """
 
-    def __init__(self, libraries: Sequence[Path] = ()) -> None:
+    def __init__(self, libraries: Sequence[Path] = (), *, shared: bool = False) -> None:
+        self._shared = shared
         self._libraries = tuple(folder.expanduser().resolve() for folder in libraries)
 
     def match(self, url: str) -> Match:
@@ -94,10 +106,7 @@ class LocalSource:
                         return path
                 except (OSError, RuntimeError):  # a name too long, or links in a circle
                     continue
-        raise VideoUnavailable(
-            "There is no such file in the library. The address is library: and the path "
-            "below one of the server's library folders, such as library:films/sintel.mp4."
-        )
+        raise VideoUnavailable(_NOT_ON_THIS_MACHINE if self._shared else _NOT_THERE)
 
     def _holds(self, path: Path) -> bool:
         """Whether a path, with its links followed, stays in a library folder."""

@@ -8,6 +8,7 @@ What is not locked was left behind by a program that was killed.
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 import tempfile
@@ -20,6 +21,9 @@ from typing import BinaryIO
 from watchbuddy_core.locks import take
 
 _ENDING = ".lock"
+_TRIES = 10
+"""More than that, and it is no sweep that comes in between: network file systems need not have
+locks."""
 
 
 class RunFolder:
@@ -66,17 +70,18 @@ class RunFolder:
 
     def _claimed(self, base: Path) -> Path:
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        while True:
+        for _ in range(_TRIES):
             lock = base / f"{secrets.token_hex(8)}{_ENDING}"
             file = lock.open("xb")
             # A sweep of another program may have come in between.
             if take(file) and lock.exists():
-                break
+                path = lock.with_suffix("")
+                path.mkdir(mode=0o700)
+                weakref.finalize(self, _leave, path, lock, file)
+                return path
             file.close()
-        path = lock.with_suffix("")
-        path.mkdir(mode=0o700)
-        weakref.finalize(self, _leave, path, lock, file)
-        return path
+            lock.unlink(missing_ok=True)
+        raise OSError(errno.ENOLCK, "files cannot be locked in this folder")
 
 
 def _leave(path: Path, lock: Path, file: BinaryIO) -> None:

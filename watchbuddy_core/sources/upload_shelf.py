@@ -7,7 +7,9 @@ FOLDER/3f9c….json    its card, written when the file is there as a whole
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import secrets
+import time
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,27 +41,35 @@ class UploadShelf:
 
     Args:
         folder: is made when the first file comes; others of this machine may not look into it.
+        unfinished_seconds: so long something may be there that is not whole: other programs may
+            be about to make it so.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, unfinished_seconds: float = 0.0) -> None:
         self._folder = folder
+        self._unfinished_seconds = unfinished_seconds
 
-    def stock(self) -> Sequence[tuple[Path, UploadCard]]:
-        """All that is there, each with its card. What is not whole is removed."""
+    def stock(self, known: Container[Path] = ()) -> Sequence[tuple[Path, UploadCard]]:
+        """What is there, each with its card. What is not whole is removed.
+
+        Args:
+            known: files whose cards are not read again.
+        """
         found: list[tuple[Path, UploadCard]] = []
-        known: set[Path] = set()
-        for card in self._folder.glob(f"*{_CARD}"):
+        whole: set[Path] = set()
+        there = set(self._folder.glob("*"))
+        for card in (path for path in there if path.suffix == _CARD):
             path = card.with_suffix("")
             with suppress(ValidationError):
                 try:
-                    if path.is_file():
+                    if path in there and path not in known:
                         found.append((path, UploadCard.model_validate_json(card.read_bytes())))
-                        known.update((path, card))
                 except OSError:  # it may be read the next time
-                    known.update((path, card))
-        for path in self._folder.glob("*"):
-            if path not in known:
-                with suppress(OSError):
+                    pass
+                whole.update({path, card} if path in there else ())
+        for path in there - whole:
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime >= self._unfinished_seconds:
                     path.unlink()
         return found
 
@@ -85,7 +95,7 @@ class UploadShelf:
         Raises:
             OSError
         """
-        unfinished = place.with_suffix(_UNFINISHED)
+        unfinished = place.with_suffix(f".{secrets.token_hex(4)}{_UNFINISHED}")
         with unfinished.open("w", encoding="utf-8") as file:
             file.write(card.model_dump_json())
             file.flush()

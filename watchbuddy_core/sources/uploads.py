@@ -31,7 +31,22 @@ _LONGEST_NAME = 100
 _LONGEST_ENDING = 10
 _SHELF = "kept"
 """The folder of those that outlive the program."""
+_SHARED_SHELF = "shared"
+"""The folder of those that other programs use as well."""
+_UNFINISHED_SECONDS = 3600.0
+"""So long another program may take to put a file there."""
+_UNUSED_SECONDS = 30.0
+"""So long one that is shared is kept when no session is seen to use it: one that has just begun
+may not have been there yet when the sessions were listed."""
 _NAMELESS = "upload"
+_GONE = (
+    "There is no such upload, or not any more: they are deleted with the sessions that use them."
+    " Upload the file again, and ask for the address in the answer."
+)
+_GONE_HERE = (
+    "This machine has no such upload: it was deleted, or it lies on another machine. Upload the"
+    " file again; or have the operator share the folder of uploads between all machines."
+)
 _INVISIBLE = {"Cc", "Cf", "Cs"}
 """Unicode's categories of control characters, marks without a shape, and halves of pairs."""
 
@@ -41,7 +56,9 @@ class _Kept:
     path: Path
     card: UploadCard
     came_at: float
-    """Monotonic seconds."""
+    """Monotonic seconds, as is the next one."""
+    unused_since: float | None = None
+    """When it was first seen that no session uses it any more. None: one does, or may yet."""
 
     @property
     def is_taken(self) -> bool:
@@ -71,6 +88,8 @@ class UploadSource:
             temporary folder.
         lasting: whether uploads outlive the program, as its sessions do; only one program of
             a folder may be of this kind.
+        shared: whether other programs, also of other machines, keep the same sessions, and their
+            uploads in the same folder. What no session uses any more goes a while later then.
         most_bytes: of one file.
         free_bytes: of the disk, that are left to others.
         most_waiting: uploads that no session has taken up, with those that still arrive.
@@ -87,6 +106,7 @@ class UploadSource:
         folder: Path | None = None,
         *,
         lasting: bool = False,
+        shared: bool = False,
         most_bytes: int = 4_000_000_000,
         free_bytes: int = 1_000_000_000,
         most_waiting: int = 32,
@@ -98,7 +118,8 @@ class UploadSource:
         free_space: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         self._folder = RunFolder(folder)
-        self._shelf = UploadShelf(folder / _SHELF) if lasting and folder is not None else None
+        self._shelf = _shelf_in(folder, lasting=lasting, shared=shared)
+        self._is_shared = shared
         self._taking_stock = asyncio.Lock()
         self._has_stock = False
         self._wall = wall
@@ -131,10 +152,7 @@ class UploadSource:
         await self._take_stock()
         kept = self._kept.get(request.url)
         if kept is None or not await asyncio.to_thread(kept.path.is_file):
-            raise VideoUnavailable(
-                "There is no such upload, or not any more: they are deleted with the sessions "
-                "that use them. Upload the file again, and ask for the address in the answer."
-            )
+            raise VideoUnavailable(_GONE_HERE if self._is_shared else _GONE)
         await self._take_up(kept)
         return kept.video
 
@@ -194,22 +212,33 @@ class UploadSource:
         now = self._clock.now()
         for url, kept in list(self._kept.items()):
             if url in in_use:
+                kept.unused_since = None
                 await self._take_up(kept)
-            elif kept.is_taken or now - kept.came_at > self._waiting_seconds:
+            elif not kept.is_taken:
+                if now - kept.came_at > self._waiting_seconds:
+                    self._doomed.add(self._kept.pop(url).path)
+            elif self._is_over(kept, now):
                 self._doomed.add(self._kept.pop(url).path)
         await asyncio.to_thread(self._clean)
 
+    def _is_over(self, kept: _Kept, now: float) -> bool:
+        """Whether one that sessions have used goes now, as none uses it any more."""
+        if kept.unused_since is None:
+            kept.unused_since = now
+        return not self._is_shared or now - kept.unused_since >= _UNUSED_SECONDS
+
     async def _take_stock(self) -> None:
-        """Know of those that an earlier run of the program has kept."""
-        if self._shelf is None or self._has_stock:
+        """Know of those that an earlier run of the program has kept, and other programs."""
+        if self._shelf is None or (self._has_stock and not self._is_shared):
             return
         async with self._taking_stock:
-            if self._has_stock:
+            if self._has_stock and not self._is_shared:
                 return
+            known = {kept.path for kept in self._kept.values()} | self._doomed
             now, wall = self._clock.now(), self._wall()
-            for path, card in await asyncio.to_thread(self._shelf.stock):
+            for path, card in await asyncio.to_thread(self._shelf.stock, known):
                 came_at = now - max(wall - card.came_at, 0.0)
-                self._kept[card.upload.video_url] = _Kept(path, card, came_at)
+                self._kept.setdefault(card.upload.video_url, _Kept(path, card, came_at))
             self._has_stock = True
 
     async def _take_up(self, kept: _Kept) -> None:
@@ -246,6 +275,15 @@ class UploadSource:
                 remove_upload(path)
                 self._doomed.discard(path)
         self._folder.sweep()
+
+
+def _shelf_in(folder: Path | None, *, lasting: bool, shared: bool) -> UploadShelf | None:
+    if folder is None or not (lasting or shared):
+        return None
+    if shared:
+        # Apart from what a program keeps that is alone, and believes to know all sessions.
+        return UploadShelf(folder / _SHARED_SHELF, unfinished_seconds=_UNFINISHED_SECONDS)
+    return UploadShelf(folder / _SHELF)
 
 
 def clean_name(name: str) -> str:
