@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from watchbuddy_core.entries import Failed, Placed, Ready, Scripted, Stage
+from watchbuddy_core.entries import Failed, Placed, Ready, Scripted, Stage, Wanted
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
     InvalidTimeRange,
@@ -21,6 +22,7 @@ from watchbuddy_core.errors import (
     UnsupportedVideoSource,
     VideoDownloadFailed,
 )
+from watchbuddy_core.protocols import ProgressReport
 from watchbuddy_core.session import LocalJobs, ScriptFailed, WatchSession
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.video import Video
@@ -129,6 +131,36 @@ def test_a_second_attempt_goes_on_where_the_first_was_cut_off(
         assert [e.window.index for e in entries if isinstance(e, Scripted)] == [0, 1]
         await session.produce()
         assert await made.entries(session) == entries
+
+    run(scenario())
+
+
+def test_what_was_told_of_the_progress_is_not_told_again_with_each_report_of_the_viewer(
+    studio: Any, run: Any, film: Video
+) -> None:
+    """A store that several machines share sends it to each of them."""
+
+    async def scenario() -> None:
+        made = studio(film)
+        session = await made.session()
+        told: list[ProgressReport] = []
+        publish = made.store.publish
+
+        def note(session_id: str, report: ProgressReport) -> None:
+            told.append(report)
+            publish(session_id, report)
+
+        made.store.publish = note
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.produce(lingers=True))
+            while (await session.status()).status != "ready":
+                await asyncio.sleep(0.01)
+            for position in (1.0, 3.5, 6.0):
+                await made.store.append(session.session_id, [Wanted(position=position)], None)
+                await asyncio.sleep(0.05)
+            await session.cancel()
+        assert all(now != next for now, next in pairwise(told))
+        assert told[-1].fraction == 1.0
 
     run(scenario())
 

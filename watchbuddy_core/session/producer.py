@@ -117,6 +117,7 @@ class Producer:
         self._news = asyncio.Event()
         """Something has changed that may change what comes next."""
         self._failure: Exception | None = None
+        self._told: ProgressReport | None = None
         self._worked_seconds = 0.0
         """In this attempt. Waiting for a turn, or for the viewer, is no work."""
         self._remembered: Density | None = None
@@ -313,7 +314,9 @@ class Producer:
         return report
 
     def _tell(self, report: ProgressReport) -> None:
-        self._store.publish(self._record.session_id, report)
+        if report != self._told:  # what was told may have to go to other machines
+            self._store.publish(self._record.session_id, report)
+            self._told = report
 
     # --- its windows -------------------------------------------------------------------
 
