@@ -33,7 +33,7 @@ TOKEN_VARIABLE = "WATCHBUDDY_TOKEN"
 """What a client shows to a server. No setting: it is nobody else's to read."""
 _PREFIX = "WATCHBUDDY_"
 _LEVEL = "__"
-"""In a variable, what stands between the name of a group and that of a setting in it."""
+"""In a variable or an argument, what stands between the name of a group and a setting in it."""
 
 _log = logging.getLogger("watchbuddy.settings")
 
@@ -60,7 +60,8 @@ def configure(
     """Read the settings from wherever they are given.
 
     Args:
-        arguments: by name of the setting; None means that it was not given.
+        arguments: by name of the setting, of which two underscores lead into a group; None
+            means that it was not given.
         spelled: how the arguments are called where they were given, such as `--library`.
         file: the file to read. None: the one that WATCHBUDDY_CONFIG names, else
             `watchbuddy.toml` in the current folder, else in the user's configuration folder,
@@ -76,7 +77,7 @@ def configure(
     found.read_environment(environment)
     for name, value in (arguments or {}).items():
         if value is not None:
-            found.put((name,), value, (spelled or {}).get(name, "an argument"))
+            found.put(tuple(name.split(_LEVEL)), value, (spelled or {}).get(name, "an argument"))
     return found.configuration()
 
 

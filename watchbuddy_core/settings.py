@@ -64,7 +64,7 @@ def _shaped(pattern: str, what: str, *, shown: bool = True) -> AfterValidator:
 
 def _store(text: str) -> str:
     """It is never repeated where it is refused: it may hold a password."""
-    if text in ("sqlite", "memory") or _is_redis(text):
+    if text in ("sqlite", "memory") or is_redis(text):
         return text
     raise ValueError(
         "this is no place for sessions: sqlite, memory, or the URL of a Redis, such as"
@@ -77,7 +77,7 @@ _REDIS_PATHS = {"redis": r"(/\d*)?", "rediss": r"(/\d*)?", "unix": r"/.+"}
 _REDIS_OPTIONS = {"redis": set(), "rediss": {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}}
 
 
-def _is_redis(text: str) -> bool:
+def is_redis(text: str) -> bool:
     try:
         url = urlsplit(text)
         is_somewhere = bool(url.hostname) and url.port != 0
@@ -258,6 +258,9 @@ class Settings(_Group):
     """Where a server keeps its sessions. sqlite: in a file in `data_dir`, so that they go on
     after a restart; memory: nowhere; `redis://…`: in a Redis, which several processes may share.
     An address with a password is best given as `WATCHBUDDY_STORE`."""
+    jobs: Literal["local", "saq"] = "local"
+    """Who prepares sessions. local: the server itself; saq: the programs `watchbuddy worker` that
+    have the same Redis as `store`."""
     log_format: Literal["text", "json"] = "text"
     """How a server logs, on its standard error. text: for people; json: an object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"

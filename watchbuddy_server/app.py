@@ -21,6 +21,7 @@ from litestar.utils.path import join_paths
 
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Parts
+from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.access import Need, guard_of
@@ -48,6 +49,7 @@ def create_app(
     need_token: Need = "never",
     uploads: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    jobs: SaqJobs | None = None,
 ) -> Litestar:
     """The whole server as one ASGI application. The arguments are WatchBuddyPlugin's."""
     plugin = WatchBuddyPlugin(
@@ -61,6 +63,7 @@ def create_app(
         uploads=uploads,
         page=True,
         limits=limits,
+        jobs=jobs,
     )
     return Litestar(
         plugins=[plugin],

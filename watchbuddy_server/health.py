@@ -43,6 +43,7 @@ class Readiness:
     Args:
         generator_works: whether somebody can think of what to say. Asked each time.
         is_full: whether no more sessions are kept, though the store works. Asked each time.
+        workers: how many workers there are, as `Health` tells it. Asked each time.
         now: monotonic seconds.
     """
 
@@ -52,6 +53,7 @@ class Readiness:
         store: Store,
         generator_works: Callable[[], bool] = lambda: True,
         is_full: Callable[[], bool] = lambda: False,
+        workers: Callable[[], int | None] = lambda: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_started = False
@@ -59,6 +61,7 @@ class Readiness:
         self._store = store
         self._generator_works = generator_works
         self._is_full = is_full
+        self.workers = workers
         self._now = now
         self._wanted = asyncio.Event()
         self._news = asyncio.Event()
@@ -117,10 +120,13 @@ class Health(BaseModel):
     status: Literal["ok", "unavailable"]
     reason: Reason | None = None
     """Why it cannot serve."""
+    workers: int | None = None
+    """How many workers can prepare sessions, where this process leaves that to others. 0: what
+    is ready plays on, and new ones wait. None: it is not known, or this process does it."""
 
     @model_serializer(mode="wrap")
-    def _told(self, dump: SerializerFunctionWrapHandler) -> dict[str, str]:
-        told: dict[str, str] = dump(self)
+    def _told(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        told: dict[str, object] = dump(self)
         return {name: value for name, value in told.items() if value is not None}
 
 
@@ -150,6 +156,10 @@ async def ready(readiness: NamedDependency[Readiness]) -> Response[Health]:
     """Whether sessions can be served: 200, or 503 with a word why not."""
     reason = await readiness.reason()
     return Response(
-        Health(status="ok" if reason is None else "unavailable", reason=reason),
+        Health(
+            status="ok" if reason is None else "unavailable",
+            reason=reason,
+            workers=readiness.workers(),
+        ),
         status_code=HTTP_200_OK if reason is None else HTTP_503_SERVICE_UNAVAILABLE,
     )

@@ -15,6 +15,7 @@ from litestar.utils.path import join_paths
 from watchbuddy_core.characters.cast import Cast
 from watchbuddy_core.protocols import Shared, Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
+from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.alone import Alone
@@ -75,6 +76,7 @@ class WatchBuddyPlugin(InitPlugin):
         uploads: bool = False,
         page: bool = False,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        jobs: SaqJobs | None = None,
     ) -> None:
         """
         Args:
@@ -95,6 +97,7 @@ class WatchBuddyPlugin(InitPlugin):
                 by whoever reaches the server; and a Cast with a folder character cards.
             page: whether the page is served as well, at the path itself.
             limits: how much the server takes on.
+            jobs: those who prepare sessions, where this process does not.
         """
         self.admission = Admission.of(
             origins=allow_origins,
@@ -112,7 +115,7 @@ class WatchBuddyPlugin(InitPlugin):
             store=store,
             commons=commons,
         )
-        self._jobs = LocalJobs(
+        self._jobs: LocalJobs | SaqJobs = jobs or LocalJobs(
             store=store,
             parts=parts,
             preparing=limits.preparing,
@@ -209,7 +212,8 @@ class WatchBuddyPlugin(InitPlugin):
                 task.cancel()
 
     async def _resume(self) -> None:
-        await self.sessions.resume(self.metrics.sessions.found)
+        if not isinstance(self._jobs, SaqJobs):  # workers go on by themselves with what is left
+            await self.sessions.resume(self.metrics.sessions.found)
         self._readiness.is_started = True
 
     def _new_readiness(self) -> Readiness:
@@ -217,4 +221,5 @@ class WatchBuddyPlugin(InitPlugin):
             store=self.sessions.store,
             generator_works=lambda: self._jobs.generator_works,
             is_full=lambda: self.sessions.is_full,
+            workers=lambda: self._jobs.workers,
         )

@@ -15,6 +15,7 @@ from litestar.types import Scope
 from watchbuddy_core.events import Skipped, SkipReason
 from watchbuddy_core.session import LocalJobs
 from watchbuddy_core.session.outgoing import OUR_CLOSES
+from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_server.errors import STATUS_OF, error_of
 from watchbuddy_server.numbers import OTHER, QUICK, Numbers
 
@@ -50,6 +51,9 @@ class ServerNumbers:
         jobs = numbers.gauge("jobs", "Jobs of sessions, by whether there is work to do.", "state")
         self._busy, self._idle = jobs.labels("busy"), jobs.labels("idle")
         self._waiting = numbers.gauge("work_waiting", "Pieces of work that wait for a turn.")
+        self._workers = numbers.gauge(
+            "workers", "Workers that can prepare sessions, where this process leaves it to them."
+        )
         self._tasks = numbers.gauge("tasks", "Things that the program does side by side.")
         self._connections = numbers.gauge("connections", "Connections of viewers that are open.")
         self._closes = numbers.counters(
@@ -100,11 +104,12 @@ class ServerNumbers:
 
     # --- the program -------------------------------------------------------------------
 
-    def look_at(self, jobs: LocalJobs) -> None:
+    def look_at(self, jobs: LocalJobs | SaqJobs) -> None:
         """From now on, tell how much is to do."""
         self._busy.set_function(lambda: jobs.busy)
         self._idle.set_function(lambda: jobs.idle)
         self._waiting.set_function(lambda: jobs.waiting)
+        self._workers.set_function(lambda: jobs.workers or 0)
         self._tasks.set_function(_tasks)
 
     async def time_loop(self) -> NoReturn:

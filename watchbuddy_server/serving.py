@@ -14,8 +14,10 @@ import uvicorn
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.protocols import Store
-from watchbuddy_core.settings import Settings
+from watchbuddy_core.session.saq_jobs import SaqJobs
+from watchbuddy_core.settings import Settings, is_redis
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_server.access import Need
 from watchbuddy_server.app import base_url, create_app, listen, server_config
 from watchbuddy_server.front import with_prefix
@@ -66,9 +68,11 @@ async def serving(
     """
     prefix = settings.path_prefix.rstrip("/")
     tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
+    store = MemoryStore() if store is None else store
     app = create_app(
         parts=build_parts(settings, store=store if lasts else None),
-        store=MemoryStore() if store is None else store,
+        store=store,
+        jobs=_workers(settings, store),
         allow_origins=settings.allow_origins,
         server_names=settings.server_names,
         path=prefix or "/",
@@ -95,6 +99,31 @@ async def serving(
             coming_up.cancel()
             server.should_exit = True
             await running
+
+
+def refuse_alone(settings: Settings, what: str) -> None:
+    """Raises: InvalidSettings: nothing is shared with other processes."""
+    if not is_redis(settings.store):
+        raise InvalidSettings(
+            f"{what} needs a Redis in which all processes keep sessions: --store redis://HOST:PORT/0."
+        )
+
+
+def _workers(settings: Settings, store: Store) -> SaqJobs | None:
+    """Those who prepare sessions, where this process does not."""
+    if settings.jobs == "local":
+        return None
+    refuse_alone(settings, "--jobs saq")
+    assert isinstance(store, RedisStore)
+    limits = settings.limits
+    return SaqJobs(
+        store=store,
+        url=settings.store,
+        most=limits.preparing + limits.waiting,
+        per_user=limits.waiting_per_user,
+        per_caller=limits.waiting_per_caller,
+        per_address=limits.waiting_per_address,
+    )
 
 
 def is_reached_by_others(settings: Settings) -> bool:

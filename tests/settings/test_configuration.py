@@ -25,6 +25,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "port": ("1", "2", 3),
     "data_dir": ('"/a"', "/b", Path("/c")),
     "store": ('"memory"', "redis://127.0.0.1:6379/1", "unix:///run/redis.sock?db=2"),
+    "jobs": ('"saq"', "local", "saq"),
     "log_format": ('"json"', "text", "json"),
     "log_level": ('"info"', "debug", "error"),
     "allow_origins": ('["https://a.example"]', "https://b.example,null", ("*",)),

@@ -88,6 +88,9 @@ class LocalJobs:
             self._preparing.cancel()
         await self._tasks.__aexit__(None, None, None)
 
+    workers = None
+    """How many others do the work: nobody else does."""
+
     @property
     def generator_works(self) -> bool:
         """Whether somebody can think of what to say, as far as it is known beforehand."""

@@ -24,6 +24,7 @@ from watchbuddy_core.session import WatchSession
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.local import LocalSource, is_sidecar, library_url
 from watchbuddy_core.stores.memory import MemoryStore
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.tracks import Track, TrackFormat, format_of, read_track, write_track
 from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import Video, VideoRequest, clock
@@ -38,15 +39,22 @@ from watchbuddy_server.cli.tokens import tokens
 from watchbuddy_server.demo import demo_clip, run_demo
 from watchbuddy_server.generating import generate_track, new_file, standard_output, summary
 from watchbuddy_server.listings import as_json, plugin_lines, plugin_rows
-from watchbuddy_server.serving import serving
+from watchbuddy_server.serving import refuse_alone, serving
 from watchbuddy_server.terminal import watch_in_terminal
 
+_ENDING = 0.4
+"""Of the time that a worker may take to end, for what is in work."""
 _UNWATCHED_SPEED = 4.0
 """The speed of a demo that nobody watches."""
 _SAME_LENGTH = 1.0
 """Seconds by which two copies of one video may differ."""
 
 _log = logging.getLogger("watchbuddy.cli")
+
+
+_print_settings = click.option(
+    "--print-settings", is_flag=True, help="Print the settings in force, and exit."
+)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,6 +74,7 @@ def cli(ctx: click.Context) -> None:
 @options.transcriber
 @options.data_dir
 @options.store
+@options.jobs
 @options.setting(
     "allow_origins",
     "--allow-origin",
@@ -97,7 +106,7 @@ def cli(ctx: click.Context) -> None:
     help="Whether viewers may upload files.  [default: where no other machine reaches the server]",
 )
 @options.config
-@click.option("--print-settings", is_flag=True, help="Print the settings in force, and exit.")
+@_print_settings
 @options.log
 def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
     """Serve the API until Ctrl-C."""
@@ -111,6 +120,37 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
         running.collect_rarely()
         running.run(
             _serve(configuration.settings),
+            told_to_end=0,
+            grace_seconds=configuration.settings.limits.shutdown_seconds,
+        )
+
+
+@cli.command()
+@options.library
+@options.links
+@options.companion
+@options.transcriber
+@options.data_dir
+@options.store
+@options.concurrency
+@options.config
+@_print_settings
+@options.log
+def worker(config: Path | None, print_settings: bool, **settings: Any) -> None:
+    """Prepare sessions for servers that have `--jobs saq`, until Ctrl-C.
+
+    What it has not finished when it ends, another goes on with: of what is written nothing is
+    made twice.
+    """
+    with running.log_of_server() as log:
+        configuration = options.configured(config, settings)
+        log.format, log.level = configuration.settings.log_format, configuration.settings.log_level
+    if print_settings:
+        click.echo(as_toml(configuration))
+    else:
+        running.take_open_files()
+        running.run(
+            _work(configuration.settings),
             told_to_end=0,
             grace_seconds=configuration.settings.limits.shutdown_seconds,
         )
@@ -377,6 +417,7 @@ def _for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) 
     """For a server that nobody else uses: at any free port of this machine."""
     here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "server_names": ()}
     here = {**here, "access": "auto", "trusted_proxies": (), "path_prefix": ""}
+    here["jobs"] = "local"
     return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 
@@ -391,6 +432,22 @@ async def _serve(settings: Settings) -> None:
         click.echo(f"Watching at {url}")
         click.echo(f"The API is described at {url}/schema/openapi.json")
         await asyncio.Event().wait()
+
+
+async def _work(settings: Settings) -> None:
+    from watchbuddy_core.session.worker import Worker
+
+    refuse_alone(settings, "A worker")
+    async with open_store(settings) as store:
+        assert isinstance(store, RedisStore)
+        await Worker(
+            store=store,
+            parts=build_parts(settings, store=store),
+            url=settings.store,
+            concurrency=settings.limits.preparing,
+            # What is left is for giving back what does not end, and for the store.
+            stop_seconds=settings.limits.shutdown_seconds * _ENDING,
+        ).run()
 
 
 async def _watch(

@@ -141,6 +141,18 @@ store = setting(
     help="Where sessions are kept: in a file in the data folder, nowhere, or in a Redis that"
     " several processes may share.  [default: sqlite]",
 )
+jobs = setting(
+    "jobs",
+    "--jobs",
+    type=click.Choice(["local", "saq"]),
+    help="Who prepares sessions: this program, or workers at the same Redis.  [default: local]",
+)
+concurrency = setting(
+    "limits__preparing",
+    "--concurrency",
+    type=click.IntRange(1),
+    help="Pieces of work (a video looked through, a window scripted) at a time.  [default: 4]",
+)
 log = _options(
     setting(
         "log_format",
