@@ -273,6 +273,10 @@ class Timeline:
 
     # --- what comes out ----------------------------------------------------------------
 
+    def comes_again(self, action_id: str) -> bool:
+        """Whether it is sent in each pass that plays over it, and not once in all."""
+        return action_id not in self._once
+
     def actions_due(self) -> list[Due]:
         """Hand out, once, what is to be sent now, in order."""
         if not self._due:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -59,8 +59,8 @@ def line(at: float, text: str = "", *, id: str | None = None) -> Speak:
 class Written:
     """A session with a log that the test writes."""
 
-    def __init__(self) -> None:
-        self.store = MemoryStore()
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
         self.parts = Parts(sources=(), generator=ScriptedGenerator(()), characters={"miao": MIAO})
         record = SessionRecord(
             session_id="ses_00000000000000aa",
@@ -508,6 +508,55 @@ def test_reports_are_coalesced_while_the_client_is_slow() -> None:
             assert item.action.id == "at 60.0"
         moved = [e for e in await written.entries() if isinstance(e, Moved | Delivered)]
         assert moved[-1].playhead.epoch == 1
+
+    run(scenario())
+
+
+def test_what_waits_for_the_log_is_not_sent_once_the_user_has_sought_elsewhere() -> None:
+    """Seconds later a client could not tell that it belongs to what was left. What is said once
+    in all is sent: it would not come again."""
+
+    class Halting(MemoryStore):
+        """Takes nothing in as long as `goes` is not set."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.goes = asyncio.Event()
+
+        async def append(self, session_id: str, entries: Sequence[Entry], fence: Any) -> int:
+            await self.goes.wait()
+            return await super().append(session_id, entries, fence)
+
+    async def scenario() -> None:
+        store = Halting()
+        written = Written(store)
+        store.goes.set()
+        answer = Replied(message_id="msg_1", actions=(line(0.0, "Yes."),), finished=True)
+        await written.script(line(5.0), line(30.0))
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(3.0), now=1.0)
+            await settled()
+            store.goes.clear()
+            delivery.receive(TimestampUpdate(5.0), now=2.0)
+            await settled()
+            delivery.receive(SeekUpdate(2.0), now=2.5)
+            delivery.receive(TimestampUpdate(2.2), now=2.7)
+            store.goes.set()
+            await settled()
+            assert ids(sent) == []
+            delivery.receive(TimestampUpdate(5.1), now=5.0)
+            await settled()
+            assert ids(sent) == ["at 5.0"]
+
+            await written.produce(answer)
+            store.goes.clear()
+            await settled()
+            delivery.receive(TimestampUpdate(5.3), now=5.3)
+            await settled()
+            delivery.receive(SeekUpdate(20.0), now=6.0)
+            store.goes.set()
+            await settled()
+            assert ids(sent) == ["at 5.0", "Yes."]
 
     run(scenario())
 

@@ -526,7 +526,8 @@ class Delivery:
             if becomes_ready:
                 yield ScriptReady()
             for item in due:
-                yield item
+                if not self._is_left_behind(item):
+                    yield item
             if isinstance(self._end, Exception):
                 raise self._end
             if self._end is not None:
@@ -540,6 +541,15 @@ class Delivery:
                 self._take_in(event, now)
             if late:  # what they made due is sent later than they came
                 self._line_clock.disturb()
+
+    def _is_left_behind(self, item: Due | ReplyStarted | ReplyFinished) -> bool:
+        """Whether the user has sought while it waited to be written, or for the client.
+
+        Where they have sought to, it is due when it is played over. A client lets go of what
+        crosses its seek, but only for a moment, and the log may have been away for long.
+        """
+        sought = self._inbox.seek is not None and self._inbox.seek[0].cause != "action"
+        return sought and isinstance(item, Due) and self._timeline.comes_again(item.action.id)
 
     def _is_ready(self) -> bool:
         if self._is_complete or not self._early_ready:

@@ -38,6 +38,7 @@ from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis_scripts as scripts
 from watchbuddy_core.stores.progress import ProgressBoard
 from watchbuddy_core.stores.redis_cache import RedisCache
+from watchbuddy_core.stores.redis_commons import RedisCommons
 from watchbuddy_core.stores.redis_failures import Trouble
 from watchbuddy_core.stores.redis_line import ENDLESS, HASTY, LIVE, REPLY_SECONDS, USUAL, Line
 from watchbuddy_core.stores.redis_news import News, published
@@ -89,6 +90,7 @@ class RedisStore:
         self._reply_seconds = reply_seconds
         self._writer = secrets.token_hex(4)
         """Who this process is, to the Redis."""
+        self.commons = RedisCommons()
         self._orders = 0
         self._caches: dict[str, RedisCache] = {}
         self._board = ProgressBoard()
@@ -109,6 +111,7 @@ class RedisStore:
             for work in (self._news.listen(), self._report()):
                 task = asyncio.create_task(work)
                 held.push_async_callback(_ended, task)
+            await held.enter_async_context(self.commons.open(self.line))
             self._held = held.pop_all()
         return self
 

@@ -38,6 +38,9 @@ _RETRY_SECONDS = 0.1
 _COMPLETED_AFTER = 0.3
 _LINGER_SECONDS = 2.0
 """How long a viewer stays, and is connected, after the end."""
+_PATIENCE = 600.0
+"""Seconds without a connection that holds. There may be none for long, where one kill follows
+the other."""
 _CROSSING_SECONDS = 2.0
 """How long after a seek something that was sent before it may still arrive."""
 _LOOKBACK_SECONDS = 0.25
@@ -315,6 +318,19 @@ class BareViewer:
         return True
 
 
+class _Seat(ClockPlayer):
+    """The player of somebody who does not leave before there was a connection at the end."""
+
+    def __init__(self, end: float, *, clock: WallClock, position: float, record: Record) -> None:
+        super().__init__(end, clock=clock, position=position)
+        self._record = record
+
+    @property
+    def ended(self) -> bool:
+        is_connected = bool(self._record.connections) and not self._record.connections[-1].closed
+        return super().ended and is_connected
+
+
 class OwnViewer:
     """The client that we bring along."""
 
@@ -325,7 +341,7 @@ class OwnViewer:
         self.record = Record()
         self._end = end
         self._clock = WallClock()
-        self._player = ClockPlayer(end, clock=self._clock, position=start)
+        self._player = _Seat(end, clock=self._clock, position=start, record=self.record)
         self._server = server
         self._session_id = session_id
         self._is_ready = asyncio.Event()
@@ -364,6 +380,7 @@ class OwnViewer:
             listen=self._listen,
             clock=self._clock,
             linger=_LINGER_SECONDS,
+            patience=_PATIENCE,
             features=self._features,
         )
 
