@@ -325,6 +325,41 @@ def test_what_was_watched_a_moment_before_a_restart_is_not_forgotten_for_what_wa
     run(scenario())
 
 
+def test_what_is_watched_at_one_program_is_forgotten_by_no_other(
+    studio: Any, run: Any, film: Video
+) -> None:
+    """They share the store, and each knows of its own viewers alone."""
+
+    async def scenario() -> None:
+        made, clock = studio(film), Hours()
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            here, there = (
+                sessions_of(made, jobs, idle_seconds=3600.0, clock=clock, wall=lambda: clock.time)
+                for _ in range(2)
+            )
+            watched = await here.start(request(), created_at=0.0)
+            await there.forget_idle()
+            async with here.connect(watched):
+                for _ in range(6):
+                    clock.time += 1800.0
+                    await here.forget_idle()
+                    await there.forget_idle()
+            clock.time += 3500.0
+            await there.forget_idle()
+            async with there.connect(watched):  # elsewhere, at the last moment
+                clock.time += 200.0
+                await here.forget_idle()
+                assert await made.store.count() == 1
+            clock.time += 3700.0
+            await here.forget_idle()
+            assert await made.store.count() == 0
+            assert not here._attendance
+            await there.forget_idle()
+            assert not there._attendance
+
+    run(scenario())
+
+
 def test_what_was_needed_longest_ago_makes_room(studio: Any, run: Any, film: Video) -> None:
     class Full(MemoryStore):
         async def size_bytes(self) -> int:

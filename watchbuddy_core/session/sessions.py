@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.log import about
@@ -44,6 +45,8 @@ class _Attendance:
     needed_at: float
     noted_at: float | None = None
     """What of that the store knows."""
+    noted: float | None = None
+    """As it stands there, in seconds since 1970."""
     connections: int = 0
     is_deleted: bool = False
 
@@ -93,6 +96,8 @@ class Sessions:
         self._per_address = most if per_address is None else per_address
         self._beginning: list[tuple[str, str | None]] = []
         """Caller and address of those that are being created."""
+        self._created = 0
+        """How many were."""
         self._idle_seconds = idle_seconds
         self._session_seconds = session_seconds
         self._store_bytes = store_bytes
@@ -145,6 +150,7 @@ class Sessions:
             yield
         finally:
             self._beginning.remove((caller, address))
+            self._created += 1
 
     async def _refuse_more(self, caller: str, address: str | None) -> None:
         """Raises: TooManySessions, RateLimited, StorageFull: one that has begun is one too many."""
@@ -178,6 +184,9 @@ class Sessions:
         attendance = self._attend(session.session_id)
         attendance.connections += 1
         try:
+            if self._clock.now() - attendance.needed_at > self._idle_seconds / 2:
+                # Before another program forgets it.
+                await self._try(partial(self._note_needs, self._clock.now()))
             async with session.connect(
                 lookahead=HOLD_SECONDS if "hold" in features else 0.0,
                 early_ready="early_ready" in features,
@@ -263,7 +272,9 @@ class Sessions:
         long, with what was kept for them; where the store holds too much, others as well."""
         now = self._clock.now()
         try:
-            for record in await self.store.list():
+            records = await self.store.list()
+            await self._learn_needs(now)
+            for record in records:
                 attendance = self._attend(record.session_id)
                 if self._wall() - record.created_at > self._session_seconds:
                     session = WatchSession(record, store=self.store, parts=self.parts)
@@ -273,6 +284,7 @@ class Sessions:
                     await self._forget(record.session_id)
             await self._make_room(now)
             await self._note_needs(now)
+            self._overlook({record.session_id for record in records})
             await self._forget_days()
             await self.store.shrink()
         finally:  # also where the disk is full: it makes room
@@ -313,8 +325,26 @@ class Sessions:
         needs = {one: wall - (now - attendance.needed_at) for one, attendance in news.items()}
         if needs:
             await self.store.note_needs(needs)
-        for attendance in news.values():
-            attendance.noted_at = attendance.needed_at
+        for session_id, attendance in news.items():
+            attendance.noted_at, attendance.noted = attendance.needed_at, needs[session_id]
+
+    async def _learn_needs(self, now: float) -> None:
+        """When others have needed sessions: another program may share them."""
+        wall = self._wall()
+        for session_id, at in (await self.store.needs()).items():
+            attendance = self._attend(session_id)
+            if at != attendance.noted:
+                attendance.needed_at = max(attendance.needed_at, now - max(wall - at, 0.0))
+
+    def _overlook(self, kept: Collection[str]) -> None:
+        """Those that another program has forgotten."""
+        gone = [
+            session_id
+            for session_id, attendance in self._attendance.items()
+            if session_id not in kept and not attendance.connections
+        ]
+        for session_id in gone:
+            del self._attendance[session_id]
 
     async def _forget_days(self) -> None:
         """What was spent long ago is no business of today's budgets."""
@@ -337,13 +367,16 @@ class Sessions:
 
     async def tidy(self) -> None:
         """Have the sources delete what no session needs any more."""
+        created = None
         for keeper in self._keepers:
-            # Asked anew for each: a session may have begun while another was tidying.
-            in_use = frozenset(
-                record.video_url
-                for record in await self.store.list()
-                if not self._attend(record.session_id).is_deleted
-            )
+            # Asked anew where a session has begun while another was tidying.
+            if self._beginning or created != self._created:
+                created = self._created
+                in_use = frozenset(
+                    record.video_url
+                    for record in await self.store.list()
+                    if not self._attend(record.session_id).is_deleted
+                )
             try:
                 await keeper.tidy(in_use)
             except Exception:  # noqa: BLE001 - what it keeps too long is no session's business
