@@ -92,6 +92,9 @@ class RedisStore:
         """Who this process is, to the Redis."""
         self.commons = RedisCommons()
         self._orders = 0
+        self._known: dict[str, SessionRecord] = {}
+        """What was listed last. Whoever lists all sessions does so often, and what a session
+        was created with does not change."""
         self._caches: dict[str, RedisCache] = {}
         self._board = ProgressBoard()
         self._reports: dict[str, ProgressReport] = {}
@@ -173,6 +176,7 @@ class RedisStore:
 
     async def put(self, record: SessionRecord) -> None:
         session_id = record.session_id
+        self._known.pop(session_id, None)
         await self.line.run(
             scripts.PUT,
             [_key(session_id, part) for part in ("record", "head", "log", "spent")],
@@ -190,13 +194,16 @@ class RedisStore:
 
     async def list(self) -> Sequence[SessionRecord]:
         sessions = await self._sessions()
-        found: list[SessionRecord] = []
-        for some in _pages(sessions):
+        known = {one: self._known[one] for one in sessions if one in self._known}
+        for some in _pages([one for one in sessions if one not in known]):
             keys = [_key(session_id, "record") for session_id in some]
             texts = await self._reader.run(scripts.RECORDS, keys)
-            found += [_record(text) for text in texts if text is not None]
+            for session_id, text in zip(some, texts, strict=True):
+                if text is not None:
+                    known[session_id] = _record(text)
             await asyncio.sleep(0)
-        return sorted(found, key=lambda record: record.created_at)
+        self._known = known
+        return sorted(known.values(), key=lambda record: record.created_at)
 
     async def count(self, *, caller: str | None = None, address: str | None = None) -> int:
         keys = [
