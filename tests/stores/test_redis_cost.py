@@ -7,6 +7,7 @@ import asyncio
 from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.session.job_queue import open_queue
 from watchbuddy_core.stores.redis import RedisStore
 
 
@@ -41,6 +42,28 @@ def test_who_lists_sessions_again_reads_only_those_that_are_new() -> None:
             await here.delete(record(0).session_id)
             assert await there.list() == [record(number) for number in range(1, 6)]
             assert records_read(server) == before + 1
+
+    with redis_server() as server:
+        asyncio.run(main(server))
+
+
+def test_a_worker_that_looks_whether_jobs_are_to_end_is_sent_no_others() -> None:
+    """It looks twice a second, at all that it has taken up."""
+
+    async def main(server: RedisServer) -> None:
+        async with open_queue(server.url) as queue:
+            for session_id in ("ses_1", "ses_2", "ses_3"):
+                await queue.put(session_id)
+            taken = [await queue.dequeue() for _ in range(3)]
+            assert await queue.touch([job for job in taken if job]) is not None
+            assert await queue.jobs(["ses_1", "ses_2", "ses_3", "ses_4"]) == []
+            assert await queue.jobs([]) == []
+            job = await queue.job("ses_2")
+            assert job is not None
+            await queue.abort(job, "the session is over")
+            (ending,) = await queue.jobs(["ses_1", "ses_2", "ses_3"])
+            assert ending is not None
+            assert (ending.key, ending.status) == ("ses_2", "aborting")
 
     with redis_server() as server:
         asyncio.run(main(server))
