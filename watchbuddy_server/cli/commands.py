@@ -149,6 +149,7 @@ def worker(config: Path | None, print_settings: bool, **settings: Any) -> None:
         click.echo(as_toml(configuration))
     else:
         running.take_open_files()
+        running.collect_rarely()
         running.run(
             _work(configuration.settings),
             told_to_end=0,
