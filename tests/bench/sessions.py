@@ -1,9 +1,10 @@
-"""What one worker holds: `python tests/bench/sessions.py`.
+"""What one process holds: `python tests/bench/sessions.py`.
 
 Two thousand sessions are watched at four reports a second each, at the real `watchbuddy serve`
 with its sessions in a file; their scripts, written by hand, have a line every ten seconds.
 Beside it, in the same minute, stands a bare Litestar `@websocket` that echoes each message,
-with the same uvicorn settings, loop and client.
+with the same uvicorn settings, loop and client. With `--store redis` the same is done once more
+with the sessions in a Redis with an append-only file, at `--processes` that share it.
 
 Told are what it costs to take a viewer in, and then, once all have got `session_ready`, how late
 a line comes (from the moment that the report is sent which makes it due, to the one at which the
@@ -24,8 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -34,10 +35,15 @@ from typing import Any
 import psutil
 import uvloop
 
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+
+from redis_server import redis_server
+
 from watchbuddy_core.actions import Speak
-from watchbuddy_core.entries import Placed, Ready, Wanted
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.entries import Logged, Placed, Ready, Wanted
+from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.session.history import WATCHED_STEP
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 
@@ -80,10 +86,10 @@ def serve_echo() -> None:
         uvloop.run(uvicorn.Server(server_config(app)).serve(sockets=[listening]))
 
 
-async def write_sessions(folder: Path, sessions: int, seconds: float, *, empty: bool) -> None:
+async def write_sessions(store: Store, sessions: int, seconds: float, *, empty: bool) -> None:
     """Those that are ready to be watched, as a server before this one has left them."""
 
-    async def write(store: SQLiteStore, number: int) -> None:
+    async def write(number: int) -> None:
         session_id = _session_id(number)
         record = SessionRecord(
             session_id=session_id,
@@ -103,24 +109,13 @@ async def write_sessions(folder: Path, sessions: int, seconds: float, *, empty: 
         placed = Placed(window=0, actions=() if empty else lines)
         await store.append(session_id, [placed, Ready()], fence)
 
-    async with SQLiteStore(folder / _FILE) as store:
-        await asyncio.gather(*(write(store, number) for number in range(sessions)))
+    await asyncio.gather(*(write(number) for number in range(sessions)))
 
 
-async def last_positions(folder: Path, sessions: int) -> list[float]:
-    """How far each session was watched, as its log has it."""
-    async with SQLiteArchive(folder / _FILE) as archive:
-        return [
-            max(
-                (
-                    one.entry.position
-                    for one in await archive.read(_session_id(number))
-                    if isinstance(one.entry, Wanted)
-                ),
-                default=-1.0,
-            )
-            for number in range(sessions)
-        ]
+def last_position(log: Sequence[Logged]) -> float:
+    """How far a session was watched, as its log has it."""
+    wanted = (one.entry for one in log if isinstance(one.entry, Wanted))
+    return max((entry.position for entry in wanted), default=-1.0)
 
 
 @contextmanager
@@ -231,19 +226,22 @@ class Connection(asyncio.Protocol):
             self.ready.set_result(None)
 
 
-async def connect(url: str, sessions: int, tally: Tally, *, is_echo: bool) -> list[Connection]:
+async def connect(
+    urls: Sequence[str], sessions: int, tally: Tally, *, is_echo: bool
+) -> list[Connection]:
+    """One viewer each, at one process after the other; until all have been taken in."""
     loop = asyncio.get_running_loop()
-    host, port = url.removeprefix("http://").split(":")
     connections = []
 
-    def made(number: int) -> Callable[[], Connection]:
+    def made(number: int, host: str) -> Callable[[], Connection]:
         path = f"/ws/{_session_id(number)}"
-        return lambda: Connection(path, f"{host}:{port}", tally, is_echo=is_echo)
+        return lambda: Connection(path, host, tally, is_echo=is_echo)
 
     for number in range(sessions):
+        host, port = urls[number % len(urls)].removeprefix("http://").split(":")
         address = f"127.0.0.{1 + number // PER_ADDRESS}"
         _, connection = await loop.create_connection(
-            made(number), host, int(port), local_addr=(address, 0)
+            made(number, f"{host}:{port}"), host, int(port), local_addr=(address, 0)
         )
         await connection.open
         connections.append(connection)
@@ -273,26 +271,40 @@ class Figures:
     closed: int
     """Connections that the server has closed."""
     share: float
-    """Of one core."""
+    """Of one core, by all its processes."""
     behind: float
     """Seconds by which the client did not keep its pace."""
     kilobytes: float
     """Per connection."""
     arrival: float
     """Milliseconds of the server's processor, to take one viewer in."""
+    beside: float = 0.0
+    """The share of one core of what keeps the sessions, where that is a process of its own."""
+
+
+Running = Sequence[tuple[psutil.Process, str]]
+"""Processes of a server, and where they listen."""
 
 
 async def load(
-    process: psutil.Process, url: str, sessions: int, seconds: float, *, is_echo: bool
+    running: Running,
+    sessions: int,
+    seconds: float,
+    *,
+    is_echo: bool = False,
+    beside: psutil.Process | None = None,
 ) -> Figures:
     tally = Tally()
-    before, idle = process.memory_info().rss, _used(process)
-    connections = await connect(url, sessions, tally, is_echo=is_echo)
-    began = _used(process)
+    processes = [process for process, _ in running]
+    before, idle = sum(one.memory_info().rss for one in processes), _used(processes)
+    urls = [url for _, url in running]
+    connections = await connect(urls, sessions, tally, is_echo=is_echo)
+    others = [beside] if beside else []
+    began, beside_began = _used(processes), _used(others)
     took = await report(connections, seconds)
-    ended = _used(process)
+    ended, beside_ended = _used(processes), _used(others)
     await asyncio.sleep(_SETTLED_SECONDS)
-    grown = process.memory_info().rss - before
+    grown = sum(one.memory_info().rss for one in processes) - before
     closed = tally.closed
     for connection in connections:
         connection.leave()
@@ -303,39 +315,85 @@ async def load(
         behind=took - seconds,
         kilobytes=grown / sessions / 1000,
         arrival=1000 * (began - idle) / sessions,
+        beside=(beside_ended - beside_began) / took,
     )
 
 
-def _used(process: psutil.Process) -> float:
+def _used(processes: Sequence[psutil.Process]) -> float:
     """Seconds of a processor."""
-    times = process.cpu_times()
-    return times.user + times.system
+    times = [process.cpu_times() for process in processes]
+    return sum(one.user + one.system for one in times)
 
 
 def measure(kind: str, sessions: int, seconds: float) -> Figures:
     """One of: echo, sessions, empty."""
     if kind == "echo":
-        with running(__file__, "--serve-echo") as (process, url):
-            return uvloop.run(load(process, url, sessions, seconds, is_echo=True))
+        with running(__file__, "--serve-echo") as server:
+            return uvloop.run(load([server], sessions, seconds, is_echo=True))
     with tempfile.TemporaryDirectory(prefix="sessions-") as folder:
-        data = Path(folder)
-        asyncio.run(write_sessions(data, sessions, seconds, empty=kind == "empty"))
+        path = Path(folder) / _FILE
+
+        async def write() -> None:
+            async with SQLiteStore(path) as store:
+                await write_sessions(store, sessions, seconds, empty=kind == "empty")
+
+        async def read() -> list[float]:
+            async with SQLiteArchive(path) as archive:
+                return [last_position(await archive.read(_session_id(n))) for n in range(sessions)]
+
+        asyncio.run(write())
         command = ("-m", "watchbuddy_server.cli", "serve", "--port", "0", "--data-dir", folder)
-        with running(*command) as (process, url):
-            figures = uvloop.run(load(process, url, sessions, seconds, is_echo=False))
-        lags = [seconds - STEP - one for one in asyncio.run(last_positions(data, sessions))]
+        with running(*command) as server:
+            figures = uvloop.run(load([server], sessions, seconds))
+        positions = asyncio.run(read())
     if kind == "sessions":
-        behind = sum(lag > WATCHED_STEP / 2 + STEP for lag in lags)  # so often it is written
-        lines = sum(
-            len([i for i in range(int(seconds)) if EVERY * (n / sessions + i) < seconds - STEP])
-            for n in range(sessions)
-        )
-        print(
-            f"connections closed: {figures.closed}; lines that came:"
-            f" {figures.tally.received} of {lines}; sessions whose last reports are not in"
-            f" their log: {behind} of {sessions}"
-        )
+        check(figures, positions, sessions, seconds)
     return figures
+
+
+def measure_redis(sessions: int, seconds: float, processes: int) -> Figures:
+    with ExitStack() as held:
+        folder = held.enter_context(tempfile.TemporaryDirectory(prefix="sessions-"))
+        redis = held.enter_context(redis_server())
+
+        async def write() -> None:
+            async with RedisStore(redis.url) as store:
+                await write_sessions(store, sessions, seconds, empty=False)
+
+        async def read() -> list[float]:
+            async with RedisStore(redis.url) as store:
+                return [last_position(await store.read(_session_id(n))) for n in range(sessions)]
+
+        asyncio.run(write())
+        scale = ("--store", redis.url, "--jobs", "saq")
+        servers = [
+            held.enter_context(
+                running(
+                    *("-m", "watchbuddy_server.cli", "serve", "--port", "0", *scale),
+                    *("--data-dir", f"{folder}/{number}"),
+                )
+            )
+            for number in range(processes)
+        ]
+        beside = psutil.Process(redis.tell("INFO", "server")["process_id"])
+        figures = uvloop.run(load(servers, sessions, seconds, beside=beside))
+        check(figures, asyncio.run(read()), sessions, seconds)
+    return figures
+
+
+def check(figures: Figures, positions: list[float], sessions: int, seconds: float) -> None:
+    """Tell whether anything was lost."""
+    lags = [seconds - STEP - position for position in positions]
+    behind = sum(lag > WATCHED_STEP / 2 + STEP for lag in lags)  # so often it is written
+    lines = sum(
+        len([i for i in range(int(seconds)) if EVERY * (n / sessions + i) < seconds - STEP])
+        for n in range(sessions)
+    )
+    print(
+        f"connections closed: {figures.closed}; lines that came:"
+        f" {figures.tally.received} of {lines}; sessions whose last reports are not in"
+        f" their log: {behind} of {sessions}"
+    )
 
 
 def tell(name: str, figures: Figures) -> None:
@@ -348,7 +406,8 @@ def tell(name: str, figures: Figures) -> None:
         f"{name:9} {figures.tally.sent:7} reports, {100 * figures.share:3.0f} % of a core,"
         f" late by {cuts[49]:.2f} ms (p50), {cuts[98]:.2f} ms (p99), {most:.1f} ms at most;"
         f" the client {1000 * figures.behind:.0f} ms behind its pace;"
-        f" {figures.arrival:.2f} ms of a core to take a viewer in",
+        f" {figures.arrival:.2f} ms of a core to take a viewer in"
+        + (f"; Redis {100 * figures.beside:.0f} % of a core" if figures.beside else ""),
         flush=True,
     )
 
@@ -358,6 +417,8 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--store", choices=("sqlite", "redis"), default="sqlite")
+    parser.add_argument("--processes", type=int, default=1, help="that share the Redis")
     parser.add_argument("--serve-echo", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve_echo:
@@ -371,6 +432,13 @@ def main() -> None:
         ours = measure("sessions", sessions, arguments.seconds)
         tell("sessions", ours)
         print(f"ratio of the shares {ours.share / echo.share:.2f}")
+        if arguments.store == "redis":
+            shared = measure_redis(sessions, arguments.seconds, arguments.processes)
+            tell("redis", shared)
+            print(
+                f"ratio of the shares, Redis to a file {shared.share / ours.share:.2f};"
+                f" with Redis' own {(shared.share + shared.beside) / ours.share:.2f}"
+            )
     empty = measure("empty", sessions, 5.0)
     print(
         f"memory of a connected session without its script: {empty.kilobytes:.1f} kB;"
