@@ -210,6 +210,7 @@ class WatchBuddyPlugin(InitPlugin):
             self._readiness.is_stopping = True
             for task in beside:
                 task.cancel()
+            await self.sessions.screening.stop()
 
     async def _resume(self) -> None:
         if not isinstance(self._jobs, SaqJobs):  # workers go on by themselves with what is left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,14 +22,17 @@ from watchbuddy_core.errors import (
 from watchbuddy_core.protocols import Progress, SessionRecord, Store
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
-from watchbuddy_core.session.strangers import plugin_code
+from watchbuddy_core.session.refetching import Refetching
 from watchbuddy_core.session.watch import SessionError
-from watchbuddy_core.sources import choose_source
 from watchbuddy_core.understanding.playable import Form, form_of, put_into
-from watchbuddy_core.video import Chapter, Loudness, Video, VideoRequest
+from watchbuddy_core.video import Chapter, Loudness, Video
 
 _REMEMBERED = 10_000
 """So many sessions' files are kept in mind."""
+_FETCH_PATIENCE = 45.0
+"""Seconds that a player waits for a file that is fetched anew. A proxy would end it after 60."""
+_LOOK_PATIENCE = 2.0
+"""Seconds that a description waits for what is on a disk."""
 
 
 class SessionVideo(BaseModel):
@@ -70,6 +74,7 @@ class Screening:
     def __init__(self, store: Store, parts: Parts) -> None:
         self._store = store
         self._parts = parts
+        self._refetching = Refetching(parts)
         self._shown: OrderedDict[str, Showable] = OrderedDict()
         """By session. Players ask piece by piece: the log is not read again for each."""
 
@@ -84,7 +89,7 @@ class Screening:
         stage = history.stage
         media_type, error = None, None
         try:
-            video = await self._here(history)
+            video = await self._here(history) or await self._at_hand(record, history)
             media_type = (await _form(video)).media_type if video is not None else None
         except (ProcessingFailed, VideoUnplayable) as exc:
             error = SessionError(code=exc.code, message=exc.message)
@@ -106,7 +111,7 @@ class Screening:
 
         Raises:
             SessionNotFound: there is none of this id.
-            VideoNotReady: it is still being fetched.
+            VideoNotReady: it is still being fetched, or is not on this machine and fetched anew.
             VideoUnavailable: nobody here holds it.
             VideoUnplayable: no browser can play it.
             ProcessingFailed: it was to be fetched anew, or copied, and that has failed.
@@ -121,6 +126,10 @@ class Screening:
             if len(self._shown) > _REMEMBERED:
                 self._shown.popitem(last=False)
         return shown
+
+    async def stop(self) -> None:
+        """End what is being fetched for viewers."""
+        await self._refetching.stop()
 
     def close(self, session_id: str) -> None:
         """The session has ended: its video is shown no more."""
@@ -155,9 +164,20 @@ class Screening:
             raise VideoUnavailable(history.failed.message)
         if history.stage is None or history.stage.stage == "fetching":
             raise VideoNotReady
-        with plugin_code():
-            source = choose_source(record.video_url, self._parts.sources)
-            return await source.open(VideoRequest(url=record.video_url), _nobody)
+        return await self._refetching.get(record.video_url, patience=_FETCH_PATIENCE)
+
+    async def _at_hand(self, record: SessionRecord, history: History) -> Video | None:
+        """Where another machine has seen it: what this one holds. None: it would be fetched.
+
+        Nothing comes over the network for a description: it may be that nobody shows the file,
+        as with players of other sites.
+        """
+        is_link = record.video_url.lower().startswith(("http://", "https://"))
+        if is_link or history.stage is None or history.stage.video is None:
+            return None
+        with suppress(VideoNotReady):
+            return await self._refetching.get(record.video_url, patience=_LOOK_PATIENCE)
+        return None
 
 
 async def _form(video: Video) -> Form:
