@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,6 +146,19 @@ class House:
         """What stands in a session's log."""
         return [logged.entry for logged in self.do(self.store.read(session_id))]
 
+    def completed(self, session_id: str) -> dict[str, str]:
+        """What it was told of the end of actions, by action."""
+        return {one.action_id: one.outcome for one in self.log(session_id) if one.kind == "acked"}
+
+    def epoch(self, session_id: str) -> int:
+        """How often the viewer has sought."""
+        moved = [one for one in self.log(session_id) if one.kind == "moved"]
+        return int(moved[-1].playhead.epoch) if moved else 0
+
+    def is_watched(self, session_id: str) -> bool:
+        """Whether anybody is connected to a session whose script is there."""
+        return bool(self.store._followers.get(session_id))
+
 
 def script(*actions: Action) -> Track:
     return Track(
@@ -278,6 +291,37 @@ class Viewer:
             assert time.monotonic() < until, f"never came true: {condition}"
             self.page.wait_for_timeout(25)
 
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until this holds outside of the page, which goes on meanwhile."""
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < until, "never came true"
+            self.page.wait_for_timeout(25)
+
+    def note(self) -> None:
+        """From now on, keep what becomes of the video: see `noted`."""
+        self.page.evaluate(
+            """() => {
+                window.noted = [];
+                const video = document.querySelector("video");
+                for (const kind of ["play", "pause", "seeked"]) {
+                    const note = () =>
+                        window.noted.push([kind, video.currentTime, performance.now() / 1000]);
+                    video.addEventListener(kind, note);
+                }
+            }"""
+        )
+
+    def noted(self, kind: str) -> list[float]:
+        """Where the video was, each time that it was paused, sought, or played on: what lasts a
+        moment only is past on a busy machine when somebody looks."""
+        return [at for what, at, _ in self.page.evaluate("window.noted") if what == kind]
+
+    def stood_still(self) -> float:
+        """For how many seconds it was paused, the one time that it was."""
+        (_, from_, paused), (_, to, played) = self.page.evaluate("window.noted")
+        return float((played - paused) - (to - from_))
+
     def video(self, name: str) -> Any:
         return self.page.evaluate(f"document.querySelector('video').{name}")
 
@@ -314,6 +358,7 @@ def arrive(browser: Browser) -> Iterator[Callable[..., Viewer]]:
             options = {"locale": "en-US", "viewport": {"width": 1200, "height": 800}, **options}
             context = browser.new_context(**options)
             contexts.append(context)
+        context.set_default_timeout(1000 * PATIENCE)
         viewer = Viewer(context.new_page())
         viewers.append(viewer)
         return viewer
@@ -328,8 +373,3 @@ def arrive(browser: Browser) -> Iterator[Callable[..., Viewer]]:
 @pytest.fixture
 def viewer(arrive: Callable[..., Viewer]) -> Viewer:
     return arrive()
-
-
-def lateness_ms(done: Sequence[dict[str, Any]]) -> list[float]:
-    """How long after the player's own clock had reached them actions were carried out."""
-    return sorted(1000 * (one["position"] - one["trigger_timestamp"]) / one["rate"] for one in done)

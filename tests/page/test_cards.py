@@ -83,11 +83,12 @@ def test_a_card_is_brought_along_and_watches_with_the_faces_that_it_has(
     assert page.locator(".card .pictured").count() == 1
 
     joy = Expression(trigger_timestamp=0.5, emotion=Emotion.JOY)
-    anger = Expression(trigger_timestamp=2.0, emotion=Emotion.ANGER)
-    line = Speak(trigger_timestamp=2.5, text="Look!")
+    anger = Expression(trigger_timestamp=20.0, emotion=Emotion.ANGER)
+    line = Speak(trigger_timestamp=20.5, text="Look! " * 20)
     viewer.watch(house.url, house.session(joy, anger, line, character="b-aqua-b"))
     page.wait_for_selector(".buddy .picture[data-emotion=joy]")
     assert shown(page, ".buddy") == [*BLUE]
+    viewer.set_video("currentTime", 19.8)
     viewer.wait_for(anger)
     page.wait_for_selector(".buddy .picture[data-emotion=neutral]")
     assert shown(page, ".buddy") == [*GREEN]

@@ -12,16 +12,22 @@ from watchbuddy_core.actions import Speak
 def test_a_cut_is_told_and_bridged_and_nothing_is_lost_or_said_twice(
     house: Any, wire: Any, viewer: Any
 ) -> None:
-    lines = [Speak(trigger_timestamp=1.5 + 2.5 * i, text=f"Line {i}.") for i in range(8)]
+    """One line comes due that was not sent ahead before the cut. While the connection is made
+    anew, the film hardly moves: on a slow machine it would be too late for that line."""
+    lines = [Speak(trigger_timestamp=1.5 + 1.5 * i, text=f"Line {i}.") for i in range(6)]
     session_id = house.session(*lines)
     viewer.watch(wire.url, session_id)
     viewer.wait("document.querySelector('video').buffered.end(0) > 39")
     viewer.wait_for(lines[0])
     wire.cut()
     viewer.page.wait_for_selector(".note.lost")
-    viewer.page.wait_for_timeout(1200)
+    viewer.wait(f"document.querySelector('video').currentTime > {lines[2].trigger_timestamp}")
+    viewer.set_video("playbackRate", 0.1)
+    assert lines[2].id not in [one["id"] for one in viewer.done()]
     wire.mend()
     viewer.page.wait_for_selector(".note.lost", state="detached")
+    viewer.wait_for(lines[2])
+    viewer.set_video("playbackRate", 2)
     viewer.wait_for(lines[-1])
     done = [one["id"] for one in viewer.done()]
     assert len(done) == len(set(done))
@@ -31,7 +37,7 @@ def test_a_cut_is_told_and_bridged_and_nothing_is_lost_or_said_twice(
 def test_a_second_window_takes_over_and_the_first_says_so(
     house: Any, arrive: Callable[..., Any]
 ) -> None:
-    line = Speak(trigger_timestamp=6.0, text="Over here.")
+    line = Speak(trigger_timestamp=30.0, text="Over here.")
     session_id = house.session(line)
     first = arrive()
     first.watch(house.url, session_id)
@@ -40,6 +46,7 @@ def test_a_second_window_takes_over_and_the_first_says_so(
     over = first.page.wait_for_selector(".over")
     assert "another window" in over.inner_text()
     assert first.video("paused")
+    second.set_video("currentTime", 29.5)
     second.wait_for(line)
     assert [one["id"] for one in first.done()] == []
     first.page.get_by_role("button", name="Watch here").click()
@@ -64,12 +71,23 @@ def test_a_session_that_is_not_known_any_more_leads_to_the_start(house: Any, vie
 
 
 def test_leaving_ends_the_connection_and_stops_all_timers(house: Any, viewer: Any) -> None:
-    session_id = house.session(Speak(trigger_timestamp=2.0, text="Hm."))
+    """It had a line already, which it was to say half a second later."""
+    session_id = house.session(Speak(trigger_timestamp=20.0, text="Hm."))
     viewer.watch(house.url, session_id)
-    viewer.page.click("header button")
+    viewer.page.keyboard.press("k")
+    viewer.set_video("currentTime", 19.5)
+    viewer.until(lambda: any(one.kind == "delivered" for one in house.log(session_id)))
+    viewer.page.wait_for_timeout(100)
+    viewer.page.evaluate(
+        """() => {
+            document.querySelector("video").play();
+            document.querySelector("header button").click();
+        }"""
+    )
     viewer.page.wait_for_selector(".start")
+    viewer.until(lambda: not house.is_watched(session_id))
     entries = len(house.log(session_id))
-    viewer.page.wait_for_timeout(1500)
+    viewer.page.wait_for_timeout(1000)
     assert len(house.log(session_id)) == entries
     assert viewer.done() == []
 
@@ -84,10 +102,9 @@ def test_reloading_goes_on_with_the_session(house: Any, viewer: Any) -> None:
     viewer.page.reload()
     viewer.page.wait_for_selector(".watching")
     viewer.start()
-    assert 20 <= viewer.position < 24
+    assert viewer.position >= 20
     assert viewer.page.title() == "Film · AI Watch Buddy"
-    moved = [one for one in house.log(session_id) if one.kind == "moved"]
-    assert moved[-1].playhead.epoch == 1, "going on is no seek"
+    assert house.epoch(session_id) == 1, "going on is no seek"
 
 
 def test_a_film_that_breaks_off_is_taken_up_where_it_was(
@@ -98,7 +115,8 @@ def test_a_film_that_breaks_off_is_taken_up_where_it_was(
     is_mended = False
 
     def serve(route: Any) -> None:
-        """The first third of the film, and then nothing, until the way is mended."""
+        """The first third of the film, and then nothing, until the way is mended. A browser
+        asks a server that is gone for half a minute; of one that is too busy, it thinks less."""
         first = int(route.request.headers["range"].removeprefix("bytes=").partition("-")[0])
         if is_mended:
             route.continue_()
@@ -107,7 +125,7 @@ def test_a_film_that_breaks_off_is_taken_up_where_it_was(
             headers = {"Content-Range": whole, "Content-Type": "video/mp4"}
             route.fulfill(status=206, headers=headers, body=film[first:there])
         else:
-            route.abort()
+            route.fulfill(status=429)
 
     viewer.page.route("**/media/**", serve)
     line = Speak(trigger_timestamp=15.0, text="There it is again.")
@@ -135,6 +153,6 @@ def test_after_the_machine_has_slept_the_connection_is_made_anew(
     viewer.page.keyboard.press("k")
     assert len(sockets) == 1
     viewer.page.clock.fast_forward(3_600_000)
-    viewer.page.wait_for_timeout(500)
+    viewer.until(lambda: len(sockets) > 1)
     assert len(sockets) == 2
     assert viewer.page.locator(".over").count() == 0

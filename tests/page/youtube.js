@@ -16,6 +16,8 @@
     #rate = 1;
     #volume = 100;
     #muted = false;
+    /** All that it has gone through. */
+    states = [];
     #events;
 
     constructor(place, { videoId, events, host, playerVars }) {
@@ -41,6 +43,7 @@
       this.#at = performance.now();
       if (this.#state === state) return;
       this.#state = state;
+      this.states.push(state);
       this.#events.onStateChange?.({ data: state });
     }
 
