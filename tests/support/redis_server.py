@@ -68,7 +68,7 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
-    def tell(self, *command: str | int) -> Any:
+    def tell(self, *command: str | bytes | int) -> Any:
         """Give it a command, and return what it answers. Blocks."""
         with redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10) as client:
             return client.execute_command(*command)

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import zlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -36,19 +38,31 @@ from watchbuddy_core.errors import (
 )
 from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis_scripts as scripts
-from watchbuddy_core.stores.progress import ProgressBoard
 from watchbuddy_core.stores.redis_cache import RedisCache
 from watchbuddy_core.stores.redis_commons import RedisCommons
+from watchbuddy_core.stores.redis_facts import Kept
 from watchbuddy_core.stores.redis_failures import Trouble
-from watchbuddy_core.stores.redis_line import ENDLESS, HASTY, LIVE, REPLY_SECONDS, USUAL, Line
-from watchbuddy_core.stores.redis_news import News, published
+from watchbuddy_core.stores.redis_line import (
+    HASTY,
+    LIVE,
+    REPLY_SECONDS,
+    USUAL_SECONDS,
+    Greet,
+    Line,
+    Patience,
+)
+from watchbuddy_core.stores.redis_log import Following, Row, rows
+from watchbuddy_core.stores.redis_news import News
+from watchbuddy_core.stores.redis_scripts import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis.asyncio import Connection
 
-LEAST_VERSION = (6, 2)
+_ORIGIN = "watchbuddy:origin"
+"""Says which form the rest has; and that it is still there, since it is made but once."""
+_FORM = "1"
 _AFTERLIFE_SECONDS = 3600.0
 """A session expires so long after it should have been deleted."""
 _PREFERENCES_ARE_KEPT_MS = 365 * 86400 * 1000
@@ -59,8 +73,12 @@ _DISPENSABLE = {"wanted", "acked", "left_out"}
 _WORTH_COMPRESSING = 1000
 """Bytes of an entry."""
 _PAGE = 500
-"""So many things are read with one command."""
+"""So many sessions are looked at with one command."""
+_MOST_REPORTS = 10_000
+"""Sessions of which the latest report is kept in this process."""
 _BILLIONTHS = 1_000_000_000
+
+_log = logging.getLogger("watchbuddy.store")
 
 
 class RedisStore:
@@ -71,6 +89,7 @@ class RedisStore:
         keep_seconds: what is kept of a session expires so long after it was created, and an
             hour: it should be deleted by then.
         reply_seconds: for which an answer is waited for.
+        patience_seconds: for which a command is tried.
 
     Raises, on entering:
         MissingExtra: redis-py is not installed.
@@ -83,22 +102,28 @@ class RedisStore:
         *,
         keep_seconds: float = 86400.0,
         reply_seconds: float = REPLY_SECONDS,
+        patience_seconds: float = USUAL_SECONDS,
     ) -> None:
         self._url = url
         self._place = _place(url)
         self._keep_ms = round((keep_seconds + _AFTERLIFE_SECONDS) * 1000)
         self._reply_seconds = reply_seconds
+        self._patience_seconds = patience_seconds
         self._writer = secrets.token_hex(4)
         """Who this process is, to the Redis."""
         self.commons = RedisCommons()
+        self._report_head = f"P{self._writer} ".encode()
         self._orders = 0
         self._known: dict[str, SessionRecord] = {}
         """What was listed last. Whoever lists all sessions does so often, and what a session
         was created with does not change."""
         self._caches: dict[str, RedisCache] = {}
-        self._board = ProgressBoard()
-        self._reports: dict[str, ProgressReport] = {}
+        self._latest: OrderedDict[str, bytes] = OrderedDict()
+        """By session, what was reported here."""
+        self._unreported: dict[str, bytes] = {}
+        """Of these, what other processes have not been told yet."""
         self._reporting = asyncio.Event()
+        self._origin: bytes | None = None
 
     def __repr__(self) -> str:
         return f"RedisStore({self._place})"
@@ -106,11 +131,14 @@ class RedisStore:
     async def __aenter__(self) -> Self:
         trouble = Trouble(self._place)
         async with AsyncExitStack() as held:
-            self.line = await held.enter_async_context(self._line("writes", trouble))
+            writing = self._line("writes", trouble, greet=self._greet)
+            self.line = await held.enter_async_context(writing)
             await self._look_at_it()
             self._reader = await held.enter_async_context(self._line("reads", trouble))
             self._aside = await held.enter_async_context(self._line("caches", trouble))
-            self._news = News(self._connector("news"), trouble=trouble)
+            self._news = News(
+                self._connector("news"), trouble=trouble, ping_seconds=self._reply_seconds
+            )
             for work in (self._news.listen(), self._report()):
                 task = asyncio.create_task(work)
                 held.push_async_callback(_ended, task)
@@ -126,9 +154,15 @@ class RedisStore:
     ) -> None:
         await self._held.aclose()
 
-    def _line(self, name: str, trouble: Trouble) -> Any:
+    def _line(
+        self, name: str, trouble: Trouble, *, greet: Greet | None = None
+    ) -> AbstractAsyncContextManager[Line]:
         return Line(
-            self._connector(name), trouble=trouble, reply_seconds=self._reply_seconds
+            self._connector(name),
+            trouble=trouble,
+            greet=greet,
+            reply_seconds=self._reply_seconds,
+            usual_seconds=self._patience_seconds,
         ).open()
 
     def _connector(self, name: str) -> Callable[[], Connection]:
@@ -154,22 +188,39 @@ class RedisStore:
         return ConnectionPool.from_url(self._url, **how).make_connection
 
     async def _look_at_it(self) -> None:
+        """Raises: StoreFailed: it cannot be used, or not by this version."""
         try:
             told = await self.line.ask("INFO")
         except StoreFailed as exc:
-            raise StoreFailed(f"{exc} It is {self._place}.") from None
-        info = dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
-        version = tuple(map(int, info["redis_version"].split(".")[:2]))
-        if version < LEAST_VERSION:
-            raise StoreFailed(
-                f"The Redis at {self._place} is of version {info['redis_version']}: it takes"
-                f" {'.'.join(map(str, LEAST_VERSION))} or later."
+            raise StoreFailed(f"{str(exc).removesuffix('.')} ({self._place}).") from None
+        kept = Kept.read(told)
+        if problem := kept.problem():
+            raise StoreFailed(f"{problem} ({self._place})")
+        for warning in kept.warnings():
+            _log.warning("%s (%s)", warning, self._place)
+
+    async def _greet(self, connection: Connection) -> None:
+        """On each new connection: is it still what it was?
+
+        Raises: StoreFailed: what it holds is of another version.
+        """
+        await connection.send_command("SETNX", _ORIGIN, f"{_FORM} {secrets.token_hex(8)}")
+        await connection.read_response()
+        await connection.send_command("GET", _ORIGIN)
+        origin = await connection.read_response()
+        if origin.partition(b" ")[0] != _FORM.encode():
+            raise StoreFailed("The Redis holds the sessions of another version of watchbuddy.")
+        if self._origin not in (None, origin):
+            _log.error(
+                "The Redis that keeps sessions has lost them all, or is another one. (%s)",
+                self._place,
             )
+        self._origin = origin
 
     # --- Records -----------------------------------------------------------------------
 
     async def get(self, session_id: str) -> SessionRecord:
-        found = await self._reader.ask("HGET", _key(session_id, "record"), "json")
+        found = await self._reader.ask("HGET", key(session_id, "record"), "json")
         if found is None:
             raise SessionNotFound
         return _record(found)
@@ -179,7 +230,7 @@ class RedisStore:
         self._known.pop(session_id, None)
         await self.line.run(
             scripts.PUT,
-            [_key(session_id, part) for part in ("record", "head", "log", "spent")],
+            [key(session_id, part) for part in ("record", "head", "log", "spent")],
             [
                 session_id,
                 record.model_dump_json(),
@@ -188,7 +239,6 @@ class RedisStore:
                 repr(record.created_at),
                 self._keep_ms,
             ],
-            turn=session_id,
             lasts=True,
         )
 
@@ -196,7 +246,7 @@ class RedisStore:
         sessions = await self._sessions()
         known = {one: self._known[one] for one in sessions if one in self._known}
         for some in _pages([one for one in sessions if one not in known]):
-            keys = [_key(session_id, "record") for session_id in some]
+            keys = [key(session_id, "record") for session_id in some]
             texts = await self._reader.run(scripts.RECORDS, keys)
             for session_id, text in zip(some, texts, strict=True):
                 if text is not None:
@@ -214,9 +264,9 @@ class RedisStore:
         return int(await self._reader.run(scripts.COUNT, keys or ["watchbuddy:sessions"]))
 
     async def delete(self, session_id: str) -> None:
-        keys = [_key(session_id, part) for part in ("record", "head", "log", "spent", "progress")]
-        await self.line.run(scripts.DELETE, keys, [session_id], turn=session_id, lasts=True)
-        self._board.forget(session_id)
+        keys = [key(session_id, part) for part in ("record", "head", "log", "spent", "progress")]
+        await self.line.run(scripts.DELETE, keys, [session_id], lasts=True)
+        self._latest.pop(session_id, None)
 
     async def _sessions(self) -> Sequence[str]:
         return [one.decode() for one in await self._reader.run(scripts.SESSIONS, [])]
@@ -239,7 +289,7 @@ class RedisStore:
     async def size_bytes(self) -> int:
         size = 0
         for some in _pages(await self._sessions()):
-            keys = [_key(session_id, "head") for session_id in some]
+            keys = [key(session_id, "head") for session_id in some]
             size += int(await self._reader.run(scripts.SIZE, keys))
         return size
 
@@ -249,146 +299,111 @@ class RedisStore:
     # --- SessionLog --------------------------------------------------------------------
 
     async def fence(self, session_id: str, role: Role) -> Fence:
-        keys = [_key(session_id, "head"), _key(session_id, "record")]
-        number = await self.line.run(
-            scripts.FENCE, keys, [role, self._keep_ms], turn=session_id, lasts=True
-        )
+        keys = [key(session_id, "head"), key(session_id, "record")]
+        number = await self.line.run(scripts.FENCE, keys, [role, self._keep_ms], lasts=True)
         return Fence(role, int(number))
 
     async def append(self, session_id: str, entries: Sequence[Entry], fence: Fence | None) -> int:
         """The entries stand in the Redis when it returns.
 
+        Where it is not known whether they do, it is asked: for as long as it takes, for those of
+        the producer, who would append them again after a failure.
+
         Raises:
             StaleFence
-            StorageFull, StoreFailed: they may stand there, where the Redis has gone since.
+            StorageFull, StoreFailed: they do not stand there; what a connection appends may.
         """
         self._orders += 1
-        is_live = fence is None or fence.role == "deliverer"
+        role = fence.role if fence is not None else ""
+        is_live = role != "producer"
         words: list[str | bytes | int] = []
         for entry in entries:
             kind = "dispensable" if entry.kind in _DISPENSABLE else ""
             words += (kind, _packed(entry))
         outcome, number = await self.line.run(
             scripts.APPEND,
-            [_key(session_id, part) for part in ("head", "log", "record", "news")],
+            [key(session_id, part) for part in ("head", "log", "record", "news")],
             [
                 self._writer,
                 self._orders,
-                fence.role if fence is not None else "",
+                role,
                 fence.number if fence is not None else 0,
                 self._keep_ms,
                 _MOST_ENTRIES,
                 *words,
             ],
-            patience=LIVE if is_live else USUAL,
-            turn=session_id,
+            patience=LIVE if is_live else Patience(self._patience_seconds, is_exact=True),
+            # The Redis knows of the last one alone whether it has it.
+            turn=f"{session_id}:{role}",
             lasts=True,
         )
         if outcome == b"stale":
             assert fence is not None
+            if is_live and number < fence.number:
+                raise StoreFailed("What was kept of this session is lost.")
             raise StaleFence(fence.role, fence.number, number)
         if outcome == b"full":
             raise StorageFull("The log of this session is full.")
         return int(number)
 
     async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
-        return [logged async for logged in self._pages_of(session_id, after + 1)]
+        found = rows(self._reader, session_id, after + 1)
+        return [_logged(row) async for row in found]
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Logged]:
         """It waits for as long as the Redis is away.
 
         Raises:
-            StoreFailed: what was read already is no longer there.
+            StoreFailed: the Redis has lost some of what was read already.
         """
-        last: Logged | None = None
-        with self._news.listening(_key(session_id, "news")) as listener:
-            while True:
-                message = await listener.next()
-                if message is None:
-                    await self._check_end(session_id, after, last)
-                    async for last in self._pages_of(session_id, after + 1, patient=True):
-                        after = last.position
-                        yield last
-                elif message.startswith(b"L"):
-                    first, texts = published(message)
-                    if first > after + 1:  # passed over, or not heard
-                        gap = self._pages_of(session_id, after + 1, first - 1, patient=True)
-                        async for last in gap:
-                            yield last
-                        after = first - 1
-                    for position, text in enumerate(texts, first):
-                        if position > after:
-                            last = Logged(position, _entry(text))
-                            after = position
-                            yield last
-
-    async def _check_end(self, session_id: str, after: int, last: Logged | None) -> None:
-        """Whether the log still has what was read of it: a Redis may have lost it.
-
-        Raises:
-            StoreFailed
-        """
-        if not after:
-            return
-        end = await self._reader.ask("HGET", _key(session_id, "head"), "end", patience=ENDLESS)
-        if int(end or 0) < after:
-            raise StoreFailed("What was kept of this session is lost.")
-
-    async def _pages_of(
-        self, session_id: str, first: int, end: int | None = None, *, patient: bool = False
-    ) -> AsyncIterator[Logged]:
-        patience = ENDLESS if patient else USUAL
-        until = "+" if end is None else f"{end}-0"
-        while True:
-            rows = await self._reader.ask(
-                *("XRANGE", _key(session_id, "log"), f"{first}-0", until, "COUNT", _PAGE),
-                patience=patience,
-            )
-            for name, (_, text) in rows:
-                position = int(name.partition(b"-")[0])
-                yield Logged(position, _entry(text))
-                first = position + 1
-            if len(rows) < _PAGE:
-                return
+        with self._news.listening(key(session_id, "news")) as listener:
+            async for row in Following(self._reader, listener, session_id, after).rows():
+                yield _logged(row)
 
     # --- ProgressChannel ---------------------------------------------------------------
 
     def publish(self, session_id: str, report: ProgressReport) -> None:
-        self._board.publish(session_id, report)
-        self._reports[session_id] = report
+        text = json.dumps([report.stage, report.fraction, report.message])
+        message = self._report_head + text.encode()
+        self._news.hand(key(session_id, "news"), b"p" + message[1:])
+        self._latest[session_id] = message
+        self._latest.move_to_end(session_id)
+        if len(self._latest) > _MOST_REPORTS:
+            self._latest.popitem(last=False)
+        self._unreported[session_id] = message
         self._reporting.set()
 
     async def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
-        async with _running(self._hear_reports(session_id)):
-            async for report in self._board.reports(session_id):
-                yield report
-
-    async def _hear_reports(self, session_id: str) -> None:
-        with self._news.listening(_key(session_id, "news")) as listener:
+        with self._news.listening(key(session_id, "news")) as listener:
+            message: bytes | None
+            told = latest = self._latest.get(session_id)
+            if latest is not None:
+                yield _report_in(latest)
             while True:
-                message = await listener.next()
-                if message is None:
-                    message = await self._reader.ask(
-                        "GET", _key(session_id, "progress"), patience=ENDLESS
-                    )
-                if message is not None and message.startswith(b"P"):
-                    writer, _, text = message[1:].decode().partition(" ")
-                    if writer != self._writer:  # else it is on the board
-                        self._board.publish(session_id, ProgressReport(*json.loads(text)))
+                for message in await listener.all():
+                    if message is None:
+                        with suppress(StoreFailed, StorageFull):
+                            kept = key(session_id, "progress")
+                            message = await self._reader.ask("GET", kept, patience=HASTY)
+                    # What is reported here is told here, and not once more from there.
+                    is_ours = message is not None and message.startswith(self._report_head)
+                    if message is not None and message[:1] in (b"p", b"P") and not is_ours:
+                        latest = message
+                if latest is not None and latest != told:
+                    yield _report_in(latest)
+                    told = latest
 
     async def _report(self) -> None:
-        """Tell other processes what is reported here."""
+        """Tell other processes what is reported here. Runs until cancelled."""
         while True:
             await self._reporting.wait()
             self._reporting.clear()
-            reports, self._reports = self._reports, {}
-            for session_id, report in reports.items():
-                words = json.dumps([report.stage, report.fraction, report.message])
-                message = f"P{self._writer} {words}"
+            unreported, self._unreported = self._unreported, {}
+            for session_id, message in unreported.items():
                 with suppress(StoreFailed, StorageFull):
                     await self.line.run(
                         scripts.REPORT,
-                        [_key(session_id, "progress"), _key(session_id, "news")],
+                        [key(session_id, "progress"), key(session_id, "news")],
                         [message, _REPORTS_ARE_KEPT_MS],
                         patience=HASTY,
                     )
@@ -415,7 +430,7 @@ class RedisStore:
                 scripts.PAY,
                 keys,
                 [round(amount * _BILLIONTHS), self._keep_ms, *words],
-                patience=LIVE if settles else USUAL,
+                patience=LIVE if settles else None,
                 lasts=True,
             )
         )
@@ -460,13 +475,9 @@ def _place(url: str) -> str:
     return f"{host}:{parts.port or 6379}"
 
 
-def _key(session_id: str, part: str) -> str:
-    return f"watchbuddy:{{{session_id}}}:{part}"
-
-
 def _ledger(account: str) -> str:
     day, _, rest = account.partition("/")
-    return _key(rest, "spent") if day == "session" else f"watchbuddy:spent:{day}"
+    return key(rest, "spent") if day == "session" else f"watchbuddy:spent:{day}"
 
 
 def _done(token: str) -> str:
@@ -483,10 +494,15 @@ def _packed(entry: Entry) -> bytes:
     return text if len(text) < _WORTH_COMPRESSING else b"z" + zlib.compress(text, 1)
 
 
-def _entry(packed: bytes) -> Entry:
+def _logged(row: Row) -> Logged:
+    position, packed = row
     with _understood():
         text = zlib.decompress(packed[1:]) if packed.startswith(b"z") else packed
-        return ENTRY.validate_json(text)
+        return Logged(position, ENTRY.validate_json(text))
+
+
+def _report_in(message: bytes) -> ProgressReport:
+    return ProgressReport(*json.loads(message.partition(b" ")[2]))
 
 
 def _record(text: bytes) -> SessionRecord:
@@ -505,12 +521,3 @@ def _understood() -> Iterator[None]:
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-@asynccontextmanager
-async def _running(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        await _ended(task)

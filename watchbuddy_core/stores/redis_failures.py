@@ -28,7 +28,8 @@ def failure_of(exc: Exception) -> StorageFull | StoreFailed:
     """What the failure of a connection, or a refusal, means. Names no host and no password."""
     from redis import exceptions
 
-    text = f"{type(exc).__name__} {exc}"
+    if isinstance(exc, StorageFull | StoreFailed):
+        return exc
     if isinstance(exc, exceptions.OutOfMemoryError):
         return StorageFull(_FULL["OOM"])
     if isinstance(exc, exceptions.ReadOnlyError):
@@ -44,7 +45,7 @@ def failure_of(exc: Exception) -> StorageFull | StoreFailed:
     if isinstance(exc, exceptions.BusyLoadingError):
         return StoreFailed("The Redis that keeps sessions is still reading what it has kept.")
     if isinstance(exc, exceptions.ResponseError):
-        found = _CODES.search(text)
+        found = _CODES.search(str(exc))
         code = found[1] if found else str(exc).partition(" ")[0]
         if code in _FULL:
             return StorageFull(_FULL[code])
@@ -64,6 +65,15 @@ def passes(exc: Exception) -> bool:
     if isinstance(exc, exceptions.OutOfMemoryError | exceptions.ReadOnlyError):
         return True
     return _CODES.search(str(exc)) is not None
+
+
+def is_final(exc: Exception) -> bool:
+    """Whether somebody has to change something before it can be better."""
+    from redis import exceptions
+
+    return isinstance(
+        exc, StoreFailed | exceptions.AuthenticationError | exceptions.InvalidResponse
+    )
 
 
 def _reason_of(exc: BaseException | None) -> str:

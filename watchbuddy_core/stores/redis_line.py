@@ -12,20 +12,22 @@ import asyncio
 import hashlib
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watchbuddy_core.errors import StorageFull, StoreFailed
-from watchbuddy_core.stores.redis_failures import Trouble, failure_of, passes
+from watchbuddy_core.stores.redis_failures import Trouble, failure_of, is_final, passes
 
 if TYPE_CHECKING:
     from redis.asyncio import Connection
 
 Word = str | bytes | int | float
+Greet = Callable[["Connection"], Awaitable[None]]
 
+USUAL_SECONDS = 6.0
 REPLY_SECONDS = 4.0
 """So long is waited for a connection, or for the answers to what went out together. Behind that,
 the connection is taken for a broken one."""
@@ -45,9 +47,12 @@ class Patience:
     seconds: float
     waits_for_room: bool = False
     """Also where the Redis is there, and takes nothing new at the moment."""
+    is_exact: bool = False
+    """What may have been carried out is tried until it is known: who gives it up would do it
+    again."""
 
 
-USUAL = Patience(6.0)
+USUAL = Patience(USUAL_SECONDS)
 LIVE = Patience(60.0, waits_for_room=True)
 """For what somebody writes who is watching: who hears of a failure loses their connection."""
 HASTY = Patience(1.0)
@@ -72,15 +77,15 @@ class _Order:
 
     words: tuple[Word, ...]
     done: asyncio.Future[Any]
+    patience: Patience
     until: float
     """When it is given up, in the loop's seconds."""
-    waits_for_room: bool
     script: Script | None = None
     """Then `words` are the number of keys, the keys and the arguments."""
     turn: str | None = None
     """Orders with the same turn go out one after the other."""
-    again: bool = False
-    """It may have been carried out already."""
+    is_unsure: bool = False
+    """It may have been carried out: it went out, and nothing came back."""
     is_unknown: bool = False
     """The Redis does not know the script yet."""
     not_before: float = -math.inf
@@ -90,7 +95,10 @@ class _Order:
             return self.words
         keys = int(self.words[0]) + 1
         how = ("EVAL", self.script.text) if self.is_unknown else ("EVALSHA", self.script.name)
-        return (*how, *self.words[:keys], int(self.again), *self.words[keys:])
+        return (*how, *self.words[:keys], int(self.is_unsure), *self.words[keys:])
+
+    def may_be_given_up(self, now: float) -> bool:
+        return self.until <= now and not (self.is_unsure and self.patience.is_exact)
 
     def size_bytes(self) -> int:
         return sum(len(word) for word in self.words if isinstance(word, str | bytes))
@@ -108,13 +116,17 @@ class Line:
 
     connect: Callable[[], Connection]
     trouble: Trouble
-    greet: Callable[[Connection], Any] | None = None
+    greet: Greet | None = None
     reply_seconds: float = REPLY_SECONDS
+    usual_seconds: float = USUAL_SECONDS
+    """For which a command is tried where nothing is said."""
     _waiting: deque[_Order] = field(default_factory=deque)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: Connection | None = None
     _failures: int = 0
     """In succession."""
+    _failure: Exception | None = None
+    """The last one."""
     _is_closed: bool = False
 
     @asynccontextmanager
@@ -128,13 +140,14 @@ class Line:
             await asyncio.wait([carrying], timeout=_CLOSING_SECONDS)
             carrying.cancel()
             await asyncio.wait([carrying])
-            self._give_up(math.inf, StoreFailed("The server ends."))
+            for order in self._waiting:
+                _answer(order, StoreFailed("The server ends."))
             await self._hang_up()
 
     async def ask(
         self,
         *words: Word,
-        patience: Patience = USUAL,
+        patience: Patience | None = None,
         turn: str | None = None,
         lasts: bool = False,
     ) -> Any:
@@ -156,7 +169,7 @@ class Line:
         keys: Sequence[Word],
         arguments: Sequence[Word] = (),
         *,
-        patience: Patience = USUAL,
+        patience: Patience | None = None,
         turn: str | None = None,
         lasts: bool = False,
     ) -> Any:
@@ -172,10 +185,13 @@ class Line:
         self._news.set()
         return await (asyncio.shield(order.done) if lasts else order.done)
 
-    def _order(self, words: tuple[Word, ...], patience: Patience, turn: str | None) -> _Order:
+    def _order(
+        self, words: tuple[Word, ...], patience: Patience | None, turn: str | None
+    ) -> _Order:
+        patience = patience or Patience(self.usual_seconds)
         done = asyncio.get_running_loop().create_future()
         until = self._now() + patience.seconds
-        return _Order(words, done, until, patience.waits_for_room, turn=turn)
+        return _Order(words, done, patience, until, turn=turn)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -183,10 +199,12 @@ class Line:
     # --- carrying ----------------------------------------------------------------------
 
     async def _carry(self) -> None:
-        while not (self._is_closed and not self._waiting):
+        while True:
             self._news.clear()
             orders = self._next_orders()
             if not orders:
+                if self._is_closed and not self._waiting:
+                    return
                 await self._wait(self._next_time())
                 continue
             try:
@@ -209,6 +227,9 @@ class Line:
             if order.done.done():
                 continue
             if order.not_before > now or order.turn in turns:
+                if self._failure is not None and order.may_be_given_up(now):
+                    _answer(order, self._failure)  # those before it have waited in vain as well
+                    continue
                 left.append(order)
             else:
                 orders.append(order)
@@ -220,8 +241,9 @@ class Line:
 
     def _next_time(self) -> float | None:
         """When there is something to do without anybody's asking."""
-        times = [order.not_before for order in self._waiting if not order.done.done()]
-        return min(times, default=None)
+        now = self._now()
+        times = (order.not_before for order in self._waiting)
+        return min((time for time in times if time > now), default=None)
 
     async def _wait(self, until: float | None) -> None:
         with suppress(TimeoutError):
@@ -235,7 +257,7 @@ class Line:
             connection = await self._connected()
             commands = connection.pack_commands([order.command() for order in orders])
             for order in orders:
-                order.again = True
+                order.is_unsure = True
             await connection.send_packed_command(commands)
             replies: list[Any] = []
             for _ in orders:
@@ -261,7 +283,7 @@ class Line:
 
     async def _failed(self, orders: Sequence[_Order], exc: Exception) -> None:
         """They wait again. The first time at once: what was broken may be but the connection."""
-        failure = failure_of(exc)
+        failure = self._failure = failure_of(exc)
         self._waiting.extendleft(reversed(orders))
         self._failures += 1
         if self._failures > 1:
@@ -269,7 +291,7 @@ class Line:
         pause = 0.0
         if self._failures > 1:
             pause = min(_SHORTEST_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
-        self._give_up(self._now() + pause, failure)
+        self._give_up(self._now() + pause, failure, is_final=is_final(exc))
         await asyncio.sleep(pause)
 
     def _settle(self, orders: Sequence[_Order], replies: Sequence[Any]) -> None:
@@ -279,13 +301,15 @@ class Line:
         now = self._now()
         refused: list[_Order] = []
         for order, reply in zip(orders, replies, strict=True):
+            order.is_unsure = False
             if isinstance(reply, NoScriptError):
                 order.is_unknown = True
                 refused.append(order)
             elif isinstance(reply, Exception):
-                failure = failure_of(reply)
+                failure = self._failure = failure_of(reply)
                 self.trouble.met(self, failure)
-                may_wait = order.waits_for_room or not isinstance(failure, StorageFull)
+                waits_for_room = order.patience.waits_for_room
+                may_wait = waits_for_room or not isinstance(failure, StorageFull)
                 if passes(reply) and may_wait and now + _LONGEST_PAUSE < order.until:
                     order.not_before = now + _LONGEST_PAUSE
                     refused.append(order)
@@ -298,10 +322,10 @@ class Line:
         if not any(isinstance(reply, Exception) for reply in replies):
             self.trouble.over(self)
 
-    def _give_up(self, now: float, failure: Exception) -> None:
-        """On those whose time is up."""
+    def _give_up(self, now: float, failure: Exception, *, is_final: bool = False) -> None:
+        """On those whose time is up; and where it is in vain, on those that do not wait long."""
         for order in self._waiting:
-            if order.until <= now:
+            if order.may_be_given_up(now) or (is_final and not order.patience.waits_for_room):
                 _answer(order, failure)
 
 

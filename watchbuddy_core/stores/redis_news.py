@@ -53,6 +53,13 @@ class Listener:
         self._may_have_missed = True
         self._wake.set()
 
+    async def all(self) -> list[Message | None]:
+        """All that wait, and at least one."""
+        messages = [await self.next()]
+        messages += self._messages
+        self._messages.clear()
+        return messages
+
     async def next(self) -> Message | None:
         """The next message. None: some may have been missed before."""
         while True:
@@ -99,6 +106,12 @@ class News:
         self._unconfirmed: Counter[bytes] = Counter()
         self._heard_at = 0.0
 
+    def hand(self, name: str, message: Message) -> None:
+        """Tell those who listen in this process, whatever becomes of the connection."""
+        channel = self._channels.get(name.encode())
+        for listener in channel.listeners if channel is not None else ():
+            listener.hand(message)
+
     @contextmanager
     def listening(self, name: str) -> Iterator[Listener]:
         """Somebody who is told of this channel; first that they may have missed something, as
@@ -123,6 +136,7 @@ class News:
         pause = 0.0
         while True:
             if not self._channels:
+                self._trouble.over(self)
                 self._wishes.clear()
                 await self._wishes.wait()
             began = self._now()
@@ -209,10 +223,12 @@ class News:
 
 def published(message: Message) -> tuple[int, list[bytes]]:
     """What an appending told: the first position, and the entries."""
-    head, _, rest = message[1:].partition(b" ")
+    start = message.index(b" ") + 1
     entries = []
-    while rest:
-        size, _, rest = rest.partition(b":")
-        entries.append(rest[: int(size)])
-        rest = rest[int(size) :]
-    return int(head), entries
+    at = start
+    while at < len(message):
+        colon = message.index(b":", at)
+        end = colon + 1 + int(message[at:colon])
+        entries.append(message[colon + 1 : end])
+        at = end
+    return int(message[1:start]), entries

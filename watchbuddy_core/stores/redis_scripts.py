@@ -27,6 +27,12 @@ from watchbuddy_core.stores.redis_line import Script
 MOST_PREFERENCES = 100_000
 """So many are kept, the last ones."""
 
+
+def key(session_id: str, part: str) -> str:
+    """What is kept of a session, or the channel about it."""
+    return f"watchbuddy:{{{session_id}}}:{part}"
+
+
 _COMMON = """
 local is_again = ARGV[1] == '1'
 local time = redis.call('TIME')
@@ -63,15 +69,19 @@ def _script(text: str) -> Script:
 FENCE = _script("""
 local head, record = KEYS[1], KEYS[2]
 local role, keep = ARGV[2], ARGV[3]
-local number = redis.call('HINCRBY', head, role, 1)
+local newest = tonumber(redis.call('HGET', head, role) or 0)
+-- By the clock, so that it is a new one also where a Redis has lost the last ones.
+local number = math.max(newest + 1, now)
+redis.call('HSET', head, role, number)
 if redis.call('PTTL', head) < 0 then expire_with(record, head, keep) end
 return number
 """)
 
 APPEND = Script("""
 local head, log, record, news = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local again, writer, order, role, number = ARGV[1], 'by:' .. ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local again, order, role, number = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local keep, most = ARGV[6], tonumber(ARGV[7])
+local writer = 'by:' .. ARGV[2] .. ':' .. role
 
 if again == '1' then
   local done, position = string.match(redis.call('HGET', head, writer) or '', '^(%d+) (%d+)$')
@@ -80,6 +90,10 @@ end
 local known = redis.call('HMGET', head, 'end', 'bytes', role)
 if role ~= '' then
   local newest = tonumber(known[3] or 0)
+  if newest < tonumber(number) and redis.call('EXISTS', record) == 1 then
+    newest = tonumber(number)  -- the Redis has lost that it was taken; nobody has taken it since
+    redis.call('HSET', head, role, number)
+  end
   if newest ~= tonumber(number) then return {'stale', newest} end
 end
 
@@ -116,16 +130,13 @@ PUT = _script("""
 local record, head, log, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local session, json, caller, address = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local created_at, keep = ARGV[6], tonumber(ARGV[7])
-forget_expired()
 local old = redis.call('HMGET', record, 'caller', 'address')
+-- First what takes room: a Redis that has none refuses a script before it has changed anything.
+redis.call('HSET', record, 'json', json, 'caller', caller, 'address', address)
+forget_expired()
 forget(session, old[1], old[2])
-redis.call('DEL', record)
-redis.call('HSET', record, 'json', json, 'caller', caller)
 local indexes = {'watchbuddy:sessions', 'watchbuddy:caller:' .. caller}
-if address ~= '' then
-  redis.call('HSET', record, 'address', address)
-  indexes[3] = 'watchbuddy:address:' .. address
-end
+if address ~= '' then indexes[3] = 'watchbuddy:address:' .. address end
 for _, index in ipairs(indexes) do
   redis.call('ZADD', index, now + keep, session)
   redis.call('PEXPIRE', index, keep)
