@@ -184,6 +184,7 @@ async def test_a_redis_that_has_lost_what_is_held_is_told_again(
 # --- without Redis ---------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hasty")
 @in_event_loop
 async def test_without_redis_each_process_counts_for_itself_and_says_so_once(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
@@ -208,6 +209,7 @@ async def test_without_redis_each_process_counts_for_itself_and_says_so_once(
         ] * 2
 
 
+@pytest.mark.usefixtures("hasty")
 @in_event_loop
 async def test_nobody_waits_twice_for_a_redis_that_is_away(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
@@ -230,6 +232,7 @@ async def test_nobody_waits_twice_for_a_redis_that_is_away(
         assert len(asked) - asked.count(redis_commons._TELL) <= 1
 
 
+@pytest.mark.usefixtures("hasty")
 @in_event_loop
 async def test_what_begins_and_ends_while_redis_is_away_is_told_when_it_is_back(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
@@ -264,6 +267,12 @@ async def test_what_begins_and_ends_while_redis_is_away_is_told_when_it_is_back(
             return is_begun and await is_free(other, "session ends", 1)
 
         await until(is_told)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit waits less than it would."""
+    monkeypatch.setattr(redis_commons, "HASTY", Patience(0.1))
 
 
 @asynccontextmanager

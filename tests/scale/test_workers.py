@@ -98,6 +98,7 @@ def it(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 place.program("worker", *where, data="worker 1"),
                 place.program("worker", *where, data="worker 2"),
             )
+            share_uploads(place, *(f"web {port}" for port in ports), "worker 1", "worker 2")
             for program in (*webs, *workers):
                 await program.start()
                 held.push_async_callback(program.end)
@@ -113,6 +114,15 @@ def it(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iter
         finally:
             runner.run(held.aclose())
         assert "Traceback" not in place.errors, place.errors
+
+
+def share_uploads(place: Place, *data: str) -> None:
+    """One folder of uploads for programs that have data folders of their own."""
+    shared = place.folder / "uploads"
+    shared.mkdir()
+    for name in data:
+        (place.folder / name).mkdir()
+        (place.folder / name / "uploads").symlink_to(shared)
 
 
 @pytest.fixture
@@ -145,6 +155,23 @@ def test_a_session_is_created_here_prepared_there_and_watched_through_a_third(
         assert status["status"] == "ready"
         assert len(seen) == len({one.id for one in seen}) == sum(status["actions"].values()) > 3
         assert {call.pid for call in it.calls("whole")} <= {one.pid for one in it.workers}
+
+    run(scenario())
+
+
+def test_what_is_uploaded_at_one_is_prepared_by_a_worker_and_shown_by_another(
+    it: Installation, run: Run, film: bytes
+) -> None:
+    async def scenario() -> None:
+        upload = await it.http.post(f"{it.webs[0]}/api/v1/uploads?name=film.mp4", content=film)
+        video_url = upload.json()["video_url"]
+        session_id = await it.create("uploaded", web=1, video_url=video_url)
+        await it.is_ready(session_id)
+        for url in it.webs:
+            assert (await it.http.get(f"{url}/media/{session_id}")).content == film
+            described = (await it.http.get(f"{url}/api/v1/sessions/{session_id}/video")).json()
+            assert (described["media_type"], described["title"]) == ("video/mp4", "film")
+        assert {call.pid for call in it.calls("uploaded")} <= {one.pid for one in it.workers}
 
     run(scenario())
 
