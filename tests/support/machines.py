@@ -56,7 +56,7 @@ async def prepared(client: httpx.AsyncClient, video_url: str) -> str:
             await asyncio.sleep(0.02)
 
 
-async def seen_elsewhere(redis: RedisServer, video_url: str) -> str:
+async def seen_elsewhere(redis: RedisServer, video_url: str, *, caller: str = "") -> str:
     """A session that another machine has prepared, with a file of its own; its id."""
     session_id = f"ses_{secrets.token_hex(8)}"
     video = Video(content_id="film", title="film", path=Path("/another/machine/film.mp4"))
@@ -66,6 +66,7 @@ async def seen_elsewhere(redis: RedisServer, video_url: str) -> str:
                 session_id=session_id,
                 video_url=video_url,
                 character_id="miao",
+                caller=caller,
                 created_at=time.time(),
             )
         )
