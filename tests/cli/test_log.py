@@ -201,7 +201,7 @@ def test_a_server_logs_json_and_nothing_else(tmp_path: Path) -> None:
     url = found[0]
     try:
         sessions = {name: failed_session(url, name) for name in ("words.srt", "junk.mp4")}
-        httpx.get(f"{url}/api/v1/sessions/{SECRET}?api_key={SECRET}")
+        httpx.get(f"{url}/api/v1/sessions/{SECRET}?api_key={SECRET}", timeout=PATIENCE)
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=PATIENCE)
@@ -247,7 +247,8 @@ def test_no_stranger_fills_the_log_of_a_server(start: Any) -> None:
 
 def failed_session(url: str, name: str) -> str:
     asked = {"video_url": f"library:{name}", "character_id": "miao"}
-    session_id: str = httpx.post(f"{url}/api/v1/sessions", json=asked).json()["session_id"]
+    answer = httpx.post(f"{url}/api/v1/sessions", json=asked, timeout=PATIENCE)
+    session_id: str = answer.json()["session_id"]
     with connect(f"{url.replace('http', 'ws')}/ws/{session_id}", proxy=None) as viewer:
         while json.loads(viewer.recv(timeout=PATIENCE))["type"] != "processing_error":
             pass

@@ -105,13 +105,14 @@ def test_it_serves_a_session_without_rights(server: tuple[str, subprocess.Popen[
     session = httpx.post(
         f"{url}/api/v1/sessions",
         json={"video_url": "library:clip.mp4", "character_id": "miao"},
+        timeout=PATIENCE,
     )
     assert session.status_code == 202, session.text
     address = f"{url}/api/v1/sessions/{session.json()['session_id']}"
     shown: dict[str, Any] = {"status": "preparing"}
     while shown["status"] == "preparing":
         time.sleep(0.05)
-        shown = httpx.get(address).json()
+        shown = httpx.get(address, timeout=PATIENCE).json()
     assert shown["status"] == "ready"
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0

@@ -90,7 +90,7 @@ async def proxy(folder: Path, upstream: str) -> AsyncIterator[str]:
     assert NGINX is not None
     running = await asyncio.create_subprocess_exec(NGINX, "-c", configuration, "-p", folder)
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while not await asyncio.to_thread(Path(listening).exists):
             assert running.returncode is None, (folder / "errors").read_text()
             assert time.monotonic() < until

@@ -9,13 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from own_clock import OwnClock, own_clock
 from patience import PATIENCE
 from shared import made_once
 
@@ -90,30 +91,47 @@ class Host:
 
     def create(self, **fields: Any) -> str:
         asked = {"video_url": "library:film.mp4", "character_id": "miao", "density": "chatty"}
-        answer = httpx.post(f"{self.url}/api/v1/sessions", json=asked | fields)
+        answer = httpx.post(f"{self.url}/api/v1/sessions", json=asked | fields, timeout=PATIENCE)
         assert answer.status_code == 202, answer.text
         session_id: str = answer.json()["session_id"]
         return session_id
 
     def status(self, session_id: str) -> dict[str, Any]:
-        answer: dict[str, Any] = httpx.get(f"{self.url}/api/v1/sessions/{session_id}").json()
-        return answer
+        answer = httpx.get(f"{self.url}/api/v1/sessions/{session_id}", timeout=PATIENCE)
+        told: dict[str, Any] = answer.json()
+        return told
 
     def wait(self, session_id: str, status: str) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while self.status(session_id)["status"] != status:
             assert time.monotonic() < until
             time.sleep(0.05)
 
     def script(self, session_id: str) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.url}/api/v1/sessions/{session_id}/script")
+        answer = httpx.get(f"{self.url}/api/v1/sessions/{session_id}/script", timeout=PATIENCE)
         actions: list[dict[str, Any]] = answer.json()["actions"]
         return actions
 
     def part_of_the_video(self, session_id: str) -> bytes:
-        answer = httpx.get(f"{self.url}/media/{session_id}", headers={"Range": "bytes=0-99"})
+        answer = httpx.get(
+            f"{self.url}/media/{session_id}",
+            headers={"Range": "bytes=0-99"},
+            timeout=PATIENCE,
+        )
         assert answer.status_code == 206
         return answer.content
+
+    @asynccontextmanager
+    async def clock(self) -> AsyncIterator[OwnClock]:
+        """Seconds that pass only while the server answers."""
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
+
+            async def turn() -> None:
+                with suppress(httpx.TransportError):  # it is gone: what is played stands still
+                    await client.get(f"{self.url}/health/live")
+
+            async with own_clock(speed=1.0, turn=turn) as clock:
+                yield clock
 
     def kinds(self, session_id: str) -> list[tuple[str, str]]:
         """The kinds of the entries in the log, and what they say, as the file has them."""

@@ -24,11 +24,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from patience import PATIENCE
 from websockets.sync.client import connect
 
 GRACE = 2.0
-_PATIENCE = 20.0
-"""Seconds beyond that, for a machine that does much else."""
 PLUGIN = """
 import asyncio, ctypes, gc, time
 
@@ -138,7 +137,7 @@ def begin(how: str, films: Path, plugin: Path, data: Path) -> Server:
         WATCHBUDDY_PLUGINS=json.dumps({"stuck": {"how": how}}),
     )
     asked = {"video_url": "library:film.srt", "character_id": "miao"}
-    answer = httpx.post(f"{url}/api/v1/sessions", json=asked, timeout=20)
+    answer = httpx.post(f"{url}/api/v1/sessions", json=asked, timeout=PATIENCE)
     return Server(process, int(url.rsplit(":")[-1]), data, answer.json()["session_id"])
 
 
@@ -150,7 +149,8 @@ def read_nothing(server: Server) -> None:
     request = b"GET /schema/openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     greedy.sendall(request * 200)
     server.held.append(greedy)
-    time.sleep(0.5)
+    assert greedy.recv(1)  # the server is at it
+    time.sleep(0.3)
 
 
 def told_to_end(how: str, films: Path, plugin: Path, data: Path) -> Server:
@@ -163,11 +163,11 @@ def told_to_end(how: str, films: Path, plugin: Path, data: Path) -> Server:
                 read_nothing(server)
             end(server)
             with pytest.raises(Exception, match="received 1012"):
-                viewer.recv(timeout=GRACE)
+                viewer.recv(timeout=PATIENCE)
             server.close_code = viewer.protocol.close_code
     else:
         server.child = int(server.process.stdout.readline())
-        time.sleep(0.3)
+        time.sleep(1.0)  # it is stuck right after it has said so
         if how == "impatient":
             server.process.send_signal(signal.SIGTERM)
             time.sleep(1.5)
@@ -178,7 +178,7 @@ def told_to_end(how: str, films: Path, plugin: Path, data: Path) -> Server:
 def end(server: Server) -> None:
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    while server.process.poll() is None and time.monotonic() - began < GRACE + _PATIENCE:
+    while server.process.poll() is None and time.monotonic() - began < GRACE + PATIENCE:
         if not server.was_refused:
             with socket.socket() as another:
                 another.settimeout(0.5)
@@ -189,7 +189,7 @@ def end(server: Server) -> None:
     for one in server.held:
         one.close()
     server.process.kill()
-    _, server.log = server.process.communicate(timeout=10)
+    _, server.log = server.process.communicate(timeout=PATIENCE)
 
 
 def log_of(server: Server) -> list[str]:
@@ -267,7 +267,7 @@ def a_thread_is_left_when_all_else_is_done(server: Server) -> None:
 
 def what_it_has_started_ends_with_it(server: Server) -> None:
     assert server.child
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while psutil.pid_exists(server.child):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -279,12 +279,12 @@ def the_work_goes_on_where_it_was(server: Server, films: Path) -> None:
     try:
         until = time.monotonic() + 60
         place = f"{url}/api/v1/sessions/{server.session_id}"
-        while httpx.get(place).json()["status"] != "ready":
+        while httpx.get(place, timeout=PATIENCE).json()["status"] != "ready":
             assert time.monotonic() < until
             time.sleep(0.05)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     after = log_of(server)
     assert after[: len(before)] == before

@@ -15,7 +15,7 @@ import pytest
 from patience import PATIENCE
 
 from watchbuddy_core.client import Begun, Ended, Happening, WatchClient
-from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.player import Clock, ClockPlayer
 
 CREATE = {"video_url": "library:film.mp4", "character_id": "miao", "density": "chatty"}
 END = 60.0
@@ -23,7 +23,7 @@ END = 60.0
 
 def ask(host: Any) -> httpx.Response:
     """For another session."""
-    return httpx.post(f"{host.url}/api/v1/sessions", json=CREATE)
+    return httpx.post(f"{host.url}/api/v1/sessions", json=CREATE, timeout=PATIENCE)
 
 
 async def until_sessions_are_taken(host: Any) -> None:
@@ -59,10 +59,11 @@ def locked(data: Path) -> Iterator[None]:
 class Viewer:
     """Somebody who watches a session, over as many connections as it takes."""
 
-    def __init__(self, host: Any, session_id: str) -> None:
+    def __init__(self, host: Any, session_id: str, clock: Clock) -> None:
         self._host = host
         self._session_id = session_id
-        self.player = ClockPlayer(END, clock=WallClock())
+        self._clock = clock
+        self.player = ClockPlayer(END, clock=clock)
         self.begun: list[str] = []
         self.ended: set[str] = set()
         self._watching: asyncio.Task[Any] | None = None
@@ -79,7 +80,12 @@ class Viewer:
                     self.ended.add(action.id)
 
         client = WatchClient(
-            self._host.url, self._session_id, self.player, speak=at_once, listen=listen
+            self._host.url,
+            self._session_id,
+            self.player,
+            speak=at_once,
+            listen=listen,
+            clock=self._clock,
         )
         self._watching = asyncio.create_task(client.run())
 
@@ -117,10 +123,14 @@ def test_viewers_go_on_watching_while_nothing_can_be_written(
     host = host_at(small_disk / "data")
 
     async def scenario() -> None:
+        async with host.clock() as clock:
+            await watch(clock)
+
+    async def watch(clock: Clock) -> None:
         session_id = host.create(end_time=END)
         await asyncio.to_thread(host.wait, session_id, "ready")
         script = host.script(session_id)
-        viewer = Viewer(host, session_id)
+        viewer = Viewer(host, session_id, clock)
         viewer.connect()
         viewer.player.playback_rate = 12.0
         await viewer.player.resume()

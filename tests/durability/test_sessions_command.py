@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from patience import PATIENCE
 
 SUBTITLES = b"1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n2\n00:00:21,000 --> 00:00:25,000\nBye.\n"
 RUN = (sys.executable, "-m", "watchbuddy_server.cli", "sessions")
@@ -56,7 +57,8 @@ def test_all_data_of_a_user_is_exported_and_deleted(host: Any, two: tuple[str, s
     assert [one["record"]["session_id"] for one in exported[1:]] == [ann]
     assert [entry["kind"] for entry in exported[1]["log"]][-1] == "ready"
 
-    upload = httpx.post(f"{host.url}/api/v1/uploads?name=a.srt", content=SUBTITLES).json()
+    place = f"{host.url}/api/v1/uploads?name=a.srt"
+    upload = httpx.post(place, content=SUBTITLES, timeout=PATIENCE).json()
     host.wait(host.create(user_id="ann", video_url=upload["video_url"]), "ready")
     refused = run(host.data, "rm", "--user", "ann")
     assert refused.returncode == 1
@@ -66,7 +68,8 @@ def test_all_data_of_a_user_is_exported_and_deleted(host: Any, two: tuple[str, s
     assert said(host.data, "rm", "--user", "ann") == "Deleted 2 sessions.\n"
     assert not list(host.data.glob("uploads/kept/*"))
     host.start()
-    assert httpx.get(f"{host.url}/api/v1/sessions/{ann}").status_code == 404
+    gone = httpx.get(f"{host.url}/api/v1/sessions/{ann}", timeout=PATIENCE)
+    assert gone.status_code == 404
     assert host.status(bob)["status"] == "ready"
 
 

@@ -333,14 +333,18 @@ class Connected:
         return None
 
     async def ticket(self, session_id: str, purpose: str = "connect", token: str = ANNA) -> str:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.url, trust_env=False, timeout=PATIENCE
+        ) as client:
             answer = await client.post(
                 f"{SESSIONS}/{session_id}/tickets", json={"purpose": purpose}, headers=shown(token)
             )
         return str(answer.json()["ticket"])
 
     async def film(self, session_id: str, ticket: str) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.url, trust_env=False, timeout=PATIENCE
+        ) as client:
             return await client.get(f"/media/{session_id}?ticket={ticket}")
 
 
@@ -397,7 +401,7 @@ def test_the_client_shows_its_token(
                 await session_status(it.url, session_id, token=BERT)
             address = await media_address(it.url, session_id, token=ANNA)
             assert address.startswith(f"{it.url}/media/{session_id}?ticket=wbt_")
-            async with httpx.AsyncClient(trust_env=False) as player:
+            async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as player:
                 assert outcome(await player.get(address)) == (409, "VIDEO_NOT_READY")
             with pytest.raises(SessionNotFound):
                 await media_address(it.url, session_id, token=BERT)

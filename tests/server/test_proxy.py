@@ -219,7 +219,7 @@ def test_nobody_is_believed_where_no_proxy_is_named(films: Path, tmp_path: Path)
         settings = Settings(libraries=(films,), data_dir=tmp_path, port=0, access="open")
         async with (
             serving(settings, store=store, shutdown_seconds=1) as url,
-            httpx.AsyncClient(base_url=url, trust_env=False) as client,
+            httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as client,
         ):
             answer = await client.post(
                 "/api/v1/sessions", json=REQUEST, headers={"X-Forwarded-For": "198.51.100.1"}

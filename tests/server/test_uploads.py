@@ -679,7 +679,7 @@ def test_the_settings_say_whether_and_how_much(
         )
         async with (
             serving(told) as url,
-            httpx.AsyncClient(base_url=url, trust_env=False) as http,
+            httpx.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE) as http,
         ):
             assert (await http.post(UPLOADS, content=SUBTITLES)).status_code == status
             assert (tmp_path / "uploads").exists() is (status == 201)

@@ -1,15 +1,17 @@
-"""A clock that passes only while the program that looks at it gets its turn."""
+"""A clock that passes only while those who look at it get their turn."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from itertools import count
 
 _TICK_SECONDS = 0.004
 """Real seconds."""
+_TICK_OF_OTHERS = 0.02
+"""And where others have to be asked."""
 
 
 class OwnClock:
@@ -18,10 +20,16 @@ class OwnClock:
     Where a server, a client and a player are one program, a machine that stops them for a
     while stops the film as well: whatever is on its way to whom, it comes no later by this
     clock.
+
+    Args:
+        turn: is done before each tick. Where the server is another program, an answer of it:
+            while that has no turn, no time passes either.
     """
 
-    def __init__(self, *, speed: float) -> None:
-        self._step = speed * _TICK_SECONDS
+    def __init__(self, *, speed: float, turn: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._tick = _TICK_SECONDS if turn is None else _TICK_OF_OTHERS
+        self._step = speed * self._tick
+        self._turn = turn
         self._now = 0.0
         self._numbers = count()
         self._sleeping: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -38,7 +46,9 @@ class OwnClock:
     async def run(self) -> None:
         """Until cancelled. A tick takes one turn of the loop at least, however late it comes."""
         while True:
-            await asyncio.sleep(_TICK_SECONDS)
+            await asyncio.sleep(self._tick)
+            if self._turn is not None:
+                await self._turn()
             self._now += self._step
             while self._sleeping and self._sleeping[0][0] <= self._now:
                 _, _, waking = heappop(self._sleeping)
@@ -47,9 +57,11 @@ class OwnClock:
 
 
 @asynccontextmanager
-async def own_clock(*, speed: float) -> AsyncIterator[OwnClock]:
+async def own_clock(
+    *, speed: float, turn: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[OwnClock]:
     """One that runs."""
-    clock = OwnClock(speed=speed)
+    clock = OwnClock(speed=speed, turn=turn)
     running = asyncio.create_task(clock.run())
     try:
         yield clock

@@ -60,7 +60,7 @@ def prepared(_open_hall: tuple[asyncio.Runner, Hall], backstage: Backstage) -> S
     wanted = {"video_url": "library:clip.mp4", "character_id": "miao", "density": "chatty"}
 
     async def prepare() -> str:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             answer = await client.post(f"{hall.url}/api/v1/sessions", json=wanted)
         session_id: str = answer.json()["session_id"]
         async with connect(address_of(hall, session_id), proxy=None) as socket:
