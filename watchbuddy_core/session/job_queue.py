@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from watchbuddy_core.errors import MissingExtra
+from watchbuddy_core.errors import MissingExtra, StorageFull, StoreFailed
 from watchbuddy_core.stores.redis_failures import failure_of
 
 if TYPE_CHECKING:
@@ -77,12 +77,15 @@ _log = logging.getLogger("watchbuddy.jobs")
 
 @asynccontextmanager
 async def failures_told() -> AsyncIterator[None]:
-    """Raises: StorageFull, StoreFailed: in the place of what redis-py raises."""
+    """Raises: StorageFull, StoreFailed: in the place of what redis-py raises.
+
+    A RuntimeError is what uvloop raises where a connection is lost while it is being made.
+    """
     from redis.exceptions import RedisError
 
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as exc:
+    except (RedisError, OSError, TimeoutError, RuntimeError) as exc:
         raise failure_of(exc) from None
 
 
@@ -171,8 +174,6 @@ class JobQueue(RedisQueue):
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:
         """One waits at a time: each that waits holds a connection."""
-        from redis.exceptions import RedisError
-
         async with self._taking:
             if self._is_closed:
                 return None
@@ -183,8 +184,9 @@ class JobQueue(RedisQueue):
                 pause = 0.1
                 while True:
                     try:
-                        return await super().dequeue(_WAITING_SECONDS)
-                    except (RedisError, OSError, TimeoutError):  # told by the store
+                        async with failures_told():
+                            return await super().dequeue(_WAITING_SECONDS)
+                    except (StorageFull, StoreFailed):  # told by the store
                         await asyncio.sleep(pause)
                         pause = min(2 * pause, 2.0)
             finally:
@@ -270,6 +272,7 @@ async def open_queue(url: str, *, is_hasty: bool = False) -> AsyncIterator[JobQu
         "health_check_interval": 0,
         "max_connections": _CONNECTIONS,
         "timeout": None,  # for a free one of them
+        "retry_on_error": [RuntimeError],  # of uvloop: see `failures_told`
         "retry": Retry(
             ExponentialBackoff(cap=1.0, base=0.05), _HASTY_RETRIES if is_hasty else _RETRIES
         ),
