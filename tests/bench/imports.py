@@ -3,12 +3,21 @@
 Beside it, in turn: a fresh interpreter that imports asyncio and defines one pydantic
 model. The goal is a ratio of at most 1.5. The public names are timed as well: those cost
 what pydantic costs.
+
+    --before FOLDER    another state of this repository, such as a `git worktree` of it: each is
+                       compared with the same there, in turn, and so is how long a server with
+                       its defaults takes until it listens
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import resource
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -23,13 +32,16 @@ PROGRAMS = {
 }
 
 
+HERE = Path(__file__).parents[2]
+
+
 def seconds(program: str) -> float:
     began = perf_counter()
     subprocess.run([sys.executable, "-c", program], check=True)
     return perf_counter() - began
 
 
-def main() -> None:
+def compare_programs() -> None:
     for program in PROGRAMS.values():
         seconds(program)
     taken: dict[str, list[float]] = {name: [] for name in PROGRAMS}
@@ -40,6 +52,63 @@ def main() -> None:
     for name, times in taken.items():
         ratio = median(a / b for a, b in zip(times, baseline, strict=True))
         print(f"{name:42} {median(times) * 1000:6.0f} ms   ratio {ratio:4.2f}")
+
+
+def start(state: Path, program: str | None) -> tuple[float, float]:
+    """Seconds until a program of a state has ended, or its server listens; and of a processor."""
+    environment = {**os.environ, "PYTHONPATH": str(state)}
+    with tempfile.TemporaryDirectory(prefix="start-") as folder:
+        what = ("-c", program)
+        if program is None:
+            serve = ("serve", "--port", "0", "--data-dir", f"{folder}/data")
+            what = ("-m", "watchbuddy_server.cli", *serve)
+        before, began = _used(), perf_counter()
+        running = subprocess.Popen(
+            [sys.executable, *what],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env=environment,
+        )
+        assert running.stdout is not None
+        running.stdout.readline()
+        took = perf_counter() - began
+        running.kill()
+        running.wait()
+    return took, _used() - before
+
+
+def _used() -> float:
+    """Seconds of a processor, of programs that have ended."""
+    told = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return told.ru_utime + told.ru_stime
+
+
+def compare_states(before: Path) -> None:
+    programs = {**PROGRAMS, "watchbuddy serve, until it listens": None}
+    del programs["asyncio and one pydantic model"]
+    for name, program in programs.items():
+        taken: dict[Path, list[tuple[float, float]]] = {before: [], HERE: []}
+        for number in range(-1, ROUNDS):
+            for state in (before, HERE) if number % 2 else (HERE, before):
+                if number < 0:
+                    start(state, program)  # what is compiled is compiled by now
+                else:
+                    taken[state].append(start(state, program))
+        pairs = list(zip(taken[before], taken[HERE], strict=True))
+        ratio, core = (median(b[i] / a[i] for a, b in pairs) for i in (0, 1))
+        old, new = (median(one[0] for one in taken[state]) * 1000 for state in (before, HERE))
+        print(f"{name:42} {old:5.0f} and {new:5.0f} ms   ratio {ratio:4.2f}, of a core {core:4.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", type=Path)
+    before = parser.parse_args().before
+    if before is None:
+        compare_programs()
+    else:
+        compare_states(before.absolute())
 
 
 if __name__ == "__main__":

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+import httpx
 
 import watchbuddy_core
 
-HEAVY = ["litestar", "uvicorn", "litellm", "yt_dlp", "av", "numpy", "websockets", "pydantic"]
+HEAVY = [
+    *("litestar", "uvicorn", "litellm", "yt_dlp", "av", "numpy", "websockets", "pydantic"),
+    *("redis", "saq"),
+]
 
 
 def modules_after(statement: str) -> set[str]:
@@ -44,3 +50,30 @@ def test_public_names_are_exactly_those_that_are_listed() -> None:
     assert set(watchbuddy_core.__all__) == listed
     for name in listed:
         assert getattr(watchbuddy_core, name) is not None
+
+
+def test_a_server_by_itself_loads_nothing_of_what_several_need(tmp_path: Path) -> None:
+    """Also once it has answered: what is loaded late is loaded as well."""
+    command = [sys.executable, "-X", "importtime", "-m", "watchbuddy_server.cli", "serve"]
+    told = (tmp_path / "imports").open("w+", encoding="utf-8")
+    with (
+        told,
+        subprocess.Popen(
+            [*command, "--port", "0", "--data-dir", str(tmp_path / "data")],
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        ) as server,
+    ):
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            answer = httpx.get(f"{url}/api/v1/characters", timeout=60)
+            assert answer.status_code == 200
+        finally:
+            server.terminate()
+            server.wait()
+        told.seek(0)
+        packages = {line.rpartition("|")[2].strip().partition(".")[0] for line in told}
+    assert {"litestar", "aiosqlite", "watchbuddy_core"} <= packages
+    assert not packages & {"redis", "saq", "hiredis"}
