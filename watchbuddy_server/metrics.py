@@ -25,13 +25,16 @@ class Metrics:
     """The numbers of one application.
 
     `registry` is its own, and other numbers may be registered there as well.
+
+    Args:
+        shared: whether other processes have the same sessions.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         numbers = Numbers(self.registry)
-        self.sessions = SessionNumbers(numbers)
+        self.sessions = SessionNumbers(numbers, shared=shared)
         self.server = ServerNumbers(numbers)
 
 

@@ -106,7 +106,7 @@ class WatchBuddyPlugin(InitPlugin):
         )
         commons = store.commons if isinstance(store, Shared) else Alone()
         self.traffic = Traffic(limits, commons)
-        self.metrics = Metrics()
+        self.metrics = Metrics(shared=isinstance(store, Shared))
         store = observed(store, self.metrics.sessions)
         self.access = Access(
             admission=self.admission,

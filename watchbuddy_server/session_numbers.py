@@ -43,9 +43,17 @@ _LATENESS = (0.0, 0.05, 0.1, 0.25, 0.5, 1, 2, 3)
 
 
 class SessionNumbers:
-    """A StoreObserver that counts."""
+    """A StoreObserver that counts.
 
-    def __init__(self, numbers: Numbers) -> None:
+    Args:
+        shared: whether other processes have the same sessions: what they and their workers write
+            is not seen here, so that nobody knows how far all of them are.
+    """
+
+    def __init__(self, numbers: Numbers, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._kept = 0
+        """Sessions that there were when they were listed last."""
         self._sessions: dict[str, _Known] = {}
         self._models: set[str] = set()
         self._of_entry: dict[type, Callable[[str, Any, float], None]] = {
@@ -61,9 +69,14 @@ class SessionNumbers:
             Delivered: self._delivered,
         }
 
-        states = numbers.gauge("sessions", "Sessions that are kept, by how far they are.", "state")
-        for state in get_args(SessionState):
-            states.labels(state).set_function(partial(self._in, state))
+        kept = numbers.gauge("sessions_kept", "Sessions in the store, as of the last look at it.")
+        kept.set_function(lambda: self._kept)
+        if not shared:
+            states = numbers.gauge(
+                "sessions", "Sessions that are kept, by how far they are.", "state"
+            )
+            for state in get_args(SessionState):
+                states.labels(state).set_function(partial(self._in, state))
         self._created = numbers.counter("sessions_created", "Sessions that were created.")
         self._failures = numbers.counters(
             "session_failures", "Sessions without a script, by why.", "code", _codes()
@@ -114,6 +127,7 @@ class SessionNumbers:
 
     def created(self, record: SessionRecord, at: float) -> None:
         self._sessions[record.session_id] = _Known("preparing", created_at=at)
+        self._kept += 1
         self._created.inc()
 
     def appended(self, appended: Appended) -> None:
@@ -124,7 +138,16 @@ class SessionNumbers:
                 take(appended.session_id, entry, appended.at)
 
     def deleted(self, session_id: str) -> None:
-        self._sessions.pop(session_id, None)
+        if self._sessions.pop(session_id, None) is not None:
+            self._kept -= 1
+
+    def listed(self, records: Sequence[SessionRecord]) -> None:
+        self._kept = len(records)
+        if self._shared:
+            # One that has come while they were listed is met again by what is written of it.
+            kept = {record.session_id for record in records}
+            for session_id in self._sessions.keys() - kept:
+                del self._sessions[session_id]
 
     def failed(self, error: Exception) -> None:
         is_full = isinstance(error, StorageFull)
@@ -134,8 +157,9 @@ class SessionNumbers:
     # --- sessions ----------------------------------------------------------------------
 
     def found(self, session_id: str, state: SessionState) -> None:
-        """A session of an earlier run is kept."""
-        self._sessions.setdefault(session_id, _Known(state))
+        """A session of an earlier run is kept, or of another process."""
+        if not self._shared:
+            self._sessions.setdefault(session_id, _Known(state))
 
     def _in(self, state: SessionState) -> int:
         return sum(known.state == state for known in self._sessions.values())

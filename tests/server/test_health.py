@@ -189,9 +189,9 @@ def test_a_file_that_cannot_be_written_is_found_out_without_a_session(tmp_path: 
     async def main() -> None:
         async with SQLiteStore(tmp_path / "sessions.sqlite") as store:
             await store.check()
-            await store._writer.execute("PRAGMA query_only = 1")
+            await store._writer.database.execute("PRAGMA query_only = 1")
             with pytest.raises(Exception, match="cannot be used"):
                 await store.check()
-            await store._writer.execute("PRAGMA query_only = 0")
+            await store._writer.database.execute("PRAGMA query_only = 0")
 
     asyncio.run(main())

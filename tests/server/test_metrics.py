@@ -63,10 +63,7 @@ class Onlooking:
         self.store: Store = observed(store or MemoryStore(), self.metrics.sessions, now=self.clock)
 
     def create(self, session_id: str) -> None:
-        record = SessionRecord(
-            session_id=session_id, video_url="library:a.mp4", character_id="miao", created_at=0.0
-        )
-        asyncio.run(self.store.put(record))
+        asyncio.run(self.store.put(record(session_id)))
 
     def say(self, session_id: str, *entries: Entry, after: float = 0.0) -> None:
         self.clock.now += after
@@ -77,6 +74,12 @@ class Onlooking:
 
     def series(self) -> int:
         return sum(len(family.samples) for family in self.metrics.registry.collect())
+
+
+def record(session_id: str) -> SessionRecord:
+    return SessionRecord(
+        session_id=session_id, video_url="library:a.mp4", character_id="miao", created_at=0.0
+    )
 
 
 @pytest.fixture
@@ -197,6 +200,49 @@ def test_an_onlooker_that_fails_does_no_harm(caplog: pytest.LogCaptureFixture) -
     store = observed(MemoryStore(), Broken(Numbers(CollectorRegistry())))
     assert asyncio.run(store.append("a", [Ready()], None)) == 1
     assert "looked away" in caplog.text
+
+
+def test_where_others_have_the_sessions_too_nothing_is_counted_twice() -> None:
+    store = MemoryStore()
+    registries = [CollectorRegistry() for _ in range(2)]
+    one, other = (
+        observed(store, SessionNumbers(Numbers(registry), shared=True)) for registry in registries
+    )
+
+    def kept() -> list[float | None]:
+        return [one.get_sample_value("watchbuddy_sessions_kept") for one in registries]
+
+    async def main() -> None:
+        await one.put(record("a"))
+        await other.put(record("b"))
+        await store.put(record("c"))
+        for process in (one, other):
+            await process.list()
+        assert kept() == [3, 3]
+        await one.delete("b")
+        await other.list()
+        assert kept()[1] == 2
+        await one.list()
+        assert kept() == [2, 2]
+        for registry in registries:
+            assert registry.get_sample_value("watchbuddy_sessions", {"state": "preparing"}) is None
+
+    asyncio.run(main())
+
+
+def test_what_another_process_has_forgotten_is_remembered_by_none() -> None:
+    numbers = SessionNumbers(Numbers(CollectorRegistry()), shared=True)
+    store = MemoryStore()
+
+    async def main() -> None:
+        process = observed(store, numbers)
+        for number in range(10):
+            await process.put(record(str(number)))
+            await store.delete(str(number))
+        await process.list()
+        assert not numbers._sessions
+
+    asyncio.run(main())
 
 
 def test_a_loop_that_is_held_up_is_seen(seen: Onlooking, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,10 @@ class StoreObserver(Protocol):
 
     def deleted(self, session_id: str) -> None: ...
 
+    def listed(self, records: Sequence[SessionRecord]) -> None:
+        """These sessions are kept: others may have come, and gone, by other programs."""
+        ...
+
     def failed(self, error: Exception) -> None:
         """Something that was to be kept could not be written."""
         ...
@@ -76,6 +80,11 @@ class _Observed:
             self._tell(self._observer.failed, exc)
             raise
         self._tell(self._observer.created, record, self._now())
+
+    async def list(self) -> Sequence[SessionRecord]:
+        records = await self._store.list()
+        self._tell(self._observer.listed, records)
+        return records
 
     async def append(self, session_id: str, entries: Sequence[Entry], fence: Fence | None) -> int:
         began = self._now()
