@@ -4,7 +4,10 @@ What a session is and what happened to it stands there alone, so that any proces
 work on it, deliver it, and go on with it where another has ended. Who may write is decided in
 the Redis, all at once (`redis_scripts`). What is written goes out in order, and again where the
 answer was lost (`redis_line`). What is appended is published, so that whoever follows a log
-hears of it at once, and who may have missed something reads it (`redis_news`).
+hears of it at once (`redis_news`), and who may have missed something reads it (`redis_log`).
+
+A process has four connections, whatever it follows: for what it writes, for what it reads, for
+caches, which are large and can wait, and for the news.
 
 While the Redis is away, what a live connection writes waits for it, and who follows hears
 nothing new; everything else fails after a few seconds.
@@ -17,12 +20,10 @@ import json
 import logging
 import secrets
 import zlib
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -30,7 +31,6 @@ from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import ENTRY, Entry, Fence, Logged, Role
 from watchbuddy_core.errors import (
     BudgetReached,
-    MissingExtra,
     SessionNotFound,
     StaleFence,
     StorageFull,
@@ -40,10 +40,9 @@ from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis_scripts as scripts
 from watchbuddy_core.stores.redis_cache import RedisCache
 from watchbuddy_core.stores.redis_commons import RedisCommons
-from watchbuddy_core.stores.redis_facts import Kept
+from watchbuddy_core.stores.redis_connection import Address, Identity, look_at
 from watchbuddy_core.stores.redis_failures import Trouble
 from watchbuddy_core.stores.redis_line import (
-    HASTY,
     LIVE,
     REPLY_SECONDS,
     USUAL_SECONDS,
@@ -53,29 +52,25 @@ from watchbuddy_core.stores.redis_line import (
 )
 from watchbuddy_core.stores.redis_log import Following, Row, rows
 from watchbuddy_core.stores.redis_news import News
+from watchbuddy_core.stores.redis_reports import Reports
 from watchbuddy_core.stores.redis_scripts import key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from redis.asyncio import Connection
 
-_ORIGIN = "watchbuddy:origin"
-"""Says which form the rest has; and that it is still there, since it is made but once."""
-_FORM = "1"
 _AFTERLIFE_SECONDS = 3600.0
 """A session expires so long after it should have been deleted."""
 _PREFERENCES_ARE_KEPT_MS = 365 * 86400 * 1000
-_REPORTS_ARE_KEPT_MS = 600_000
 _MOST_ENTRIES = 200_000
 """Of one log. Above half of that, what only tells where a viewer was is passed over."""
 _DISPENSABLE = {"wanted", "acked", "left_out"}
 _WORTH_COMPRESSING = 1000
 """Bytes of an entry."""
+_AROUND_BYTES = 6000
+"""What a session takes beside the text of its entries, as measured."""
 _PAGE = 500
 """So many sessions are looked at with one command."""
-_MOST_REPORTS = 10_000
-"""Sessions of which the latest report is kept in this process."""
 _BILLIONTHS = 1_000_000_000
 
 _log = logging.getLogger("watchbuddy.store")
@@ -104,42 +99,36 @@ class RedisStore:
         reply_seconds: float = REPLY_SECONDS,
         patience_seconds: float = USUAL_SECONDS,
     ) -> None:
-        self._url = url
-        self._place = _place(url)
+        self._address = Address(url)
         self._keep_ms = round((keep_seconds + _AFTERLIFE_SECONDS) * 1000)
         self._reply_seconds = reply_seconds
         self._patience_seconds = patience_seconds
         self._writer = secrets.token_hex(4)
         """Who this process is, to the Redis."""
         self.commons = RedisCommons()
-        self._report_head = f"P{self._writer} ".encode()
         self._orders = 0
         self._known: dict[str, SessionRecord] = {}
         """What was listed last. Whoever lists all sessions does so often, and what a session
         was created with does not change."""
         self._caches: dict[str, RedisCache] = {}
-        self._latest: OrderedDict[str, bytes] = OrderedDict()
-        """By session, what was reported here."""
-        self._unreported: dict[str, bytes] = {}
-        """Of these, what other processes have not been told yet."""
-        self._reporting = asyncio.Event()
-        self._origin: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"RedisStore({self._place})"
+        return f"RedisStore({self._address.place})"
 
     async def __aenter__(self) -> Self:
-        trouble = Trouble(self._place)
+        trouble = Trouble(self._address.place)
         async with AsyncExitStack() as held:
-            writing = self._line("writes", trouble, greet=self._greet)
-            self.line = await held.enter_async_context(writing)
-            await self._look_at_it()
+            greet = Identity(self._address.place).check
+            self.line = await held.enter_async_context(self._line("writes", trouble, greet=greet))
+            await look_at(self.line, self._address.place)
             self._reader = await held.enter_async_context(self._line("reads", trouble))
             self._aside = await held.enter_async_context(self._line("caches", trouble))
-            self._news = News(
-                self._connector("news"), trouble=trouble, ping_seconds=self._reply_seconds
+            connector = self._address.connector("news", self._reply_seconds)
+            self._news = News(connector, trouble=trouble, ping_seconds=self._reply_seconds)
+            self._reports = Reports(
+                self._writer, line=self.line, reader=self._reader, news=self._news
             )
-            for work in (self._news.listen(), self._report()):
+            for work in (self._news.listen(), self._reports.send()):
                 task = asyncio.create_task(work)
                 held.push_async_callback(_ended, task)
             await held.enter_async_context(self.commons.open(self.line))
@@ -158,64 +147,12 @@ class RedisStore:
         self, name: str, trouble: Trouble, *, greet: Greet | None = None
     ) -> AbstractAsyncContextManager[Line]:
         return Line(
-            self._connector(name),
+            self._address.connector(name, self._reply_seconds),
             trouble=trouble,
             greet=greet,
             reply_seconds=self._reply_seconds,
             usual_seconds=self._patience_seconds,
         ).open()
-
-    def _connector(self, name: str) -> Callable[[], Connection]:
-        try:
-            from redis.asyncio import ConnectionPool
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-        except ImportError as exc:
-            raise MissingExtra("scale", "Keeping sessions in a Redis") from exc
-        # What is waited for, and what is tried again, is decided here alone: the defaults differ
-        # from version to version.
-        how: dict[str, Any] = {
-            "client_name": f"watchbuddy-{name}",
-            "protocol": 2,
-            "decode_responses": False,
-            "socket_timeout": None,
-            "socket_connect_timeout": self._reply_seconds,
-            "health_check_interval": 0,
-            "retry": Retry(NoBackoff(), 0),
-        }
-        if not self._url.startswith("unix:"):
-            how["socket_keepalive"] = True
-        return ConnectionPool.from_url(self._url, **how).make_connection
-
-    async def _look_at_it(self) -> None:
-        """Raises: StoreFailed: it cannot be used, or not by this version."""
-        try:
-            told = await self.line.ask("INFO")
-        except StoreFailed as exc:
-            raise StoreFailed(f"{str(exc).removesuffix('.')} ({self._place}).") from None
-        kept = Kept.read(told)
-        if problem := kept.problem():
-            raise StoreFailed(f"{problem} ({self._place})")
-        for warning in kept.warnings():
-            _log.warning("%s (%s)", warning, self._place)
-
-    async def _greet(self, connection: Connection) -> None:
-        """On each new connection: is it still what it was?
-
-        Raises: StoreFailed: what it holds is of another version.
-        """
-        await connection.send_command("SETNX", _ORIGIN, f"{_FORM} {secrets.token_hex(8)}")
-        await connection.read_response()
-        await connection.send_command("GET", _ORIGIN)
-        origin = await connection.read_response()
-        if origin.partition(b" ")[0] != _FORM.encode():
-            raise StoreFailed("The Redis holds the sessions of another version of watchbuddy.")
-        if self._origin not in (None, origin):
-            _log.error(
-                "The Redis that keeps sessions has lost them all, or is another one. (%s)",
-                self._place,
-            )
-        self._origin = origin
 
     # --- Records -----------------------------------------------------------------------
 
@@ -266,7 +203,7 @@ class RedisStore:
     async def delete(self, session_id: str) -> None:
         keys = [key(session_id, part) for part in ("record", "head", "log", "spent", "progress")]
         await self.line.run(scripts.DELETE, keys, [session_id], lasts=True)
-        self._latest.pop(session_id, None)
+        self._reports.forget(session_id)
 
     async def _sessions(self) -> Sequence[str]:
         return [one.decode() for one in await self._reader.run(scripts.SESSIONS, [])]
@@ -290,7 +227,7 @@ class RedisStore:
         size = 0
         for some in _pages(await self._sessions()):
             keys = [key(session_id, "head") for session_id in some]
-            size += int(await self._reader.run(scripts.SIZE, keys))
+            size += int(await self._reader.run(scripts.SIZE, keys, [_AROUND_BYTES]))
         return size
 
     async def shrink(self) -> None:
@@ -363,50 +300,10 @@ class RedisStore:
     # --- ProgressChannel ---------------------------------------------------------------
 
     def publish(self, session_id: str, report: ProgressReport) -> None:
-        text = json.dumps([report.stage, report.fraction, report.message])
-        message = self._report_head + text.encode()
-        self._news.hand(key(session_id, "news"), b"p" + message[1:])
-        self._latest[session_id] = message
-        self._latest.move_to_end(session_id)
-        if len(self._latest) > _MOST_REPORTS:
-            self._latest.popitem(last=False)
-        self._unreported[session_id] = message
-        self._reporting.set()
+        self._reports.publish(session_id, report)
 
-    async def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
-        with self._news.listening(key(session_id, "news")) as listener:
-            message: bytes | None
-            told = latest = self._latest.get(session_id)
-            if latest is not None:
-                yield _report_in(latest)
-            while True:
-                for message in await listener.all():
-                    if message is None:
-                        with suppress(StoreFailed, StorageFull):
-                            kept = key(session_id, "progress")
-                            message = await self._reader.ask("GET", kept, patience=HASTY)
-                    # What is reported here is told here, and not once more from there.
-                    is_ours = message is not None and message.startswith(self._report_head)
-                    if message is not None and message[:1] in (b"p", b"P") and not is_ours:
-                        latest = message
-                if latest is not None and latest != told:
-                    yield _report_in(latest)
-                    told = latest
-
-    async def _report(self) -> None:
-        """Tell other processes what is reported here. Runs until cancelled."""
-        while True:
-            await self._reporting.wait()
-            self._reporting.clear()
-            unreported, self._unreported = self._unreported, {}
-            for session_id, message in unreported.items():
-                with suppress(StoreFailed, StorageFull):
-                    await self.line.run(
-                        scripts.REPORT,
-                        [key(session_id, "progress"), key(session_id, "news")],
-                        [message, _REPORTS_ARE_KEPT_MS],
-                        patience=HASTY,
-                    )
+    def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
+        return self._reports.reports(session_id)
 
     # --- Ledger ------------------------------------------------------------------------
 
@@ -466,15 +363,6 @@ class RedisStore:
         await self._reader.ask("EXISTS", "watchbuddy:sessions")
 
 
-def _place(url: str) -> str:
-    """Where it is, without what must not be seen."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return parts.path
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{host}:{parts.port or 6379}"
-
-
 def _ledger(account: str) -> str:
     day, _, rest = account.partition("/")
     return key(rest, "spent") if day == "session" else f"watchbuddy:spent:{day}"
@@ -499,10 +387,6 @@ def _logged(row: Row) -> Logged:
     with _understood():
         text = zlib.decompress(packed[1:]) if packed.startswith(b"z") else packed
         return Logged(position, ENTRY.validate_json(text))
-
-
-def _report_in(message: bytes) -> ProgressReport:
-    return ProgressReport(*json.loads(message.partition(b" ")[2]))
 
 
 def _record(text: bytes) -> SessionRecord:

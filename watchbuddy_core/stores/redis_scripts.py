@@ -177,7 +177,9 @@ return redis.call('ZRANGE', 'watchbuddy:needs', 0, -1, 'WITHSCORES')
 
 SIZE = Script("""
 local bytes = 0
-for _, head in ipairs(KEYS) do bytes = bytes + (redis.call('HGET', head, 'bytes') or 0) end
+for _, head in ipairs(KEYS) do
+  bytes = bytes + (redis.call('HGET', head, 'bytes') or 0) + ARGV[2]
+end
 return bytes
 """)
 
