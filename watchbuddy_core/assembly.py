@@ -55,7 +55,7 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
     generator = settings.generator or ("litellm" if settings.model else "offline")
     allowed = _rules("allow_hosts", settings.allow_hosts)
     sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
-    videos = _videos(settings)
+    videos = _videos(settings, shared=isinstance(store, Shared))
     return Parts(
         sources=_sources(
             settings,
@@ -139,13 +139,14 @@ def _check_options(settings: Settings) -> None:
             raise PluginProblem(f"There are options for a plugin {name!r}, and no such plugin.")
 
 
-def _videos(settings: Settings) -> VideoCache:
+def _videos(settings: Settings, *, shared: bool) -> VideoCache:
     return VideoCache(
         settings.data_dir / "videos",
         total_bytes=settings.cache.total_bytes,
         video_bytes=settings.cache.video_bytes,
         free_bytes=settings.cache.free_bytes,
         at_a_time=settings.limits.fetching,
+        shared=shared,
     )
 
 

@@ -292,3 +292,60 @@ def test_many_arrive_at_once_and_none_is_in_the_way_of_another(
         assert not [name for name in kept_in(tmp_path / "videos") if name.startswith(".")]
 
     run(scenario())
+
+
+# --- a folder that several programs share ----------------------------------------------
+
+
+def test_what_another_program_uses_is_not_thrown_out_as_long_as_it_says_so(
+    cache: Any, run: Any, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+
+    def later(seconds: float) -> None:
+        for facts in videos.glob("*/video.json"):
+            last = facts.stat().st_mtime - seconds
+            os.utime(facts, (last, last))
+
+    async def scenario() -> None:
+        one, other = (cache(shared=True, total_bytes=1500) for _ in range(2))
+        fetches = Fetches()
+        await one.get("watched", "https://a", fetches, nothing)
+        later(290.0)
+        await other.get("new", "https://b", fetches, nothing)
+        assert kept_in(videos) == {"watched", "new"}
+        later(290.0)
+        one.forget_unused(["https://a"])
+        one.note_use()
+        await other.get("newer", "https://b", fetches, nothing)
+        assert kept_in(videos) == {"watched", "new", "newer"}
+        later(310.0)
+        one.forget_unused([])
+        one.note_use()
+        other.forget_unused([])
+        await other.get("newest", "https://b", fetches, nothing)
+        assert kept_in(videos) == {"newest"}
+
+    run(scenario())
+
+
+def test_of_two_programs_that_fetch_the_same_the_quicker_one_s_is_kept(
+    cache: Any, run: Any
+) -> None:
+    async def scenario() -> None:
+        slow, quick = Fetches(), Fetches()
+        slow.may_end.clear()
+        one, other = (cache(shared=True) for _ in range(2))
+        fetching = asyncio.create_task(one.get("film", "https://a", slow, nothing))
+        while not slow.begun:
+            await asyncio.sleep(0.001)
+        video = await other.get("film", "https://a", quick, nothing)
+        assert video.path is not None
+        before = video.path.stat().st_ino
+        slow.may_end.set()
+        assert await fetching == video
+        assert video.path.stat().st_ino == before
+        await one.get("film", "https://a", slow, nothing, renewed=True)
+        assert video.path.stat().st_ino != before
+
+    run(scenario())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from watchbuddy_core.entries import Asked, Feedback
 from watchbuddy_core.errors import SessionNotFound, StorageFull, StoreFailed
 from watchbuddy_core.log import about
+from watchbuddy_core.protocols import Keeper
 from watchbuddy_core.session.job_queue import (
     ENDED_BY_WORKER,
     FUNCTION,
@@ -46,6 +47,7 @@ _TELL_SECONDS = 5
 """How often a worker says that it is there."""
 _MARK_SECONDS = 0.5
 _RECONCILE_SECONDS = 10.0
+_TIDY_SECONDS = 60.0
 _GIVING_BACK_SECONDS = 1.0
 
 _log = logging.getLogger("watchbuddy.jobs")
@@ -102,6 +104,7 @@ class Worker:
                 tasks.create_task(self._beat()),
                 tasks.create_task(self._mark()),
                 tasks.create_task(self._reconcile()),
+                tasks.create_task(self._tidy()),
             ]
             try:
                 await asyncio.wait([working])
@@ -221,6 +224,21 @@ class Worker:
         """Whether others had the time to say that they are there, since the Redis is."""
         now = asyncio.get_running_loop().time()
         return self._heard_since is not None and now - self._heard_since > HEARTBEAT_SECONDS
+
+    async def _tidy(self) -> NoReturn:
+        """Have the sources delete what no session needs any more: what is fetched here is kept
+        here."""
+        keepers = [source for source in self._parts.sources if isinstance(source, Keeper)]
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            for keeper in keepers:
+                try:
+                    records = await self._store.list()
+                    await keeper.tidy(frozenset(record.video_url for record in records))
+                except (StorageFull, StoreFailed) as exc:
+                    _log.info("nothing is tidied for the time being: %s", exc)
+                except Exception:  # noqa: BLE001 - what it keeps too long is no job's business
+                    _log.exception("%s could not be tidied", type(keeper).__name__)
 
     async def _reconcile(self) -> NoReturn:
         """See now and then that each session that is to have a job has one: whoever was about to

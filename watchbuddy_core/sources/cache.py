@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -33,6 +34,8 @@ _FACTS = "video.json"
 _ARRIVING = ".arriving-"
 _ABANDONED_SECONDS = 24 * 3600.0
 """A fetch that began so long ago was cut off with its process."""
+_IN_USE_SECONDS = 300.0
+"""So long another program is believed that it uses a video: it says so every minute."""
 _NEVER_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -55,6 +58,8 @@ class VideoCache:
         video_bytes: of one video.
         free_bytes: of the disk, to be left to others.
         at_a_time: so many videos are fetched at a time. The others wait.
+        shared: whether other programs keep theirs in the same folder. Then `note_use` tells
+            them, now and then, what is in use here.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class VideoCache:
         video_bytes: int = 4_000_000_000,
         free_bytes: int = 1_000_000_000,
         at_a_time: int = 4,
+        shared: bool = False,
     ) -> None:
         # yt-dlp works in a process of its own, in another folder.
         self._folder = folder.absolute()
@@ -72,6 +78,7 @@ class VideoCache:
         self._video_bytes = video_bytes
         self._free_bytes = free_bytes
         self.at_a_time = at_a_time
+        self._is_shared = shared
         self._turns = asyncio.Semaphore(at_a_time)
         self._arrivals: dict[str, _Arrival] = {}
         self._urls: defaultdict[str, set[str]] = defaultdict(set)
@@ -102,7 +109,7 @@ class VideoCache:
                 return known
             arrival = self._arrivals.get(name)
         if arrival is None:
-            arrival = self._begin(name, fetch)
+            arrival = self._begin(name, fetch, renewed=renewed)
         arrival.waiting.append(progress)
         try:
             return await asyncio.shield(arrival.task)
@@ -125,9 +132,15 @@ class VideoCache:
                 if not urls:
                     del self._urls[name]
 
+    def note_use(self) -> None:
+        """Have other programs see what is in use here. Blocks."""
+        for name in tuple(self._urls) if self._is_shared else ():
+            with suppress(OSError):
+                os.utime(self._folder / name / _FACTS)
+
     # --- one fetch ---------------------------------------------------------------------
 
-    def _begin(self, name: str, fetch: Fetch) -> _Arrival:
+    def _begin(self, name: str, fetch: Fetch, *, renewed: bool) -> _Arrival:
         waiting: list[Progress] = []
 
         def progress(fraction: float | None, message: str) -> None:
@@ -137,7 +150,7 @@ class VideoCache:
         async def arrive() -> Video:
             try:
                 async with self._turns:
-                    return await self._fetch(name, fetch, progress)
+                    return await self._fetch(name, fetch, progress, renewed=renewed)
             finally:
                 if self._arrivals.get(name) is arrival:
                     del self._arrivals[name]
@@ -147,7 +160,7 @@ class VideoCache:
         arrival = self._arrivals[name] = _Arrival(task, waiting)
         return arrival
 
-    async def _fetch(self, name: str, fetch: Fetch, progress: Progress) -> Video:
+    async def _fetch(self, name: str, fetch: Fetch, progress: Progress, *, renewed: bool) -> Video:
         try:
             room = await asyncio.to_thread(self._make_room)
             arriving = Path(tempfile.mkdtemp(prefix=_ARRIVING, dir=self._folder))
@@ -155,13 +168,15 @@ class VideoCache:
             raise VideoDownloadFailed("The server cannot keep downloaded videos.") from exc
         try:
             video = await fetch(arriving, room, progress)
-            return await asyncio.to_thread(self._keep, name, arriving, video)
+            return await asyncio.to_thread(self._keep, name, arriving, video, renewed=renewed)
         except OSError as exc:
             raise VideoDownloadFailed("The server has no room for the video.") from exc
         finally:
             await _removed(arriving)
 
-    def _keep(self, name: str, arriving: Path, video: Video) -> Video:
+    def _keep(self, name: str, arriving: Path, video: Video, *, renewed: bool) -> Video:
+        if self._is_shared and not renewed and (theirs := self._kept(name)) is not None:
+            return theirs  # another program was quicker, and its sessions use it already
         place = self._folder / name
         facts = _moved(video, arriving, Path())
         (arriving / _FACTS).write_text(facts.model_dump_json(), encoding="utf-8")
@@ -216,10 +231,14 @@ class VideoCache:
                 excess -= size
 
     def _remove_unless_used(self, name: str) -> bool:
-        if name in self._urls:
+        if name in self._urls or (self._is_shared and self._may_be_in_use(name)):
             return False
         shutil.rmtree(self._folder / name, ignore_errors=True)
         return True
+
+    def _may_be_in_use(self, name: str) -> bool:
+        """Whether another program said so a short while ago."""
+        return _age(self._folder / name / _FACTS) < _IN_USE_SECONDS
 
     def _by_last_use(self) -> list[str]:
         """The videos that are here, the least recently used one first."""

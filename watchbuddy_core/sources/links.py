@@ -88,6 +88,7 @@ class LinkSource:
     async def tidy(self, in_use: Collection[str]) -> None:
         """Let go of the videos that no session watches: they are kept as long as there is room."""
         self._cache.forget_unused(in_use)
+        await asyncio.to_thread(self._cache.note_use)
 
     async def _save_file(self, url: str, folder: Path, room: int, progress: Progress) -> Video:
         path = folder / "video"

@@ -142,6 +142,7 @@ class YtDlpSource:
     async def tidy(self, in_use: Collection[str]) -> None:
         """Let go of the videos that no session watches: they are kept as long as there is room."""
         self._cache.forget_unused(in_use)
+        await asyncio.to_thread(self._cache.note_use)
 
     def _order(self, link: Link) -> Order:
         exempt = [*self._guard.exempt, *self._proxy_place]
