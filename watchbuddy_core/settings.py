@@ -162,7 +162,7 @@ class Limits(_Group):
     connects_per_minute: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """WebSockets that may be opened from one address: likewise."""
     connections: int = Field(default=8192, gt=0)
-    """Connections that may be open in all, of all kinds. More are turned away."""
+    """Connections that may be open at a process, of all kinds. More are turned away."""
     connections_per_address: int = Field(default=256, gt=0)
     """Connections from one address that may be open. More are turned away."""
     connections_per_session: int = Field(default=16, gt=0)
