@@ -45,6 +45,7 @@ _HASTY_RETRIES = 6
 """Of the commands that a viewer waits for, within some two."""
 _PUTTING_SECONDS = 6.0
 _CONNECTIONS = 32
+_CANCELLED_AGAIN_SECONDS = 0.5
 ENDED_BY_WORKER = "cancelled"
 """What SAQ calls it when a worker gives a job back since it ends itself."""
 
@@ -87,6 +88,18 @@ async def failures_told() -> AsyncIterator[None]:
         yield
     except (RedisError, OSError, TimeoutError, RuntimeError) as exc:
         raise failure_of(exc) from None
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks that talk to the queue, and wait until they have ended.
+
+    A cancellation that meets redis-py while it connects is sometimes lost there.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCELLED_AGAIN_SECONDS)
 
 
 class JobQueue(RedisQueue):

@@ -13,7 +13,7 @@ from typing import Self
 
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.protocols import Store
-from watchbuddy_core.session.job_queue import JobQueue, failures_told, open_queue
+from watchbuddy_core.session.job_queue import JobQueue, end, failures_told, open_queue
 from watchbuddy_core.session.tally import Bounds, Tally
 from watchbuddy_core.session.workshop import Asker
 from watchbuddy_core.stores.redis import RedisStore
@@ -91,8 +91,7 @@ class SaqJobs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._looking.cancel()
-        await asyncio.wait([self._looking])
+        await end([self._looking])
         await self._opening.__aexit__(None, None, None)
 
     @asynccontextmanager
@@ -114,11 +113,12 @@ class SaqJobs:
             raise RateLimited(
                 f"{crowded.held} of your sessions are still being prepared. Wait for one of them."
             )
-        token = _admission.set(admission)
+        before = _admission.get()
+        _admission.set(admission)
         try:
             yield
         finally:
-            _admission.reset(token)
+            _admission.set(before)
             with suppress(StoreFailed, StorageFull):  # it is over soon by itself
                 await self._tally.dismiss(admission, asker)
 

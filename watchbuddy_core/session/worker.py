@@ -18,6 +18,7 @@ from watchbuddy_core.session.job_queue import (
     FUNCTION,
     HEARTBEAT_SECONDS,
     JobQueue,
+    end,
     failures_told,
     open_queue,
 )
@@ -110,9 +111,8 @@ class Worker:
                 await asyncio.wait([working])
                 raise RuntimeError("the worker has ended by itself")
             finally:
-                for task in beside:
-                    task.cancel()
                 self._saq.event.set()
+                await end(beside)
                 await asyncio.wait([working])
 
     def _new_worker(self, queue: JobQueue) -> _Hands:
@@ -187,13 +187,22 @@ class Worker:
             await self._news.wait()
 
     async def _mark(self) -> NoReturn:
-        """Tell which sessions have something to do, so that no more are let in than can be."""
+        """Tell which sessions have something to do, so that no more are let in than can be.
+
+        Between two pieces of work there is nothing to do for a moment. That is not told.
+        """
+        resting: set[str] = set()
         while True:
             await asyncio.sleep(_MARK_SECONDS)
             changed, self._changed = self._changed, set()
+            rested, resting = resting, set()
             for session_id in changed:
                 job = self._jobs.get(session_id)
                 if job is None:
+                    continue
+                if not job.pieces and session_id not in rested:
+                    resting.add(session_id)
+                    self._changed.add(session_id)
                     continue
                 try:
                     await self._tally.mark(session_id, job.asker, is_busy=job.pieces > 0)
@@ -279,7 +288,7 @@ class _Hands(SaqWorker):
         task.cancel()
         await asyncio.wait([task], timeout=self.stop_seconds)
         if task.cancelled() or not task.done():
-            async with _unheard():
+            async with _unheard(), asyncio.timeout(_GIVING_BACK_SECONDS):
                 await self.queue.retry(job, ENDED_BY_WORKER)
 
     async def abort(self, abort_threshold: float) -> None:
