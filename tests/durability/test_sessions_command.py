@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from patience import PATIENCE
+from redis_server import redis_server
+
+from watchbuddy_core.accounts import of_day, of_session
+from watchbuddy_core.entries import Ready
+from watchbuddy_core.errors import InvalidSettings
+from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.stores.redis import RedisStore
+from watchbuddy_server.cli.sessions import sessions
 
 SUBTITLES = b"1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n2\n00:00:21,000 --> 00:00:25,000\nBye.\n"
 RUN = (sys.executable, "-m", "watchbuddy_server.cli", "sessions")
@@ -111,3 +123,57 @@ def test_a_folder_without_sessions_is_told(tmp_path: Path) -> None:
     ran = run(tmp_path, "list")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "No sessions are kept" in ran.stderr
+
+
+def test_sessions_in_a_redis_are_seen_and_deleted_while_somebody_follows_them(
+    tmp_path: Path,
+) -> None:
+    ann, bob = (
+        SessionRecord(
+            session_id=f"ses_{number:016x}",
+            video_url=f"library:{user}.mp4",
+            character_id="miao",
+            user_id=user,
+            caller="here",
+            created_at=float(number),
+        )
+        for number, user in enumerate(("ann", "bob"))
+    )
+    day = of_day("2026-01-31", "here", "ann")
+
+    async def prepare(url: str) -> None:
+        async with RedisStore(url) as store:
+            for one in (ann, bob):
+                await store.put(one)
+                await store.append(one.session_id, [Ready()], None)
+                await store.prefer("here", str(one.user_id), "quiet")
+            await store.reserve({of_session(ann.session_id): 1.0, day: 1.0}, 0.25)
+
+    async def followed(url: str, work: Callable[[], str]) -> tuple[list[str], str]:
+        async with RedisStore(url) as store:
+            log = store.follow(ann.session_id)
+            seen = [(await anext(log)).entry.kind]
+            told = await asyncio.to_thread(work)
+            seen.append((await anext(log)).entry.kind)
+            await log.aclose()
+        return seen, told
+
+    with redis_server() as server:
+        asyncio.run(prepare(server.url))
+        place = ("--store", server.url)
+        lines = said(tmp_path, "export", "--user", "ann", *place).splitlines()
+        about, session = map(json.loads, lines)
+        assert about == {"user_id": "ann", "preferences": {"here": "quiet"}, "spent": {day: 0.25}}
+        assert session["record"] == ann.model_dump(mode="json")
+        assert session["spent"] == {of_session(ann.session_id): 0.25}
+        refused = CliRunner().invoke(sessions, ["backup", str(tmp_path / "copy"), *place])
+        assert isinstance(refused.exception, InvalidSettings)
+        assert "are backed up with it" in refused.exception.message
+
+        remove = partial(said, tmp_path, "rm", "--user", "ann", *place)
+        seen, told = asyncio.run(followed(server.url, remove))
+        assert (seen, told) == (["ready", "cancelled"], "Deleted 1 session.\n")
+        left = {key.decode() for key in server.tell("KEYS", "*")}
+        assert not {key for key in left if ann.session_id in key}
+        assert server.tell("HGETALL", "watchbuddy:preferences") == {b'["here", "bob"]': b"quiet"}
+        assert "watchbuddy:spent:2026-01-31" not in left

@@ -20,15 +20,16 @@ import json
 import logging
 import secrets
 import zlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import ValidationError
 
+from watchbuddy_core.accounts import is_of_user, of_session
 from watchbuddy_core.actions import Density
-from watchbuddy_core.entries import ENTRY, Entry, Fence, Logged, Role
+from watchbuddy_core.entries import ENTRY, Cancelled, Entry, Fence, Logged, Role
 from watchbuddy_core.errors import (
     BudgetReached,
     SessionNotFound,
@@ -50,7 +51,7 @@ from watchbuddy_core.stores.redis_line import (
     Line,
     Patience,
 )
-from watchbuddy_core.stores.redis_log import Following, Row, rows
+from watchbuddy_core.stores.redis_log import Following, Row, fields, rows
 from watchbuddy_core.stores.redis_news import News
 from watchbuddy_core.stores.redis_reports import Reports
 from watchbuddy_core.stores.redis_scripts import key
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
 
 _AFTERLIFE_SECONDS = 3600.0
 """A session expires so long after it should have been deleted."""
+_PREFERENCES = "watchbuddy:preferences"
+_NOTED = "watchbuddy:preferences:noted"
 _PREFERENCES_ARE_KEPT_MS = 365 * 86400 * 1000
 _MOST_ENTRIES = 200_000
 """Of one log. Above half of that, what only tells where a viewer was is passed over."""
@@ -121,6 +124,7 @@ class RedisStore:
             greet = Identity(self._address.place).check
             self.line = await held.enter_async_context(self._line("writes", trouble, greet=greet))
             await look_at(self.line, self._address.place)
+            trouble.is_silent = False
             self._reader = await held.enter_async_context(self._line("reads", trouble))
             self._aside = await held.enter_async_context(self._line("caches", trouble))
             connector = self._address.connector("news", self._reply_seconds)
@@ -335,20 +339,82 @@ class RedisStore:
     async def forget_days(self, before: str) -> None:
         await self.line.run(scripts.FORGET_DAYS, [], [before])
 
+    async def spent(
+        self, *, session_id: str | None = None, user_id: str | None = None
+    ) -> Mapping[str, float]:
+        """US dollars by account: of a session, or of the days of a user."""
+        found: dict[str, int] = {}
+        if session_id is not None:
+            account = of_session(session_id)
+            found |= await self._accounts(_ledger(account), lambda one: one == account)
+        if user_id is not None:
+            for ledger in await self._days():
+                found |= await self._accounts(ledger, lambda one: is_of_user(one, user_id))
+        return {account: found[account] / _BILLIONTHS for account in sorted(found)}
+
+    async def _days(self) -> Sequence[str]:
+        days = await self._reader.ask("SMEMBERS", "watchbuddy:days")
+        return [f"watchbuddy:spent:{day.decode()}" for day in days]
+
+    async def _accounts(self, ledger: str, wanted: Callable[[str], bool]) -> dict[str, int]:
+        return {
+            account: int(amount)
+            async for account, amount in fields(self._reader, ledger)
+            if wanted(account)
+        }
+
     # --- Preferences -------------------------------------------------------------------
 
     async def preference(self, caller: str, user_id: str) -> Density | None:
         who = json.dumps([caller, user_id])
-        found = await self._reader.ask("HGET", "watchbuddy:preferences", who)
+        found = await self._reader.ask("HGET", _PREFERENCES, who)
         return None if found is None else found.decode()
 
     async def prefer(self, caller: str, user_id: str, density: Density) -> None:
         await self.line.run(
             scripts.PREFER,
-            ["watchbuddy:preferences", "watchbuddy:preferences:noted"],
+            [_PREFERENCES, _NOTED],
             [json.dumps([caller, user_id]), density, _PREFERENCES_ARE_KEPT_MS],
             lasts=True,
         )
+
+    async def preferences(self, user_id: str) -> Mapping[str, Density]:
+        """How much a user wants to hear, by caller."""
+        return {
+            caller: density
+            async for (caller, user), density in self._all_preferences()
+            if user == user_id
+        }
+
+    async def _all_preferences(self) -> AsyncIterator[tuple[tuple[str, str], Density]]:
+        async for who, density in fields(self._reader, _PREFERENCES):
+            caller, user = json.loads(who)
+            yield (caller, user), cast(Density, density)
+
+    async def forget_user(self, user_id: str) -> int:
+        """Delete all that is kept of a user: sessions, with their logs, preferences, and what
+        was spent for them. Who watches one of the sessions is told that it has ended.
+
+        Returns:
+            How many sessions that were.
+        """
+        sessions = [record for record in await self.list() if record.user_id == user_id]
+        for record in sessions:
+            await self.end(record.session_id)
+        callers = await self.preferences(user_id)
+        for caller in callers:
+            who = json.dumps([caller, user_id])
+            await self.line.ask("HDEL", _PREFERENCES, who, lasts=True)
+            await self.line.ask("ZREM", _NOTED, who, lasts=True)
+        for ledger in await self._days():
+            for account in await self._accounts(ledger, lambda one: is_of_user(one, user_id)):
+                await self.line.ask("HDEL", ledger, account, lasts=True)
+        return len(sessions)
+
+    async def end(self, session_id: str) -> None:
+        """Delete a session, also while processes work on it: they hear that it has ended."""
+        await self.append(session_id, [Cancelled()], None)
+        await self.delete(session_id)
 
     # --- Caches ------------------------------------------------------------------------
 

@@ -93,6 +93,8 @@ class Trouble:
 
     def __init__(self, place: str) -> None:
         self._place = place
+        self.is_silent = True
+        """Nothing has begun yet: who wants it to is told."""
         self._who: set[object] = set()
         """The connections that do not work at the moment."""
         self._told_at: float | None = None
@@ -102,7 +104,9 @@ class Trouble:
         """A connection does not work."""
         self._who.add(who)
         now = asyncio.get_running_loop().time()
-        if self._is_told or (self._told_at is not None and now - self._told_at < _TOLD_AGAIN):
+        if self.is_silent or self._is_told:
+            return
+        if self._told_at is not None and now - self._told_at < _TOLD_AGAIN:
             return
         self._told_at, self._is_told = now, True
         _log.warning(

@@ -38,6 +38,17 @@ async def rows(
             return
 
 
+async def fields(line: Line, name: str) -> AsyncIterator[tuple[str, str]]:
+    """All fields of a hash, however large it is, and what they hold; each at least once."""
+    cursor = b"0"
+    while True:
+        cursor, found = await line.ask("HSCAN", name, cursor, "COUNT", _PAGE)
+        for field, value in zip(found[::2], found[1::2], strict=True):
+            yield field.decode(), value.decode()
+        if int(cursor) == 0:
+            return
+
+
 class Following:
     """Reads a log from a position on: what stands, and then what is told of.
 

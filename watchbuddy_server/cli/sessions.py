@@ -1,10 +1,11 @@
-"""`watchbuddy sessions`: what a server keeps, for the one who runs it."""
+"""`watchbuddy sessions`: what servers keep, for the one who runs them."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,21 @@ import click
 from watchbuddy_core import plugins
 from watchbuddy_core.assembly import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.configuration import configure
-from watchbuddy_core.errors import SessionNotFound
+from watchbuddy_core.errors import InvalidSettings, SessionNotFound
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts, SessionStatus
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.watch import status_of
-from watchbuddy_core.settings import Settings
+from watchbuddy_core.settings import Settings, is_redis
 from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.terminal import printable
 
+Archive = SQLiteArchive | RedisStore
 _ID_WIDTH = 20
 _json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
 _user = click.option("--user", metavar="ID", help="All that is kept of this user.")
@@ -34,12 +37,13 @@ _ids = click.argument("session_ids", nargs=-1, metavar="[SESSION_ID]…")
 
 @click.group("sessions")
 def sessions() -> None:
-    """See, export, back up and delete what `serve` keeps in its data folder."""
+    """See, export, back up and delete what `serve` keeps in its data folder, or in a Redis."""
     running.log_to_stderr(running.OneLine, level=logging.ERROR)
 
 
 @sessions.command("list")
 @options.data_dir
+@options.store
 @options.config
 @_json
 def list_sessions(config: Path | None, wants_json: bool, **given: Any) -> None:
@@ -47,7 +51,7 @@ def list_sessions(config: Path | None, wants_json: bool, **given: Any) -> None:
     settings = _settings(config, given)
 
     async def work() -> None:
-        async with SQLiteArchive(sessions_file(settings)) as archive:
+        async with _opened(settings) as archive:
             shown = [
                 (record, await _status(archive, record, settings))
                 for record in await archive.list()
@@ -65,13 +69,14 @@ def list_sessions(config: Path | None, wants_json: bool, **given: Any) -> None:
 @sessions.command("show")
 @click.argument("session_id")
 @options.data_dir
+@options.store
 @options.config
 def show_session(session_id: str, config: Path | None, **given: Any) -> None:
     """Print the state of one session, as `GET /api/v1/sessions/…` does."""
     settings = _settings(config, given)
 
     async def work() -> None:
-        async with SQLiteArchive(sessions_file(settings)) as archive:
+        async with _opened(settings) as archive:
             status = await _status(archive, await archive.get(session_id), settings)
         click.echo(status.model_dump_json(indent=2))
 
@@ -82,6 +87,7 @@ def show_session(session_id: str, config: Path | None, **given: Any) -> None:
 @_ids
 @_user
 @options.data_dir
+@options.store
 @options.config
 def export_sessions(
     session_ids: tuple[str, ...], user: str | None, config: Path | None, **given: Any
@@ -91,7 +97,7 @@ def export_sessions(
     settings = _settings(config, given)
 
     async def work() -> None:
-        async with SQLiteArchive(sessions_file(settings)) as archive:
+        async with _opened(settings) as archive:
             async for line in _exported(archive, session_ids, user):
                 click.echo(json.dumps(line, ensure_ascii=False))
 
@@ -102,26 +108,28 @@ def export_sessions(
 @_ids
 @_user
 @options.data_dir
+@options.store
 @options.config
 def remove_sessions(
     session_ids: tuple[str, ...], user: str | None, config: Path | None, **given: Any
 ) -> None:
     """Delete sessions, or all that is kept of a user, and the uploads that only they used.
 
-    Not while a server runs: ask that.
+    Not while a server runs, but for one with its sessions in a Redis: ask the server.
     """
     _refuse_both_or_none(session_ids, user)
     settings = _settings(config, given)
 
     async def work() -> None:
-        async with SQLiteStore(sessions_file(settings)) as store:
+        async with _owned(settings) as store:
             for session_id in session_ids:
                 await store.get(session_id)  # all of them are there, or nothing is deleted
             for session_id in session_ids:
-                await store.delete(session_id)
+                await (store.end if isinstance(store, RedisStore) else store.delete)(session_id)
             gone = len(session_ids) if user is None else await store.forget_user(user)
-            in_use = [record.video_url for record in await store.list()]
-            await UploadSource(uploads_folder(settings), lasting=True).tidy(in_use)
+            if isinstance(store, SQLiteStore):  # else servers do, of which each has its own
+                in_use = [record.video_url for record in await store.list()]
+                await UploadSource(uploads_folder(settings), lasting=True).tidy(in_use)
         click.echo(f"Deleted {gone} session{'' if gone == 1 else 's'}.")
 
     running.run(work())
@@ -130,6 +138,7 @@ def remove_sessions(
 @sessions.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @options.data_dir
+@options.store
 @options.config
 def back_up_sessions(file: Path, config: Path | None, **given: Any) -> None:
     """Write a copy of everything into FILE, also while a server runs.
@@ -137,6 +146,11 @@ def back_up_sessions(file: Path, config: Path | None, **given: Any) -> None:
     Put it in the place of `sessions.sqlite` to go back to it.
     """
     settings = _settings(config, given)
+    if is_redis(settings.store):
+        raise InvalidSettings(
+            "Sessions that are kept in a Redis are backed up with it: `BGSAVE`, and a copy of its"
+            " `dump.rdb`."
+        )
 
     async def work() -> None:
         async with SQLiteArchive(sessions_file(settings)) as archive:
@@ -147,7 +161,30 @@ def back_up_sessions(file: Path, config: Path | None, **given: Any) -> None:
 
 
 def _settings(config: Path | None, given: dict[str, Any]) -> Settings:
-    return configure(given, spelled={"data_dir": "--data-dir"}, file=config).settings
+    spelled = {"data_dir": "--data-dir", "store": "--store"}
+    return configure(given, spelled=spelled, file=config).settings
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Archive]:
+    """What is kept, to be read. What is kept nowhere is looked for in the data folder."""
+    if is_redis(settings.store):
+        async with RedisStore(settings.store) as store:
+            yield store
+    else:
+        async with SQLiteArchive(sessions_file(settings)) as archive:
+            yield archive
+
+
+@asynccontextmanager
+async def _owned(settings: Settings) -> AsyncIterator[SQLiteStore | RedisStore]:
+    """What is kept, to be changed."""
+    if is_redis(settings.store):
+        async with RedisStore(settings.store) as shared:
+            yield shared
+    else:
+        async with SQLiteStore(sessions_file(settings)) as store:
+            yield store
 
 
 def _refuse_both_or_none(session_ids: Sequence[str], user: str | None) -> None:
@@ -155,9 +192,7 @@ def _refuse_both_or_none(session_ids: Sequence[str], user: str | None) -> None:
         raise click.UsageError("Name sessions, or a user with --user.")
 
 
-async def _status(
-    archive: SQLiteArchive, record: SessionRecord, settings: Settings
-) -> SessionStatus:
+async def _status(archive: Archive, record: SessionRecord, settings: Settings) -> SessionStatus:
     parts = Parts(
         sources=(),
         generator=OfflineGenerator(),
@@ -172,7 +207,7 @@ def _row(record: SessionRecord, status: SessionStatus) -> dict[str, object]:
 
 
 async def _exported(
-    archive: SQLiteArchive, session_ids: Sequence[str], user: str | None
+    archive: Archive, session_ids: Sequence[str], user: str | None
 ) -> AsyncIterator[dict[str, object]]:
     """Each session with its log; of a user, what they prefer and what was spent on them as well.
 
