@@ -12,7 +12,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,11 @@ from watchbuddy_core.video import Cue
 Json = dict[str, Any]
 
 
+def is_over(actions: list[Json]) -> bool:
+    """The companion has said goodbye."""
+    return any(action["action_type"] == "END_REACTION" for action in actions)
+
+
 class Connection:
     """One WebSocket connection as the document describes it."""
 
@@ -38,7 +43,7 @@ class Connection:
         self.position = 0.0
         """The last playback time that the server was told."""
 
-    def receive(self, timeout: float = 10.0) -> Json:
+    def receive(self, timeout: float = PATIENCE) -> Json:
         """The next message.
 
         Raises:
@@ -52,7 +57,7 @@ class Connection:
         return message
 
     def receive_raw(self) -> str:
-        frame = self.socket.recv(10.0)
+        frame = self.socket.recv(PATIENCE)
         assert isinstance(frame, str)
         return frame
 
@@ -65,10 +70,17 @@ class Connection:
         except TimeoutError:
             return messages
 
+    def until(self, done: Callable[[list[Json]], bool], quiet: float = 0.3) -> list[Json]:
+        """What comes until all has come that is waited for, and then `pending`."""
+        messages: list[Json] = []
+        while not done(messages):
+            messages.append(self.receive())
+        return messages + self.pending(quiet)
+
     def close_code(self) -> int | None:
         """Wait until the server closes the connection."""
         try:
-            frame = self.socket.recv(10.0)
+            frame = self.socket.recv(PATIENCE)
         except ConnectionClosed:
             return self.socket.close_code
         raise AssertionError(f"not closed, but sent {frame!r}")
@@ -147,9 +159,19 @@ class Page:
             yield connection
 
     def play(
-        self, connection: Connection, *, start: float, end: float, step: float = 0.5
+        self,
+        connection: Connection,
+        *,
+        start: float,
+        end: float,
+        done: Callable[[list[Json]], bool] = is_over,
+        step: float = 0.5,
     ) -> Viewing:
-        """Play from `start` to `end`, do what the actions say, and report all of it."""
+        """Play from `start` to `end`, do what the actions say, and report all of it.
+
+        Args:
+            done: whether all actions have come that were to come until then.
+        """
         viewing = Viewing()
         position = start
         while True:
@@ -158,9 +180,8 @@ class Page:
                 viewing.received.append((connection.position, action))
                 self._obey(connection, action)
             if position >= end:
-                viewing.received += [
-                    (connection.position, action) for action in connection.pending(0.3)
-                ]
+                late = connection.until(lambda late: done(viewing.actions + late))
+                viewing.received += [(connection.position, action) for action in late]
                 return viewing
             position = min(position + step, end)
 

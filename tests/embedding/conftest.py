@@ -55,7 +55,7 @@ def run(tmp_path: Path) -> Run:
             cwd=tmp_path,
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

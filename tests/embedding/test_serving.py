@@ -47,7 +47,7 @@ async def test_the_client_of_the_library_watches_to_the_end(site: Any) -> None:
     session_id = await create_session(f"{site.companion}/", request)
     async with site.watching(session_id) as viewer:
         assert await viewer.hear() == {"type": "session_ready"}
-    clock = WallClock(speed=10.0)
+    clock = WallClock(speed=4.0)
     player = ClockPlayer(SECONDS, clock=clock)
     await player.resume()
     happened: list[Happening] = []

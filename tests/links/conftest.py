@@ -20,6 +20,7 @@ from patience import PATIENCE
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.protocols import VideoSource
+from watchbuddy_core.sources import web
 from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import HostRule
@@ -60,6 +61,12 @@ def stream(clip: Path) -> dict[str, bytes]:
                 packet.stream = streams[packet.stream]
                 out.mux(packet)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may pass is tried again as often as ever, but without waiting seconds for it."""
+    monkeypatch.setattr(web, "_AGAIN", tuple(0.05 for _ in web._AGAIN))
 
 
 @dataclass
@@ -117,7 +124,7 @@ class Site:
         return f"{self.url}{path}"
 
     def wait_until_quiet(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while self.open and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not self.open

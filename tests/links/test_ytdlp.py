@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -251,12 +252,16 @@ def test_there_are_no_more_workers_than_videos_are_fetched_at_a_time(
 ) -> None:
     """Also where everybody asks for the same video: who only waits for it takes no turn."""
 
+    are_seen = threading.Event()
+
     def slowly(visit: Any) -> None:
+        """Until as many workers were seen as there are to be, and a little longer."""
         body = clip.read_bytes()
         visit.begin(**{"Content-Length": str(len(body)), "Content-Type": "video/mp4"})
-        for i in range(10):
-            visit.send(body[i * len(body) // 10 : (i + 1) * len(body) // 10])
-            time.sleep(0.1)
+        visit.send(body[: len(body) // 2])
+        are_seen.wait(PATIENCE)
+        time.sleep(0.2)
+        visit.send(body[len(body) // 2 :])
 
     made = shop(at_a_time=2)
     urls = [site.answers(f"/{name}", slowly) for name in ("a.mp4", "a.mp4", "b.mp4", "c.mp4")]
@@ -266,6 +271,8 @@ def test_there_are_no_more_workers_than_videos_are_fetched_at_a_time(
         tasks = [asyncio.create_task(made.fetch(url, made.ytdlp)) for url in urls]
         while not all(task.done() for task in tasks):
             most = max(most, len(workers()))
+            if most == 2:
+                are_seen.set()
             await asyncio.sleep(0.05)
         assert most == 2
         assert {(await task).title for task in tasks} == {"a", "b", "c"}
@@ -324,7 +331,7 @@ asyncio.run(source.open(VideoRequest(url="{site.url}/film"), lambda *_: None))
     homes.mkdir()
     environment = {**os.environ, "TMPDIR": str(homes)}
     owner = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while "/film" not in site.visits:
         assert time.monotonic() < deadline
         time.sleep(0.02)
