@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ from watchbuddy_core.client import (
 )
 from watchbuddy_core.entries import Usage
 from watchbuddy_core.errors import WatchBuddyError
-from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.player import Clock, ClockPlayer
 from watchbuddy_core.video import clock
 from watchbuddy_core.wire import Feature
 
@@ -54,6 +55,8 @@ _LINGER_SECONDS = 0.3
 _VIEWER_WAITS = 2.0
 """Seconds after which the viewer resumes a video that the companion has left paused."""
 _LONGEST_MESSAGE = 2000
+_LONGEST_TURN = 0.05
+"""Real seconds."""
 _AFTERWARDS = 3.0
 """Media seconds to watch on after the goodbye, where the video's end is not known."""
 _STYLES = {
@@ -107,7 +110,7 @@ async def watch_in_terminal(
     Raises:
         WatchBuddyError: the session failed or the server was lost.
     """
-    clock = WallClock(speed=speed)
+    clock = _FilmClock(speed)
     player = ClockPlayer(end, clock=clock, position=start)
     viewer = _Viewer(server, session_id, token, player, clock, console)
     features: tuple[Feature, ...] = ("hold", "progress", "chat")
@@ -124,6 +127,31 @@ async def watch_in_terminal(
     return await viewer.watch()
 
 
+class _FilmClock:
+    """The real time, or `speed` times as fast; but while the machine has no time for this
+    program, the film that nobody sees stands still. Otherwise, played ten times as fast, one
+    that is held up for half a second would be too late for what was to be said meanwhile.
+    """
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._now = 0.0
+        self._looked_at = time.monotonic()
+
+    def now(self) -> float:
+        looked_at, self._looked_at = self._looked_at, time.monotonic()
+        self._now += min(self._looked_at - looked_at, 2 * _LONGEST_TURN) * self._speed
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds
+        while True:
+            left = until - self.now()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left / self._speed, _LONGEST_TURN))
+
+
 class _Viewer:
     """Presses play when the script is there, and looks at the screen."""
 
@@ -135,7 +163,7 @@ class _Viewer:
         session_id: str,
         token: str | None,
         player: ClockPlayer,
-        clock: WallClock,
+        clock: Clock,
         console: Console,
     ) -> None:
         self._server = server
