@@ -25,10 +25,12 @@ from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
+from watchbuddy_core.sources.peers import Peers
 from watchbuddy_core.stores.files import FileCache
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
+from watchbuddy_core.tickets import Tickets
 
 _log = logging.getLogger("watchbuddy.plugins")
 
@@ -62,7 +64,7 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
             videos,
             AddressGuard(allowed),
             lasting=store is not None,
-            shared=isinstance(store, Shared),
+            peers=_peers(store),
         ),
         videos=videos,
         generator=_generator(settings, generator),
@@ -151,7 +153,12 @@ def _videos(settings: Settings, *, shared: bool) -> VideoCache:
 
 
 def _sources(
-    settings: Settings, cache: VideoCache, guard: AddressGuard, *, lasting: bool, shared: bool
+    settings: Settings,
+    cache: VideoCache,
+    guard: AddressGuard,
+    *,
+    lasting: bool,
+    peers: Peers | None,
 ) -> tuple[VideoSource, ...]:
     web = {
         "cache": cache,
@@ -161,19 +168,20 @@ def _sources(
     }
     limits = settings.limits
     given: dict[str, dict[str, object]] = {
-        "library": {"libraries": settings.libraries, "shared": shared},
+        "library": {"libraries": settings.libraries, "shared": peers is not None},
         "links": {**web},
         "yt-dlp": {**web},
         "uploads": {
             "folder": uploads_folder(settings),
             "lasting": lasting,
-            "shared": shared,
+            "shared": peers is not None,
             "most_bytes": limits.upload_bytes,
             "free_bytes": settings.cache.free_bytes,
             "most_waiting": limits.uploads_waiting,
             "waiting_per_sender": limits.uploads_waiting_per_caller,
             "waiting_seconds": limits.upload_waiting_seconds,
             "stall_seconds": limits.upload_stall_seconds,
+            "peers": peers,
         },
     }
     options = {**given, **settings.plugins}
@@ -184,6 +192,13 @@ def _sources(
         if not isinstance(source, VideoSource):
             _log.warning("The plugin %r makes no VideoSource. It is passed over.", name)
     return tuple(source for source in made.values() if isinstance(source, VideoSource))
+
+
+def _peers(store: Store | None) -> Peers | None:
+    """Other programs, where they share the store."""
+    if not isinstance(store, Shared):
+        return None
+    return Peers(store.whereabouts, Tickets(store.commons))
 
 
 def _rules(setting: str, texts: Iterable[str]) -> tuple[HostRule, ...]:

@@ -665,12 +665,42 @@ class Commons(Protocol):
 
 
 @runtime_checkable
+class Whereabouts(Protocol):
+    """Which processes of an installation hold which files."""
+
+    async def tell(self, place: str, files: Mapping[str, str], seconds: float) -> None:
+        """Say that files are to be had at a place, for so long.
+
+        Args:
+            place: an address at which others reach the process.
+            files: by name, what others need to know of it.
+
+        Raises:
+            StoreFailed, StorageFull: nobody hears of it.
+        """
+        ...
+
+    async def find(self, file: str) -> tuple[str | None, Sequence[str]]:
+        """What is known of a file, and where it is to be had. None: nobody has it.
+
+        Raises:
+            StoreFailed: nobody can tell.
+        """
+        ...
+
+
+@runtime_checkable
 class Shared(Protocol):
     """A store that several processes use at a time."""
 
     @property
     def commons(self) -> Commons:
         """What they have in common beside sessions."""
+        ...
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """Which of them holds which files."""
         ...
 
 

@@ -117,6 +117,13 @@ PathPrefix = Annotated[
         "path that others could begin with, such as /buddy",
     ),
 ]
+PeerUrl = Annotated[
+    str,
+    _shaped(
+        r"https?://[\w.-]+(:\d{1,5})?(/[\w.~-]+)*|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?(/[\w.~-]+)*",
+        "address of a server, such as http://10.0.0.5:8000: without a / at its end",
+    ),
+]
 ProxyAddress = Annotated[str, AfterValidator(_network)]
 TokenHash = Annotated[
     str,
@@ -272,6 +279,9 @@ class Settings(_Group):
     trusted_proxies: tuple[ProxyAddress, ...] = ()
     """Addresses and networks of the proxies that stand before the server, whose
     `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    peer_url: PeerUrl | None = None
+    """The address at which other processes of the same Redis reach this one, to get what viewers
+    have uploaded to it: `http://10.0.0.5:8000`. None: they share a folder, or do without."""
     path_prefix: PathPrefix = ""
     """What the server's paths begin with, where a proxy gives it a part of a site: `/buddy`."""
     access: Literal["auto", "token", "open"] = "auto"

@@ -7,8 +7,8 @@ A session that was created with a token is reached with that token, and is not t
 else. One that was created without is reached by whoever knows its id, on a server that needs no
 tokens.
 
-A route says otherwise in its `opt`: `public` is for everybody, however often, and `ticket` names
-what a ticket may stand in for.
+A route says otherwise in its `opt`: `public` is for everybody, however often, `ticket` names
+what a ticket may stand in for, and `internal` is for programs that the route itself looks at.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from litestar.types import Guard, Scope
 
 from watchbuddy_core.errors import SessionNotFound, Unauthorized
 from watchbuddy_core.protocols import Commons, SessionRecord, Store
+from watchbuddy_core.tickets import Tickets
 from watchbuddy_core.wire import TicketPurpose
 from watchbuddy_server.security import Admission
-from watchbuddy_server.tickets import Tickets
 from watchbuddy_server.tokens import BY_TOKEN, Tokens
 from watchbuddy_server.traffic import Traffic, address_of
 
@@ -159,6 +159,8 @@ def guard_of(access: Access, traffic: Traffic) -> Guard:
     # a coroutine: a plain function would be run in the default executor, and every request would
     # queue behind what is done there.
     async def guard(connection: _Connection, route: BaseRouteHandler) -> None:
+        if route.opt.get("internal"):
+            return
         access.admission.check(connection)
         ticket: TicketPurpose | None = route.opt.get("ticket")
         if route.opt.get("public") or (ticket and connection.scope["type"] == ScopeType.WEBSOCKET):

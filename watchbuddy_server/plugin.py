@@ -31,6 +31,7 @@ from watchbuddy_server.characters import (
 )
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.health import Readiness, live, ready
+from watchbuddy_server.lending import lend_upload
 from watchbuddy_server.log import naming_session
 from watchbuddy_server.media import show_media
 from watchbuddy_server.metrics import Metrics, counting, show_metrics
@@ -167,7 +168,9 @@ class WatchBuddyPlugin(InitPlugin):
                 list_library,
                 upload_file,
             ),
-            self._router("/", live, ready, show_metrics, show_asyncapi, watch, show_media),
+            self._router(
+                "/", live, ready, show_metrics, show_asyncapi, watch, show_media, lend_upload
+            ),
         ]
         if self._page:
             app_config.route_handlers.append(

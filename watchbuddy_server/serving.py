@@ -14,8 +14,10 @@ import uvicorn
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.protocols import Store
+from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Settings, is_redis
+from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_server.access import Need
@@ -69,8 +71,10 @@ async def serving(
     prefix = settings.path_prefix.rstrip("/")
     tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
     store = MemoryStore() if store is None else store
+    parts = build_parts(settings, store=store if lasts else None)
+    _lend_uploads(settings, parts)
     app = create_app(
-        parts=build_parts(settings, store=store if lasts else None),
+        parts=parts,
         store=store,
         jobs=_workers(settings, store),
         allow_origins=settings.allow_origins,
@@ -107,6 +111,13 @@ def refuse_alone(settings: Settings, what: str) -> None:
         raise InvalidSettings(
             f"{what} needs a Redis in which all processes keep sessions: --store redis://HOST:PORT/0."
         )
+
+
+def _lend_uploads(settings: Settings, parts: Parts) -> None:
+    """Have other processes know where they get what is uploaded here."""
+    for source in parts.sources:
+        if isinstance(source, UploadSource) and source.peers is not None:
+            source.peers.own_url = settings.peer_url
 
 
 def _workers(settings: Settings, store: Store) -> SaqJobs | None:

@@ -9,11 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_201_CREATED
 
+from watchbuddy_core.tickets import SECONDS
 from watchbuddy_core.wire import Ticket, TicketWish
 from watchbuddy_server.access import Access
 from watchbuddy_server.bodies import read_json, takes_json
 from watchbuddy_server.errors import error_responses
-from watchbuddy_server.tickets import SECONDS
 
 
 @post(

@@ -19,7 +19,7 @@ from watchbuddy_core.stores.alone import Alone
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.redis_commons import RedisCommons
 from watchbuddy_core.stores.redis_line import Patience, Script
-from watchbuddy_server.tickets import Tickets
+from watchbuddy_core.tickets import Tickets
 from watchbuddy_server.traffic import Traffic
 
 FILM, SERIES = "ses_a8d3f8b9c1e04a5f", "ses_b8d3f8b9c1e04a5f"

@@ -14,7 +14,7 @@ import pytest
 from event_loop import in_event_loop
 
 from watchbuddy_core.stores.alone import Alone
-from watchbuddy_server.tickets import SECONDS, Tickets
+from watchbuddy_core.tickets import SECONDS, Tickets
 from watchbuddy_server.tokens import (
     TokenFile,
     TokenProblem,

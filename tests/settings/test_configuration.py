@@ -31,6 +31,7 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "allow_origins": ('["https://a.example"]', "https://b.example,null", ("*",)),
     "server_names": ('["a.example"]', "b.example", ("c.example",)),
     "trusted_proxies": ('["10.0.0.1"]', "10.0.0.0/8,fd00::/8", ("127.0.0.1/32",)),
+    "peer_url": ('"http://a:1"', "http://10.0.0.5:8000", "https://[::1]:8/b"),
     "path_prefix": ('"/a"', "/b/c", "/d"),
     "access": ('"open"', "token", "open"),
     "token_hashes": (f'["{"a" * 64}"]', ",".join(("b" * 64, "c" * 64)), ("d" * 64,)),

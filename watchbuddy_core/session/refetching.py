@@ -10,6 +10,7 @@ from watchbuddy_core.errors import (
     MissingExtra,
     ProcessingFailed,
     RequestRefused,
+    StoreFailed,
     VideoDownloadFailed,
     VideoNotReady,
     VideoUnavailable,
@@ -108,7 +109,7 @@ class Refetching:
             raise VideoUnavailable(str(exc)) from exc
         except TimeoutError:
             raise VideoDownloadFailed("Fetching the video took too long.") from None
-        except (ProcessingFailed, RequestRefused):
+        except (ProcessingFailed, RequestRefused, StoreFailed):
             raise
         except Exception as exc:  # of a plugin
             _log.exception("a video cannot be fetched again")

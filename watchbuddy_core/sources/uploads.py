@@ -14,10 +14,19 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from watchbuddy_core.errors import RateLimited, StorageFull, VideoUnavailable
+from watchbuddy_core.errors import (
+    RateLimited,
+    StorageFull,
+    StoreFailed,
+    VideoDownloadFailed,
+    VideoUnavailable,
+)
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.sources.arrival import Arrival, Pace, Room
+from watchbuddy_core.sources.identity import content_id
+from watchbuddy_core.sources.peers import Peers
+from watchbuddy_core.sources.receiving import telling
 from watchbuddy_core.sources.run_folder import RunFolder
 from watchbuddy_core.sources.upload_shelf import UploadCard, UploadShelf, remove_upload
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
@@ -45,7 +54,8 @@ _GONE = (
 )
 _GONE_HERE = (
     "This machine has no such upload: it was deleted, or it lies on another machine. Upload the"
-    " file again; or have the operator share the folder of uploads between all machines."
+    " file again; or have the operator share the folder of uploads between all machines, or name"
+    " each with peer_url."
 )
 _INVISIBLE = {"Cc", "Cf", "Cs"}
 """Unicode's categories of control characters, marks without a shape, and halves of pairs."""
@@ -96,6 +106,8 @@ class UploadSource:
         waiting_per_sender: of those, by one who brings them. None: as many as there are.
         waiting_seconds: how long one may wait for a session.
         stall_seconds: how long a file that arrives may stand still.
+        peers: other programs that keep the same sessions, and may give what is not here. Their
+            files are kept here as well, then.
         clock: for `waiting_seconds`.
         wall: what time it is, in seconds since 1970, for those that outlive the program.
         free_space: how many bytes are free on the disk of a folder.
@@ -113,6 +125,7 @@ class UploadSource:
         waiting_per_sender: int | None = None,
         waiting_seconds: float = 3600.0,
         stall_seconds: float = 30.0,
+        peers: Peers | None = None,
         clock: Clock | None = None,
         wall: Callable[[], float] = time.time,
         free_space: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
@@ -120,6 +133,9 @@ class UploadSource:
         self._folder = RunFolder(folder)
         self._shelf = _shelf_in(folder, lasting=lasting, shared=shared)
         self._is_shared = shared
+        self.peers = peers
+        self._borrowing: dict[str, asyncio.Lock] = {}
+        """By address."""
         self._taking_stock = asyncio.Lock()
         self._has_stock = False
         self._wall = wall
@@ -149,12 +165,24 @@ class UploadSource:
         Raises:
             VideoUnavailable: there is none, or none any more.
         """
-        await self._take_stock()
-        kept = self._kept.get(request.url)
-        if kept is None or not await asyncio.to_thread(kept.path.is_file):
-            raise VideoUnavailable(_GONE_HERE if self._is_shared else _GONE)
+        kept = await self._here(request.url) or await self._borrowed(request.url, progress)
         await self._take_up(kept)
         return kept.video
+
+    async def file(self, name: str) -> Path:
+        """Where the file of an upload lies that is here.
+
+        Args:
+            name: the part of its address that cannot be guessed.
+
+        Raises:
+            VideoUnavailable: it is not here.
+        """
+        await self._take_stock()
+        for url in self._kept:
+            if _name_in(url) == name and (kept := await self._here(url)) is not None:
+                return kept.path
+        raise VideoUnavailable(_GONE)
 
     @asynccontextmanager
     async def arrival(self, size_bytes: int = 0, *, sender: str = "") -> AsyncIterator[Arrival]:
@@ -220,6 +248,69 @@ class UploadSource:
             elif self._is_over(kept, now):
                 self._doomed.add(self._kept.pop(url).path)
         await asyncio.to_thread(self._clean)
+        await self._tell(*self._kept.values())
+
+    async def _here(self, url: str) -> _Kept | None:
+        await self._take_stock()
+        kept = self._kept.get(url)
+        is_here = kept is not None and await asyncio.to_thread(kept.path.is_file)
+        return kept if is_here else None
+
+    async def _borrowed(self, url: str, progress: Progress) -> _Kept:
+        """One that another program holds; from now on it is here as well.
+
+        Raises:
+            VideoUnavailable: none does.
+        """
+        lock = self._borrowing.setdefault(url, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._here(url) or await self._borrow(url, progress)
+        finally:
+            self._borrowing.pop(url, None)
+
+    async def _borrow(self, url: str, progress: Progress) -> _Kept:
+        """
+        Raises:
+            VideoUnavailable: nobody holds it, or gives it.
+            VideoDownloadFailed: there is no room for it.
+            StoreFailed: nobody can tell who holds it.
+        """
+        name = _name_in(url)
+        text = await self.peers.card(name) if self.peers is not None else None
+        if text is None or self.peers is None or self._shelf is None:
+            raise VideoUnavailable(_GONE_HERE if self._is_shared else _GONE)
+        card = UploadCard.model_validate_json(text)
+        if card.upload.video_url != url:
+            raise VideoUnavailable(_GONE_HERE)
+        folder = await asyncio.to_thread(self._folder.path)
+        arriving = folder / secrets.token_hex(16)
+        try:
+            await asyncio.to_thread(self._room.refuse_full, card.upload.size_bytes)
+            await self.peers.get(
+                name,
+                arriving,
+                most=card.upload.size_bytes,
+                received=telling(progress),
+            )
+            if await asyncio.to_thread(content_id, [arriving]) != card.content_id:
+                raise VideoUnavailable("The upload has come damaged from another machine.")
+            path = await asyncio.to_thread(self._shelf.put, arriving, card)
+        except (OSError, StorageFull) as exc:
+            raise VideoDownloadFailed("There is no room for the upload on this machine.") from exc
+        finally:
+            await asyncio.to_thread(arriving.unlink, missing_ok=True)
+        kept = self._kept[url] = _Kept(path, card, self._clock.now())
+        return kept
+
+    async def _tell(self, *kept: _Kept) -> None:
+        """Say to other programs that these are here."""
+        if self.peers is not None:
+            cards = {_name_in(one.card.upload.video_url): one.card for one in kept}
+            with suppress(StoreFailed, StorageFull):  # they hear of it the next time
+                await self.peers.tell(
+                    {name: card.model_dump_json() for name, card in cards.items()}
+                )
 
     def _is_over(self, kept: _Kept, now: float) -> bool:
         """Whether one that sessions have used goes now, as none uses it any more."""
@@ -250,7 +341,7 @@ class UploadSource:
                     await asyncio.to_thread(self._shelf.note, kept.path, kept.card)
 
     async def _keep(
-        self, sender: str, arrival: Arrival, name: str, kind: FileKind, content_id: str
+        self, sender: str, arrival: Arrival, name: str, kind: FileKind, identity: str
     ) -> Upload:
         name = clean_name(name)
         upload = Upload(
@@ -259,14 +350,15 @@ class UploadSource:
             kind=kind,
             size_bytes=arrival.size_bytes,
         )
-        card = UploadCard(upload=upload, content_id=content_id, came_at=self._wall(), sender=sender)
+        card = UploadCard(upload=upload, content_id=identity, came_at=self._wall(), sender=sender)
         path = arrival.path
         if self._shelf is not None:
             try:
                 path = await asyncio.to_thread(self._shelf.put, path, card)
             except OSError as exc:
                 raise StorageFull("The server cannot keep the file.") from exc
-        self._kept[upload.video_url] = _Kept(path, card, self._clock.now())
+        kept = self._kept[upload.video_url] = _Kept(path, card, self._clock.now())
+        await self._tell(kept)
         return upload
 
     def _clean(self) -> None:
@@ -275,6 +367,11 @@ class UploadSource:
                 remove_upload(path)
                 self._doomed.discard(path)
         self._folder.sweep()
+
+
+def _name_in(url: str) -> str:
+    """The part of an upload's address that cannot be guessed."""
+    return url.removeprefix(UPLOAD).partition("/")[0]
 
 
 def _shelf_in(folder: Path | None, *, lasting: bool, shared: bool) -> UploadShelf | None:

@@ -55,6 +55,7 @@ from watchbuddy_core.stores.redis_log import Following, Row, fields, rows
 from watchbuddy_core.stores.redis_news import News
 from watchbuddy_core.stores.redis_reports import Reports
 from watchbuddy_core.stores.redis_scripts import key
+from watchbuddy_core.stores.redis_whereabouts import RedisWhereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,7 @@ class RedisStore:
         self._writer = secrets.token_hex(4)
         """Who this process is, to the Redis."""
         self.commons = RedisCommons()
+        self.whereabouts = RedisWhereabouts(lambda: self.line)
         self._orders = 0
         self._known: dict[str, SessionRecord] = {}
         """What was listed last. Whoever lists all sessions does so often, and what a session

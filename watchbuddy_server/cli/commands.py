@@ -75,6 +75,7 @@ def cli(ctx: click.Context) -> None:
 @options.data_dir
 @options.store
 @options.jobs
+@options.peer_url
 @options.setting(
     "allow_origins",
     "--allow-origin",

@@ -147,6 +147,12 @@ jobs = setting(
     type=click.Choice(["local", "saq"]),
     help="Who prepares sessions: this program, or workers at the same Redis.  [default: local]",
 )
+peer_url = setting(
+    "peer_url",
+    "--peer-url",
+    metavar="URL",
+    help="Where other servers of the same Redis, and workers, get what is uploaded to this one.",
+)
 concurrency = setting(
     "limits__preparing",
     "--concurrency",

@@ -17,12 +17,15 @@ import struct
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from typing import Literal
 
 from watchbuddy_core.protocols import Commons
 from watchbuddy_core.wire import TicketPurpose
 
 PREFIX = "wbt_"
-SECONDS: dict[TicketPurpose, float] = {"connect": 30.0, "media": 12 * 3600.0}
+Purpose = TicketPurpose | Literal["peer"]
+"""`peer`: a process of the installation wants a file of another."""
+SECONDS: dict[Purpose, float] = {"connect": 30.0, "media": 12 * 3600.0, "peer": 3600.0}
 """How long a ticket is good. A film is paused, and watched to its end in the evening."""
 _STEM = struct.Struct(">d16s")
 """Until when it is good, and what tells it from all others."""
@@ -41,14 +44,16 @@ class Tickets:
         self._commons = commons
         self._now = now
 
-    async def give(self, purpose: TicketPurpose, session_id: str) -> str:
-        """Raises: StoreFailed: nobody knows what to sign it with."""
+    async def give(self, purpose: Purpose, thing: str) -> str:
+        """A ticket for a session, or, to a peer, for a file.
+
+        Raises: StoreFailed: nobody knows what to sign it with."""
         key = await self._commons.ticket_key()
         stem = _STEM.pack(self._now() + SECONDS[purpose], secrets.token_bytes(16))
-        signed = stem + _signature(key, stem, purpose, session_id)
+        signed = stem + _signature(key, stem, purpose, thing)
         return PREFIX + urlsafe_b64encode(signed).decode().rstrip("=")
 
-    async def take(self, ticket: str, purpose: TicketPurpose, session_id: str) -> bool:
+    async def take(self, ticket: str, purpose: Purpose, thing: str) -> bool:
         """Whether it is good. One to connect is not good any more then.
 
         Raises:
@@ -59,7 +64,7 @@ class Tickets:
         if len(signature) != _SIGNATURE_BYTES:
             return False
         key = await self._commons.ticket_key()
-        if not hmac.compare_digest(signature, _signature(key, stem, purpose, session_id)):
+        if not hmac.compare_digest(signature, _signature(key, stem, purpose, thing)):
             return False
         until, mark = _STEM.unpack(stem)
         left = until - self._now()
@@ -68,8 +73,8 @@ class Tickets:
         return purpose != "connect" or await self._commons.use_once(mark, left)
 
 
-def _signature(key: bytes, stem: bytes, purpose: TicketPurpose, session_id: str) -> bytes:
-    return hmac.digest(key, stem + f"{purpose} {session_id}".encode(), "sha256")
+def _signature(key: bytes, stem: bytes, purpose: Purpose, thing: str) -> bytes:
+    return hmac.digest(key, stem + f"{purpose} {thing}".encode(), "sha256")
 
 
 def _bytes_of(ticket: str) -> bytes:
