@@ -18,7 +18,7 @@ from watchbuddy_core.errors import BudgetReached, StaleFence, StorageFull, Store
 from watchbuddy_core.events import Playhead
 from watchbuddy_core.protocols import ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis as redis_store
-from watchbuddy_core.stores import redis_news
+from watchbuddy_core.stores import redis_failures, redis_news
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.redis_connection import Facts
 
@@ -536,14 +536,21 @@ def test_the_operator_is_told_where_all_is_lost(
 # --- a Redis that is full ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "said"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "is full"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "is a replica, which takes nothing new."),
+    ],
+)
 def test_who_watches_waits_for_room_and_nothing_new_is_begun(
-    server: RedisServer, caplog: pytest.LogCaptureFixture
+    server: RedisServer, caplog: pytest.LogCaptureFixture, begin: str, end: str, said: str
 ) -> None:
     async def scenario() -> None:
         async with store_at(server.port) as store:
             producer = await store.fence(SESSION, "producer")
             deliverer = await store.fence(SESSION, "deliverer")
-            server.tell("CONFIG", "SET", "maxmemory", 1)
+            server.tell(*begin.split())
             watching = asyncio.create_task(append(store, deliverer, 1))
             behind = asyncio.create_task(append(store, deliverer, 2))
             for work in (
@@ -552,19 +559,29 @@ def test_who_watches_waits_for_room_and_nothing_new_is_begun(
                 lambda: store.reserve({"day": 1.0}, 0.1),
                 store.check,
             ):
-                with pytest.raises(StorageFull, match="full"):
+                with pytest.raises(StorageFull, match=said):
                     await work()
-            await store.delete("ses_0000000000000003")
-            server.tell("CONFIG", "SET", "maxmemory", 0)
+            server.tell(*end.split())
             assert [await watching, await behind] == [1, 2]
             await store.put(record())
 
     run(scenario)
     told = [one.message for one in caplog.records]
     assert [one.partition(" (")[0] for one in told] == [
-        "The Redis that keeps sessions is full",
+        f"The Redis that keeps sessions {said}",
         "The Redis that keeps sessions works again.",
     ]
+
+
+def test_room_is_made_in_a_redis_that_is_full(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with bad_network(server.port) as network, store_at(network.port) as store:
+            await store.put(record())
+            await append_to(store, SESSION)
+            server.tell("CONFIG", "SET", "maxmemory", 1)
+            network.cut()
+            await store.delete(SESSION)
+            assert not await store.list()
 
 
 def test_a_log_has_an_end_and_before_it_only_what_was_sent_is_kept(
@@ -798,6 +815,55 @@ def test_that_it_is_away_is_told_once_and_that_it_is_back(
         "The Redis that keeps sessions cannot be reached",
         "The Redis that keeps sessions works again.",
     ]
+
+
+def test_that_it_is_back_is_told_also_where_a_connection_is_wanted_no_more(
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_failures, "_TRIED_WITHIN", 0.1)
+
+    async def scenario() -> None:
+        async with store_at(server.port, patience_seconds=0.2) as store:
+            server.kill()
+            for work in (store.list, store.check):
+                with pytest.raises(StoreFailed):
+                    await work()
+            server.start()
+            while "works again" not in caplog.text:
+                with suppress(StoreFailed):
+                    await store.prefer("here", "ann", "quiet")
+                await asyncio.sleep(0.01)
+
+    run(scenario)
+
+
+def test_what_cannot_be_said_is_nobody_elses_failure(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with store_at(server.port) as store:
+            with pytest.raises(UnicodeEncodeError):
+                await store.count(caller="\ud800")
+            assert await store.count(caller="here") == 0
+
+    run(scenario)
+
+
+def test_who_waits_when_the_store_is_closed_is_told(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with bad_network(server.port) as network, store_at(network.port) as store:
+            fence = await store.fence(SESSION, "deliverer")
+            await store.read(SESSION)
+            network.stop()
+            waiting = [
+                asyncio.create_task(append(store, fence, 1)),
+                asyncio.create_task(append(store, fence, 2)),
+                asyncio.create_task(store.read(SESSION)),
+            ]
+            await asyncio.sleep(0)
+            network.is_open = False
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in told] == [StoreFailed] * 3
+
+    run(scenario)
 
 
 async def append_to(store: RedisStore, session_id: str) -> None:

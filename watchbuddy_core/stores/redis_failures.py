@@ -10,6 +10,8 @@ from watchbuddy_core.errors import StorageFull, StoreFailed
 
 _TOLD_AGAIN = 60.0
 """Seconds in which the operator is told no more than once that a Redis does not work."""
+_TRIED_WITHIN = 6.0
+"""Seconds in which a connection that is wanted is tried again."""
 _FULL = {
     "OOM": "The Redis that keeps sessions is full (`maxmemory`).",
     "MISCONF": "The Redis that keeps sessions cannot write to its disk.",
@@ -95,15 +97,15 @@ class Trouble:
         self._place = place
         self.is_silent = True
         """Nothing has begun yet: who wants it to is told."""
-        self._who: set[object] = set()
-        """The connections that do not work at the moment."""
+        self._who: dict[object, float] = {}
+        """The connections that do not work, and when they were tried last, in the loop's
+        seconds."""
         self._told_at: float | None = None
         self._is_told = False
 
     def met(self, who: object, failure: Exception) -> None:
         """A connection does not work."""
-        self._who.add(who)
-        now = asyncio.get_running_loop().time()
+        now = self._who[who] = asyncio.get_running_loop().time()
         if self.is_silent or self._is_told:
             return
         if self._told_at is not None and now - self._told_at < _TOLD_AGAIN:
@@ -118,7 +120,12 @@ class Trouble:
 
     def over(self, who: object) -> None:
         """It works."""
-        self._who.discard(who)
-        if self._is_told and not self._who:
+        self._who.pop(who, None)
+        if not self._is_told:
+            return
+        # One that is not tried any more is wanted for nothing, and not known to be broken.
+        since = asyncio.get_running_loop().time() - _TRIED_WITHIN
+        if not any(tried_at > since for tried_at in self._who.values()):
             self._is_told = False
+            self._who.clear()
             _log.warning("The Redis that keeps sessions works again.")

@@ -24,7 +24,7 @@ from watchbuddy_core.stores.redis_failures import Trouble, failure_of, is_final,
 if TYPE_CHECKING:
     from redis.asyncio import Connection
 
-Word = str | bytes | int | float
+Word = str | bytes | int
 Greet = Callable[["Connection"], Awaitable[None]]
 
 USUAL_SECONDS = 6.0
@@ -36,7 +36,7 @@ _MOST_BYTES_AT_ONCE = 1_000_000
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 """Seconds between attempts, each twice as long as the one before."""
-_CLOSING_SECONDS = 2.0
+_CLOSING_SECONDS = 1.0
 """What is not answered so long after the end is given up."""
 
 
@@ -75,7 +75,7 @@ class Script:
 class _Order:
     """A command, and who waits for its answer."""
 
-    words: tuple[Word, ...]
+    words: tuple[bytes, ...]
     done: asyncio.Future[Any]
     patience: Patience
     until: float
@@ -90,18 +90,21 @@ class _Order:
     """The Redis does not know the script yet."""
     not_before: float = -math.inf
 
-    def command(self) -> tuple[Word, ...]:
+    def command(self) -> tuple[bytes, ...]:
         if self.script is None:
             return self.words
         keys = int(self.words[0]) + 1
-        how = ("EVAL", self.script.text) if self.is_unknown else ("EVALSHA", self.script.name)
-        return (*how, *self.words[:keys], int(self.is_unsure), *self.words[keys:])
+        text = (b"EVAL", self.script.text.encode())
+        name = (b"EVALSHA", self.script.name.encode())
+        again = b"1" if self.is_unsure else b"0"
+        how = text if self.is_unknown else name
+        return (*how, *self.words[:keys], again, *self.words[keys:])
 
     def may_be_given_up(self, now: float) -> bool:
         return self.until <= now and not (self.is_unsure and self.patience.is_exact)
 
     def size_bytes(self) -> int:
-        return sum(len(word) for word in self.words if isinstance(word, str | bytes))
+        return sum(map(len, self.words))
 
 
 @dataclass(eq=False)
@@ -121,6 +124,7 @@ class Line:
     usual_seconds: float = USUAL_SECONDS
     """For which a command is tried where nothing is said."""
     _waiting: deque[_Order] = field(default_factory=deque)
+    _under_way: Sequence[_Order] = ()
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: Connection | None = None
     _failures: int = 0
@@ -140,7 +144,7 @@ class Line:
             await asyncio.wait([carrying], timeout=_CLOSING_SECONDS)
             carrying.cancel()
             await asyncio.wait([carrying])
-            for order in self._waiting:
+            for order in (*self._under_way, *self._waiting):
                 _answer(order, StoreFailed("The server ends."))
             await self._hang_up()
 
@@ -191,7 +195,9 @@ class Line:
         patience = patience or Patience(self.usual_seconds)
         done = asyncio.get_running_loop().create_future()
         until = self._now() + patience.seconds
-        return _Order(words, done, patience, until, turn=turn)
+        # What cannot be said is the failure of who would say it, and not of the connection.
+        said = tuple(word if isinstance(word, bytes) else str(word).encode() for word in words)
+        return _Order(said, done, patience, until, turn=turn)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -201,7 +207,7 @@ class Line:
     async def _carry(self) -> None:
         while True:
             self._news.clear()
-            orders = self._next_orders()
+            orders = self._under_way = self._next_orders()
             if not orders:
                 if self._is_closed and not self._waiting:
                     return
@@ -213,7 +219,7 @@ class Line:
                 await self._hang_up()
                 await self._failed(orders, exc)
             else:
-                self._settle(orders, replies)
+                await self._settle(orders, replies)
 
     def _next_orders(self) -> list[_Order]:
         """Those that may go out together; they wait no longer."""
@@ -294,12 +300,14 @@ class Line:
         self._give_up(self._now() + pause, failure, is_final=is_final(exc))
         await asyncio.sleep(pause)
 
-    def _settle(self, orders: Sequence[_Order], replies: Sequence[Any]) -> None:
-        from redis.exceptions import NoScriptError
+    async def _settle(self, orders: Sequence[_Order], replies: Sequence[Any]) -> None:
+        from redis.exceptions import NoScriptError, ReadOnlyError
 
         self._failures = 0
         now = self._now()
         refused: list[_Order] = []
+        if any(isinstance(reply, ReadOnlyError) for reply in replies):
+            await self._hang_up()  # another may be behind the name by now
         for order, reply in zip(orders, replies, strict=True):
             order.is_unsure = False
             if isinstance(reply, NoScriptError):

@@ -9,7 +9,7 @@ from watchbuddy_core.stores.redis_line import ENDLESS, Line, Patience
 from watchbuddy_core.stores.redis_news import Listener, published
 from watchbuddy_core.stores.redis_scripts import key
 
-_PAGE = 500
+_PAGE = 200
 """Entries that are read with one command."""
 _LOST = "Some of what was kept of this session is lost."
 
