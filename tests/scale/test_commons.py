@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from event_loop import in_event_loop
+from patience import PATIENCE
 from redis_server import RedisServer
 
 from watchbuddy_core.errors import RateLimited, StoreFailed
@@ -34,7 +35,7 @@ async def processes(redis: RedisServer, count: int = 2) -> AsyncIterator[list[Re
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await holds():
             await asyncio.sleep(0.02)
 
@@ -65,15 +66,15 @@ async def test_what_one_process_has_let_through_another_counts(redis: RedisServe
 @in_event_loop
 async def test_a_rate_in_redis_is_the_rate_in_memory(redis: RedisServer) -> None:
     async with processes(redis) as (one, other):
-        for count in (1, 3, 7, 60, 1000):
+        for count in (1, 3, 7, 1000):  # of more, one is there again while others are taken
             name = f"by-{count}"
             rates = {name: Rate(count, 60.0)}
             together = [one.rates(rates), other.rates(rates)]
             alone = Alone(now=lambda: 5.0).rates(rates)
-            for number in range(min(count, 70)):
+            for number in range(min(count, 20)):
                 assert await together[number % 2].take((name, HERE)) == 0
                 assert await alone.take((name, HERE)) == 0
-            if count < 70:
+            if count < 20:
                 assert await alone.take((name, HERE)) == pytest.approx(60 / count)
                 # As long again, but for what has passed since.
                 assert 0 < await together[0].take((name, HERE)) <= 60 / count
@@ -158,10 +159,10 @@ async def test_many_who_come_at_once_get_no_more_than_there_is(redis: RedisServe
 async def test_what_a_killed_process_held_is_free_a_while_later(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_commons, "_LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(redis_commons, "_LEASE_SECONDS", 1.0)
     monkeypatch.setattr(redis_commons, "_RENEW_SECONDS", 0.05)
     async with processes(redis) as (killed, other), killed.hold({"session x": 1}):
-        await asyncio.sleep(0.5)  # it is renewed
+        await asyncio.sleep(1.2)  # it is renewed
         assert not await is_free(other, "session x", 1)
         monkeypatch.setattr(killed._places, "_tell", lambda: asyncio.sleep(0))
         await until(lambda: is_free(other, "session x", 1))

@@ -13,13 +13,14 @@ import httpx
 import pytest
 from crashing.film import make_film
 from crashing.place import Call, Place, Program, free_port
+from own_clock import own_clock
 from patience import PATIENCE
 from redis_server import RedisServer, redis_server
 from shared import made_once
 
 from watchbuddy_core.actions import Action
 from watchbuddy_core.client import Begun, Happening, Ready, WatchClient
-from watchbuddy_core.player import ClockPlayer, WallClock
+from watchbuddy_core.player import ClockPlayer
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -136,8 +137,6 @@ def test_a_session_is_created_here_prepared_there_and_watched_through_a_third(
     async def scenario() -> None:
         session_id = await it.create("whole", end_time=40.0)
         seen: list[Action] = []
-        clock = WallClock(speed=10.0)
-        player = ClockPlayer(40.0, clock=clock)
 
         def listen(happening: Happening) -> None:
             if isinstance(happening, Begun):
@@ -145,8 +144,12 @@ def test_a_session_is_created_here_prepared_there_and_watched_through_a_third(
             elif isinstance(happening, Ready):
                 play.set()
 
+        async def turn() -> None:
+            await it.http.get(f"{it.webs[1]}/health/live")
+
         play = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
+        async with own_clock(speed=10.0, turn=turn) as clock, asyncio.TaskGroup() as tasks:
+            player = ClockPlayer(40.0, clock=clock)
             client = WatchClient(it.webs[1], session_id, player, listen=listen, clock=clock)
             tasks.create_task(client.run())
             await play.wait()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from event_loop import in_event_loop
+from patience import until
 
 from watchbuddy_core.errors import (
     MissingExtra,
@@ -79,9 +80,7 @@ async def test_what_nobody_asks_for_any_more_ends(monkeypatch: pytest.MonkeyPatc
     videos = fetching(source)
     with pytest.raises(VideoNotReady):
         await videos.get("memory:film", patience=0.01)
-    async with asyncio.timeout(20):
-        while not source.cancelled:
-            await asyncio.sleep(0.01)
+    await until(lambda: source.cancelled)
     source.may_go.set()
     assert await videos.get("memory:film", patience=60.0) == FILM
     assert source.opened == 2
@@ -92,7 +91,6 @@ async def test_what_nobody_asks_for_any_more_ends(monkeypatch: pytest.MonkeyPatc
 async def test_a_failure_is_told_to_all_for_a_while_and_then_it_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(refetching, "_FAILURE_HOLDS", 0.05)
     source = Slow()
     source.may_go.set()
     source.failure = VideoUnavailable("It is gone.")
@@ -101,8 +99,14 @@ async def test_a_failure_is_told_to_all_for_a_while_and_then_it_is_tried_again(
         with pytest.raises(VideoUnavailable, match="gone"):
             await videos.get("memory:film", patience=60.0)
     assert source.opened == 1
+    await videos.stop()
+
+    monkeypatch.setattr(refetching, "_FAILURE_HOLDS", 0.05)
+    videos = fetching(source)
+    with pytest.raises(VideoUnavailable, match="gone"):
+        await videos.get("memory:film", patience=60.0)
     source.failure = None
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.1)
     assert await videos.get("memory:film", patience=60.0) == FILM
     await videos.stop()
 

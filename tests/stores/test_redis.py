@@ -10,6 +10,7 @@ import pytest
 from bad_network import bad_network
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.accounts import of_day, of_session
@@ -44,14 +45,14 @@ def server(shared: RedisServer) -> RedisServer:
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await scenario()
 
     asyncio.run(main())
 
 
 def store_at(port: int, **options: float) -> RedisStore:
-    return RedisStore(f"redis://127.0.0.1:{port}/0", **{"reply_seconds": 0.5, **options})
+    return RedisStore(f"redis://127.0.0.1:{port}/0", **{"reply_seconds": 2.0, **options})
 
 
 def record(session_id: str = SESSION) -> SessionRecord:
@@ -664,7 +665,7 @@ def test_everything_expires_some_time(server: RedisServer) -> None:
 def test_a_session_that_has_expired_is_nowhere_any_more(server: RedisServer) -> None:
     async def scenario() -> None:
         made = record().model_copy(update={"caller": "here", "address": "192.0.2.1"})
-        async with store_at(server.port, keep_seconds=-3599.8) as store:
+        async with store_at(server.port, keep_seconds=-3599.0) as store:
             await store.put(made)
             await append_to(store, SESSION)
         async with store_at(server.port) as store:
@@ -699,7 +700,7 @@ def test_a_deleted_session_leaves_no_key(server: RedisServer) -> None:
 
 def complaint(url: str) -> str:
     async def enter() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             async with RedisStore(url, reply_seconds=0.5, patience_seconds=0.3):
                 pass
 
