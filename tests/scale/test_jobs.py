@@ -514,6 +514,53 @@ def test_a_session_that_is_gone_when_its_turn_comes_leaves_nothing_behind(
     run(scenario())
 
 
+def test_a_session_of_which_worker_after_worker_dies_fails(
+    machine: Any, run: Run, redis: RedisServer, quick: None
+) -> None:
+    async def scenario() -> None:
+        a, works = machine(), machine()
+        async with web(a) as jobs:
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            # As SAQ leaves it that finds it silent in its last attempt.
+            last = {**job(redis, session), "attempts": 20, "status": "aborted"}
+            redis.tell("DEL", "saq:watchbuddy:queued", "saq:watchbuddy:incomplete")
+            redis.tell("SET", f"saq:job:watchbuddy:{session.session_id}", json.dumps(last))
+            async with worker(works):
+                await holds(a.is_done(session))
+            error = (await session.status()).error
+            assert error is not None
+            assert error.code == "INTERNAL_ERROR"
+            assert works.windows == []
+            assert redis.tell("HLEN", "watchbuddy:jobs:open") == 0
+
+    run(scenario())
+
+
+def test_a_session_that_could_not_be_put_into_the_queue_is_prepared_all_the_same(
+    machine: Any, run: Run, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is known that it is to have a job: what was promised holds."""
+
+    async def scenario() -> None:
+        a, works = machine(), machine()
+        put = queue_module.JobQueue.put
+
+        async def put_of_workers(self: Any, session_id: str) -> None:
+            if not self.worker_id:
+                raise StoreFailed("The Redis is away.")
+            await put(self, session_id)
+
+        monkeypatch.setattr(queue_module.JobQueue, "put", put_of_workers)
+        async with web(a) as jobs, worker(works):
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            await holds(a.is_done(session))
+        assert works.windows == [0, 1, 2]
+
+    run(scenario())
+
+
 # --- while the Redis is away ---------------------------------------------------------------
 
 

@@ -151,6 +151,20 @@ class JobQueue(RedisQueue):
         pairs = zip(session_ids, scores, strict=True)
         return [session_id for session_id, score in pairs if score is None]
 
+    async def is_hopeless(self, session_id: str) -> bool:
+        """Whether its job was begun again so often that nobody begins it once more.
+
+        Raises:
+            StorageFull, StoreFailed
+        """
+        from saq.job import UNSUCCESSFUL_TERMINAL_STATUSES
+
+        async with failures_told():
+            job = await self.job(session_id)
+        return (
+            job is not None and job.status in UNSUCCESSFUL_TERMINAL_STATUSES and not job.retryable
+        )
+
     def place_of(self, session_id: str) -> tuple[str, str]:
         """The sorted set that holds every job, and its name in it."""
         return self._incomplete, self.job_id(session_id)
@@ -259,6 +273,14 @@ class JobQueue(RedisQueue):
         return not is_ours or kept.status == Status.QUEUED
 
 
+def require_saq() -> None:
+    """Raises: MissingExtra: SAQ is not installed."""
+    try:
+        import saq.queue.redis  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtra("scale", "Working in several processes") from exc
+
+
 @asynccontextmanager
 async def open_queue(url: str, *, is_hasty: bool = False) -> AsyncIterator[JobQueue]:
     """The queue in this Redis. Connects when it is first asked.
@@ -269,13 +291,12 @@ async def open_queue(url: str, *, is_hasty: bool = False) -> AsyncIterator[JobQu
     Raises:
         MissingExtra: SAQ is not installed.
     """
-    try:
-        from redis.asyncio import BlockingConnectionPool, Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import ExponentialBackoff
-        from saq.queue.redis import RedisQueue as Base
-    except ImportError as exc:
-        raise MissingExtra("scale", "Working in several processes") from exc
+    require_saq()
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ExponentialBackoff
+    from saq.queue.redis import RedisQueue as Base
+
     how: dict[str, Any] = {
         "client_name": "watchbuddy-jobs",
         "protocol": 2,

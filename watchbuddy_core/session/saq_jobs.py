@@ -13,7 +13,7 @@ from typing import Self
 
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.protocols import Store
-from watchbuddy_core.session.job_queue import JobQueue, end, failures_told, open_queue
+from watchbuddy_core.session.job_queue import JobQueue, end, failures_told, open_queue, require_saq
 from watchbuddy_core.session.tally import Bounds, Tally
 from watchbuddy_core.session.workshop import Asker
 from watchbuddy_core.stores.redis import RedisStore
@@ -44,6 +44,9 @@ class SaqJobs:
         per_user: of those, of one user of a caller.
         per_caller: of one caller. None: as many as there is room for.
         per_address: from one address, likewise.
+
+    Raises:
+        MissingExtra: SAQ is not installed.
     """
 
     generator_works = True
@@ -59,6 +62,7 @@ class SaqJobs:
         per_caller: int | None = None,
         per_address: int | None = None,
     ) -> None:
+        require_saq()
         self._store: Store = store
         self._redis = store
         self._url = url
@@ -131,7 +135,10 @@ class SaqJobs:
         """
         asker = Asker.of(await self._store.get(session_id))
         await self._tally.enter(session_id, asker, admission=_admission.get())
-        await self._queue.put(session_id)
+        try:
+            await self._queue.put(session_id)
+        except (StoreFailed, StorageFull) as exc:  # a worker sees to it: it is known now
+            _log.info("session %s: its job has to wait: %s", session_id, exc)
 
     async def cancel(self, session_id: str) -> None:
         """End the job, and wait a while until it has ended.

@@ -14,7 +14,7 @@ from functools import partial
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.log import about
 from watchbuddy_core.player import Clock, WallClock
-from watchbuddy_core.protocols import JobRunner, Keeper, SessionRecord, Store
+from watchbuddy_core.protocols import JobRunner, Keeper, SessionRecord, Shared, Store
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.history import History, SessionState
 from watchbuddy_core.session.library import Library
@@ -34,6 +34,8 @@ _GRACE = 300.0
 """Seconds after the program's start in which viewers may come back, however late it is."""
 _SPENT_IS_KEPT = timedelta(days=31)
 _TOO_OLD = "The session has reached the age at which sessions end. Create a new one."
+_UNWATCHED = 150.0
+"""Who is watched at another process is said to be needed at least every minute or so."""
 _AFTERLIFE = 60.0
 """Seconds for which a session that was deleted can still tell its viewers so."""
 
@@ -301,10 +303,11 @@ class Sessions:
         """Forget those that nobody has needed for longest, as long as there are too many."""
         if self._store_bytes is None:
             return
+        quiet = _UNWATCHED if isinstance(self.store, Shared) else _AFTERLIFE
         unneeded = [
             (attendance.needed_at, session_id)
             for session_id, attendance in self._attendance.items()
-            if not attendance.connections and now - attendance.needed_at > _AFTERLIFE
+            if not attendance.connections and now - attendance.needed_at > quiet
         ]
         for _, session_id in sorted(unneeded):
             if await self.store.size_bytes() <= self._store_bytes:

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from watchbuddy_core.entries import Asked, Feedback
-from watchbuddy_core.errors import SessionNotFound, StorageFull, StoreFailed
+from watchbuddy_core.entries import Asked, Failed, Feedback
+from watchbuddy_core.errors import SessionNotFound, StorageFull, StoreFailed, WatchBuddyError
 from watchbuddy_core.log import about
 from watchbuddy_core.protocols import Keeper
+from watchbuddy_core.session.history import History
 from watchbuddy_core.session.job_queue import (
     ENDED_BY_WORKER,
     FUNCTION,
@@ -256,7 +257,21 @@ class Worker:
             await asyncio.sleep(_RECONCILE_SECONDS)
             with suppress(StoreFailed, StorageFull):
                 for session_id in await self._queue.missing(await self._tally.entered()):
-                    await self._queue.put(session_id)
+                    if await self._queue.is_hopeless(session_id):
+                        await self._give_up(session_id)
+                    else:
+                        await self._queue.put(session_id)
+
+    async def _give_up(self, session_id: str) -> None:
+        """Whoever works on it dies of it, as far as anybody can tell."""
+        with about(session_id):
+            _log.error("session %s: its job was begun too often, and never ended", session_id)
+        if not History(await self._store.read(session_id)).ready:  # else it plays on as it is
+            error = WatchBuddyError("The server failed. Its log says more.")
+            fence = await self._store.fence(session_id, "producer")
+            failed = Failed(code=error.code, message=error.message)
+            await self._store.append(session_id, [failed], fence)
+        await self._tally.leave(session_id)
 
 
 class _Hands(SaqWorker):
