@@ -277,6 +277,29 @@ def test_what_is_done_is_not_done_again_where_its_answer_is_lost(server: RedisSe
     run(scenario)
 
 
+def test_what_is_done_is_not_done_again_where_redis_forgets_how_meanwhile(
+    server: RedisServer,
+) -> None:
+    """One that was killed has its scripts no more, and says so when it is asked again."""
+
+    async def scenario() -> None:
+        async with bad_network(server.port) as network, store_at(network.port) as store:
+            fence = await store.fence(SESSION, "deliverer")
+            await append(store, fence, 0)
+            network.cut_after(0)
+            network.is_open = False
+            writing = asyncio.create_task(append(store, fence, 1))
+            while server.tell("XLEN", f"watchbuddy:{{{SESSION}}}:log") < 2:
+                await asyncio.sleep(0.01)
+            server.kill()
+            server.start()
+            network.is_open = True
+            assert await writing == 2
+            assert ids(await store.read(SESSION)) == ["a0", "a1"]
+
+    run(scenario)
+
+
 def test_several_that_lose_their_answers_together_are_done_once_each(server: RedisServer) -> None:
     async def scenario() -> None:
         async with bad_network(server.port) as network, store_at(network.port) as store:

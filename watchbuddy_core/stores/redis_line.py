@@ -86,6 +86,8 @@ class _Order:
     """Orders with the same turn go out one after the other."""
     is_unsure: bool = False
     """It may have been carried out: it went out, and nothing came back."""
+    was_unsure: bool = False
+    """Before it went out the last time. Where that was refused, it is so still."""
     is_unknown: bool = False
     """The Redis does not know the script yet."""
     not_before: float = -math.inf
@@ -263,7 +265,7 @@ class Line:
             connection = await self._connected()
             commands = connection.pack_commands([order.command() for order in orders])
             for order in orders:
-                order.is_unsure = True
+                order.was_unsure, order.is_unsure = order.is_unsure, True
             await connection.send_packed_command(commands)
             replies: list[Any] = []
             for _ in orders:
@@ -309,7 +311,7 @@ class Line:
         if any(isinstance(reply, ReadOnlyError) for reply in replies):
             await self._hang_up()  # another may be behind the name by now
         for order, reply in zip(orders, replies, strict=True):
-            order.is_unsure = False
+            order.is_unsure = order.was_unsure
             if isinstance(reply, NoScriptError):
                 order.is_unknown = True
                 refused.append(order)
