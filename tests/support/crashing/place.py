@@ -144,13 +144,15 @@ class Program:
         self._process.kill()
         await self._process.wait()
 
-    async def end(self) -> None:
-        """Tell it to end, as `kill` does, and wait until it has."""
-        if self._process is not None and self._process.returncode is None:
+    async def end(self) -> int | None:
+        """Tell it to end, as `kill` does, and wait until it has; returns its exit status."""
+        if self._process is None:
+            return None
+        if self._process.returncode is None:
             self._place.ended[self.pid] = time.monotonic()
             self._process.terminate()
-            async with asyncio.timeout(_ENDING_SECONDS):
-                await self._process.wait()
+        async with asyncio.timeout(_ENDING_SECONDS):
+            return await self._process.wait()
 
 
 def free_port() -> int:

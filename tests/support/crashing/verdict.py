@@ -24,6 +24,8 @@ _LOOKBACK = 0.25
 """Media seconds before the target of a seek that may be sent if they never were."""
 _NOT_WRITTEN = 1011
 """Closes a connection for which nothing could be written down for too long."""
+_UNHEARD_SECONDS = 15.0
+"""So long after it was disturbed, work may be taken from a process."""
 _SURE_SECONDS = 2.0
 """A connection that held for so long has had its reports taken in, and answered, also by a
 machine that has much else to do."""
@@ -159,7 +161,7 @@ def _excuse(
         return "before anything that the viewer said was taken in"
     if _never_heard_of(number + 1, record, log) and _is_met_later(wanted, record):
         return "its pass and the next one were one for the server: the seek was lost at a kill"
-    if _has_crossed(wanted, record):
+    if _has_crossed(wanted, record) or _was_left_behind(wanted, record, log):
         return "on its way as the user sought"
     if _was_in_flight(wanted, record, log):
         if not manner.completes:
@@ -260,15 +262,25 @@ def _has_crossed(wanted: Met, record: Record) -> bool:
     )
 
 
+def _was_left_behind(wanted: Met, record: Record, log: Sequence[Logged]) -> bool:
+    """Whether the user had sought when it was to be sent: then it is not."""
+    stretch = record.passes[wanted.number]
+    last = next(
+        (
+            one.entry
+            for one in reversed(log)
+            if isinstance(one.entry, Delivered) and one.entry.playhead.epoch == wanted.number
+        ),
+        None,
+    )
+    if stretch.until is None or last is None or _id_of(wanted, log) not in last.ids:
+        return False
+    return not _was_connected(record.connections, last.playhead.head_at, stretch.until)
+
+
 def _was_in_flight(wanted: Met, record: Record, log: Sequence[Logged]) -> bool:
     """Whether it is the last that a connection was to be sent, and it had no other chance."""
-    placed = {
-        (action.action_type, action.trigger_timestamp): action.id
-        for logged in log
-        if isinstance(logged.entry, Placed)
-        for action in logged.entry.actions
-    }
-    id = placed[wanted.action.action_type, wanted.action.trigger_timestamp]
+    id = _id_of(wanted, log)
     received = {met.action.id for met in record.arrived}
     last: Delivered | None = None
     for logged in log:
@@ -279,6 +291,18 @@ def _was_in_flight(wanted: Met, record: Record, log: Sequence[Logged]) -> bool:
                 return True
             last = None
     return False
+
+
+def _id_of(wanted: Met, log: Sequence[Logged]) -> str:
+    """As this session has it."""
+    return next(
+        action.id
+        for logged in log
+        if isinstance(logged.entry, Placed)
+        for action in logged.entry.actions
+        if action.action_type == wanted.action.action_type
+        and action.trigger_timestamp == wanted.action.trigger_timestamp
+    )
 
 
 def _is_crowded_out(wanted: Met, record: Record, stretch: Pass) -> bool:
@@ -384,26 +408,30 @@ class Bought:
 
 
 def judge_calls(
-    calls: Iterable[Call], killed: Mapping[int, float], ended: Mapping[int, float] = {}
+    calls: Iterable[Call], killed: Mapping[int, float], disturbed_at: Iterable[float] = ()
 ) -> Bought:
-    """No window is asked for again unless whoever had begun it was killed, or was told to end
-    while it was at it; and so none is paid for twice by two that lived to write it down.
+    """No window is paid for twice by two that both lived to write it down; and none is asked
+    for again unless whoever had begun it was killed, or had been disturbed.
 
     Args:
         killed: when a process was killed, by its number.
-        ended: when one was told to end.
+        disturbed_at: when something else was done for which work may be taken from a process
+            that lives: it was told to end, or was not heard of while there was no Redis.
     """
     by_window: dict[tuple[str, int], list[Call]] = defaultdict(list)
     for call in calls:
         by_window[call.wish, call.window].append(call)
-    faults = []
+    faults: list[str] = []
+    disturbed_at = list(disturbed_at)
     for (wish, window), several in by_window.items():
         begun = [call for call in several if call.what == "begun"]
         for one, other in pairwise(begun):
-            finished = any(call.what == "ended" and call.pid == one.pid for call in several)
-            gone = killed.get(one.pid, inf if finished else ended.get(one.pid, inf))
-            if not one.at < gone < other.at:
-                paid = ", though it was paid for" if finished else ""
-                faults.append(f"window {window} of {wish} was asked for again without need{paid}")
+            was_unheard = any(one.at - _UNHEARD_SECONDS < at < other.at for at in disturbed_at)
+            if not (one.at < killed.get(one.pid, inf) < other.at or was_unheard):
+                faults.append(f"window {window} of {wish} was asked for again without need")
+        for one, other in pairwise(call for call in several if call.what == "ended"):
+            again_at = max(call.at for call in begun if call.pid == other.pid)
+            if not one.at < killed.get(one.pid, inf) < again_at:
+                faults.append(f"window {window} of {wish} was paid for twice")
     what = Counter(call.what for several in by_window.values() for call in several)
     return Bought(len(by_window), what["begun"], what["ended"], faults)

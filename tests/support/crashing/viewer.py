@@ -28,8 +28,9 @@ from watchbuddy_core.errors import ConnectionLost, WatchBuddyError
 from watchbuddy_core.player import ClockPlayer, WallClock
 from watchbuddy_core.wire import read_features
 
-RATE = 2.0
-"""Media seconds that are played in a second."""
+RATE = 1.0
+"""Media seconds that are played in a second. Faster, less time is left for being late: a server
+whose machine has much else to do would leave out what it may."""
 AHEAD = 2.0
 """Media seconds by which a client with `hold` is sent things ahead."""
 _REPORT_SECONDS = 0.25
@@ -37,7 +38,9 @@ _TICK_SECONDS = 0.02
 _RETRY_SECONDS = 0.1
 _COMPLETED_AFTER = 0.3
 _LINGER_SECONDS = 2.0
-"""How long a viewer stays, and is connected, after the end."""
+"""How long a viewer stays, and is connected, after the end and the companion's goodbye."""
+_MOST_LINGER_SECONDS = 15.0
+"""And how long at the most, where there is none: it may be late."""
 _PATIENCE = 600.0
 """Seconds without a connection that holds. There may be none for long, where one kill follows
 the other."""
@@ -106,6 +109,14 @@ class Record:
     covered: list[tuple[float, Sequence[tuple[float, float]]]] = field(default_factory=list)
     """When more was known to be scripted, and what."""
     faults: list[str] = field(default_factory=list)
+
+    def is_over(self, seconds: float) -> bool:
+        """Whether a viewer leaves who has been at the end, and connected, for so long."""
+        number = len(self.passes) - 1
+        is_said = any(
+            isinstance(met.action, EndReaction) and met.number == number for met in self.begun
+        )
+        return seconds >= (_LINGER_SECONDS if is_said else _MOST_LINGER_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +203,7 @@ class BareViewer:
                 await self._report()
             if self.record.passes and self._position >= self._end and self._socket is not None:
                 over_since = over_since or now
-                if now - over_since >= _LINGER_SECONDS:
+                if self.record.is_over(now - over_since):
                     return
             else:
                 over_since = None
@@ -319,16 +330,21 @@ class BareViewer:
 
 
 class _Seat(ClockPlayer):
-    """The player of somebody who does not leave before there was a connection at the end."""
+    """The player of somebody who leaves like the others do, and not as soon as it has ended."""
 
     def __init__(self, end: float, *, clock: WallClock, position: float, record: Record) -> None:
         super().__init__(end, clock=clock, position=position)
         self._record = record
+        self._over_since: float | None = None
 
     @property
     def ended(self) -> bool:
-        is_connected = bool(self._record.connections) and not self._record.connections[-1].closed
-        return super().ended and is_connected
+        connections, now = self._record.connections, time.monotonic()
+        if not super().ended or not connections or connections[-1].closed is not None:
+            self._over_since = None
+            return False
+        self._over_since = self._over_since or now
+        return self._record.is_over(now - self._over_since)
 
 
 class OwnViewer:
@@ -348,7 +364,7 @@ class OwnViewer:
 
     @property
     def is_watching(self) -> bool:
-        return bool(self.record.passes) and not self._player.ended
+        return bool(self.record.passes) and self._player.position < self._end
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -379,7 +395,7 @@ class OwnViewer:
             speak=self._speak,
             listen=self._listen,
             clock=self._clock,
-            linger=_LINGER_SECONDS,
+            linger=0.0,
             patience=_PATIENCE,
             features=self._features,
         )

@@ -15,7 +15,7 @@ from crashing.place import Call
 from crashing.viewer import BareViewer, Manner, OwnViewer, Viewer
 from watchbuddy_core.entries import Logged
 
-START, END = 22.0, 62.0
+START, END = 34.0, 56.0
 """What is watched, in media seconds: parts of two windows."""
 
 OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
@@ -23,13 +23,13 @@ OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
 MANNERS = (
     Manner("as the API document has it"),
     Manner("… completing", completes=True),
-    Manner("… seeking back", seeks=((20.0, 11.0),)),
+    Manner("… seeking back", seeks=((11.0, 5.0),)),
     Manner("early, completing", features="early_ready,progress", completes=True),
     Manner("holding", features="hold"),
     Manner(
         *("early, holding, seeking", "early_ready,hold,progress"),
         completes=True,
-        seeks=((26.0, 14.0),),
+        seeks=((14.0, 7.0),),
     ),
     OWN,
 )
@@ -105,12 +105,7 @@ class Wave:
 
     async def prepared(self) -> None:
         """Wait until all scripts are there, also the one that nobody waits for."""
-        for session_id in self.sessions.values():
-            while not await self._is_ready(session_id):
-                await asyncio.sleep(0.2)
-
-    async def _is_ready(self, session_id: str) -> bool:
-        return any(logged.entry.kind == "ready" for logged in await self.host.log(session_id))
+        await prepared(self.host, self.sessions.values())
 
     @property
     def phase(self) -> str:
@@ -122,6 +117,13 @@ class Wave:
                 return "preparing"
             case _:
                 return "watching"
+
+
+async def prepared(host: Host, session_ids: Iterable[str]) -> None:
+    """Wait until all these scripts are there."""
+    for session_id in session_ids:
+        while not any(one.entry.kind == "ready" for one in await host.log(session_id)):
+            await asyncio.sleep(0.2)
 
 
 async def create(client: httpx.AsyncClient, *, wish: str, start: float, end: float) -> str:
