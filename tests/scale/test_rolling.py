@@ -45,8 +45,7 @@ def test_programs_are_replaced_one_by_one_and_nothing_is_lost(
             is_over = asyncio.Event()
             creating = tasks.create_task(_create(it, is_over))
             watching = tasks.create_task(wave.watch())
-            assert set(await _replace(it)) == {0}
-            await wave.watched_by(0.5)
+            await wave.watched_by(0.2)
             assert set(await _replace(it)) == {0}
             is_over.set()
             async with asyncio.timeout(PATIENCE):
