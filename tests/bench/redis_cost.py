@@ -249,6 +249,7 @@ async def measure(sessions: int, minutes: float, kept: int, jobs: str) -> None:
                 )
                 for task in following:
                     task.cancel()
+                tell_memory(redis, others, f"watched for {2 * minutes:g} minutes")
 
             before = Reading.of(redis)
             async with httpx.AsyncClient(base_url=url, timeout=60) as client:

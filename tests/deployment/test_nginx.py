@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import ssl
-import subprocess
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from nginx import NAME, NGINX, proxy
 from patience import PATIENCE
 from websockets.asyncio.client import unix_connect
 from websockets.typing import Origin
@@ -24,81 +20,9 @@ from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.serving import serving
 from watchbuddy_server.tokens import hash_of, new_token
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "deployment" / "nginx.conf"
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-NAME = "buddy.example.com"
 OWN = f"https://{NAME}"
-AROUND = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
-events {{}}
-http {{
-    client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-    uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-    {example}
-}}
-"""
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (nginx-light)")
-
-
-def certificate(folder: Path) -> None:
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *(
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                f"/CN={NAME}",
-                "-addext",
-                f"subjectAltName=DNS:{NAME}",
-            ),
-            *("-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-
-
-def changed(text: str, changes: Mapping[str, str]) -> str:
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
-
-
-@asynccontextmanager
-async def proxy(folder: Path, upstream: str) -> AsyncIterator[str]:
-    """nginx with the example's configuration before the server; the path of its socket.
-
-    It listens at a socket in the folder, so no port has to be guessed.
-    """
-    certificate(folder)
-    listening = str(folder / "https")
-    example = changed(
-        EXAMPLE.read_text(encoding="utf-8"),
-        {
-            "listen 443 ssl": f"listen unix:{listening} ssl",
-            "proxy_pass http://127.0.0.1:8000": f"proxy_pass {upstream}",
-            "/etc/ssl/buddy.example.com": str(folder),
-            "/var/log/nginx/watchbuddy.log": str(folder / "log"),
-        },
-    )
-    configuration = folder / "nginx.conf"
-    configuration.write_text(AROUND.format(folder=folder, example=example), encoding="utf-8")
-    assert NGINX is not None
-    running = await asyncio.create_subprocess_exec(NGINX, "-c", configuration, "-p", folder)
-    try:
-        until = time.monotonic() + PATIENCE
-        while not await asyncio.to_thread(Path(listening).exists):
-            assert running.returncode is None, (folder / "errors").read_text()
-            assert time.monotonic() < until
-            await asyncio.sleep(0.01)
-        yield listening
-    finally:
-        running.terminate()
-        await running.wait()
 
 
 def test_the_page_the_api_and_the_socket_work_through_it(tmp_path: Path) -> None:
@@ -122,7 +46,7 @@ def test_the_page_the_api_and_the_socket_work_through_it(tmp_path: Path) -> None
     async def main() -> None:
         async with (
             serving(settings, store=MemoryStore(), shutdown_seconds=1) as url,
-            proxy(folder, url) as listening,
+            proxy(folder, "nginx.conf", {"http://127.0.0.1:8000": url}) as listening,
         ):
             trust = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
             transport = httpx.AsyncHTTPTransport(uds=listening, verify=trust)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "examples" / "deployment" / "watchbuddy.service"
+EXAMPLES = ROOT / "examples" / "deployment"
+UNIT = EXAMPLES / "watchbuddy.service"
+UNITS = [UNIT, EXAMPLES / "watchbuddy-web@.service", EXAMPLES / "watchbuddy-worker@.service"]
 ANALYZE = shutil.which("systemd-analyze")
 
 pytestmark = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
@@ -25,15 +27,18 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_systemd_knows_every_word_of_it() -> None:
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_knows_every_word_of_it(unit: Path) -> None:
     """The program that it starts is not here, and that is all that is said of it."""
-    said = [line for line in analyze("verify", UNIT).stderr.splitlines() if UNIT.name in line]
+    name = unit.name.replace("@.", "@")
+    said = [line for line in analyze("verify", unit).stderr.splitlines() if name[:14] in line]
     assert len(said) == 1
     assert "/opt/watchbuddy/bin/watchbuddy is not executable" in said[0]
 
 
-def test_it_is_as_confined_as_the_page_says() -> None:
-    said = analyze("security", "--offline=true", UNIT).stdout
-    (exposure,) = re.findall(r"exposure level for watchbuddy\.service: ([\d.]+)", said)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_it_is_as_confined_as_the_page_says(unit: Path) -> None:
+    said = analyze("security", "--offline=true", unit).stdout
+    (exposure,) = re.findall(r"exposure level for watchbuddy\S*\.service: ([\d.]+)", said)
     page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     assert f"`systemd-analyze security` counts {exposure} of 10" in page
