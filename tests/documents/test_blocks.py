@@ -18,6 +18,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from textwrap import dedent
 
@@ -29,6 +30,8 @@ from watchbuddy_core.tracks import read_track
 from watchbuddy_server.cli.commands import cli
 
 ROOT = Path(__file__).parents[2]
+_VARIABLE = re.compile(r"[A-Z_]+=")
+"""Set for one command, before its name."""
 _FENCE = re.compile(r"^( *)```([\w-]*)(?: (\S+))?\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
@@ -146,7 +149,8 @@ def commands(script: str) -> list[list[str]]:
         else:
             found[-1].append(word)
     cut = (words[: words.index(">")] if ">" in words else words for words in found)
-    return [words for words in cut if words]
+    named = (list(dropwhile(_VARIABLE.match, words)) for words in cut)
+    return [words for words in named if words]
 
 
 @those("sh")
