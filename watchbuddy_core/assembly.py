@@ -28,7 +28,6 @@ from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
 from watchbuddy_core.sources.peers import Peers
 from watchbuddy_core.stores.files import FileCache
 from watchbuddy_core.stores.memory import MemoryStore
-from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.tickets import Tickets
 
@@ -129,6 +128,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         async with SQLiteStore(sessions_file(settings)) as store:
             yield store
     else:
+        from watchbuddy_core.stores.redis import RedisStore
+
         keep_seconds = settings.limits.session_seconds
         async with RedisStore(settings.store, keep_seconds=keep_seconds) as shared:
             yield shared

@@ -22,6 +22,8 @@ from watchbuddy_core.stores import redis as redis_store
 from watchbuddy_core.stores import redis_failures, redis_news
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.redis_connection import Facts
+from watchbuddy_core.stores.redis_failures import Trouble
+from watchbuddy_core.stores.redis_news import News
 
 SESSION = "ses_0000000000000001"
 
@@ -217,6 +219,54 @@ def test_one_connection_listens_for_all_who_follow_and_only_to_what_they_follow(
             again = Follower(store, sessions[0])
             async with following(again):
                 await again.until(1)
+
+    run(scenario)
+
+
+class Wire:
+    """A connection that says what it is told to, when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str | bytes, ...]] = []
+        self.answers: asyncio.Queue[list[bytes | int]] = asyncio.Queue()
+
+    async def connect(self) -> None: ...
+
+    async def disconnect(self, *, nowait: bool) -> None: ...
+
+    async def send_command(self, *words: str | bytes) -> None:
+        self.asked.append(words)
+
+    async def read_response(self) -> list[bytes | int]:
+        return await self.answers.get()
+
+    async def until_asked(self, *words: str | bytes) -> None:
+        while self.asked[-1:] != [words]:
+            await asyncio.sleep(0)
+
+
+def test_who_comes_back_at_once_waits_until_they_are_really_heard_again() -> None:
+    """What the Redis says of the first time is no word on the second."""
+
+    async def scenario() -> None:
+        wire = Wire()
+        news = News(lambda: wire, trouble=Trouble("here"))  # type: ignore[arg-type,return-value]
+        listening = asyncio.create_task(news.listen())
+        with news.listening("news"):
+            await wire.until_asked("SUBSCRIBE", b"news")
+        await wire.until_asked("UNSUBSCRIBE", b"news")
+        with news.listening("news") as listener:
+            await wire.until_asked("SUBSCRIBE", b"news")
+            told = asyncio.create_task(listener.next())
+            wire.answers.put_nowait([b"subscribe", b"news", 1])
+            wire.answers.put_nowait([b"unsubscribe", b"news", 0])
+            for _ in range(20):  # turns of the loop, in which all of it is heard
+                await asyncio.sleep(0)
+            assert not told.done()
+            wire.answers.put_nowait([b"subscribe", b"news", 1])
+            assert await told is None
+        listening.cancel()
+        await asyncio.wait([listening])
 
     run(scenario)
 
