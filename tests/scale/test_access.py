@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from event_loop import in_event_loop
+from hurry import HURRIED
 from machines import machine, seen_elsewhere
 from patience import PATIENCE
 from redis_server import RedisServer
@@ -89,3 +90,22 @@ async def test_a_token_that_is_taken_back_ends_connections_at_every_process(
         for client in (one, other):
             answer = await client.get(f"/api/v1/sessions/{sessions[0]}", headers=shown)
             assert answer.status_code == 401
+
+
+@in_event_loop
+async def test_limits_of_a_server_hold_for_all_of_them(redis: RedisServer, tmp_path: Path) -> None:
+    session_id = await seen_elsewhere(redis, "library:film.mp4")
+    limits = HURRIED.model_copy(update={"connections_per_session": 1, "uploads_per_minute": 2})
+    async with (
+        machine(redis, tmp_path, limits=limits) as one,
+        machine(redis, tmp_path, limits=limits) as other,
+    ):
+        async with watching(one, session_id) as socket:
+            await welcome(socket)
+            async with watching(other, session_id) as second:
+                assert await end_of(second) == 4429
+        statuses = [
+            (await client.post("/api/v1/uploads", content=b"no film")).status_code
+            for client in (one, other, one, other)
+        ]
+        assert statuses == [422, 422, 429, 429]

@@ -51,14 +51,14 @@ async def is_free(commons: RedisCommons, place: str, most: int) -> bool:
 @in_event_loop
 async def test_what_one_process_has_let_through_another_counts(redis: RedisServer) -> None:
     async with processes(redis) as (one, other):
-        limits = Limits(requests_per_minute=4)
+        limits = Limits(requests_per_minute=2)
         here, there = Traffic(limits, one), Traffic(limits, other)
-        for traffic in (here, there, here, there):
+        for traffic in (here, there):
             await traffic.request(HERE)
         for traffic in (here, there):
             with pytest.raises(RateLimited) as refused:
                 await traffic.request(HERE)
-            assert 0 < (refused.value.retry_after or 0) <= 15
+            assert 0 < (refused.value.retry_after or 0) <= 30
         await there.request(THERE)
         await there.upload(HERE)
 
@@ -74,7 +74,7 @@ async def test_a_rate_in_redis_is_the_rate_in_memory(redis: RedisServer) -> None
             for number in range(min(count, 20)):
                 assert await together[number % 2].take((name, HERE)) == 0
                 assert await alone.take((name, HERE)) == 0
-            if count < 20:
+            if count <= 3:
                 assert await alone.take((name, HERE)) == pytest.approx(60 / count)
                 # As long again, but for what has passed since.
                 assert 0 < await together[0].take((name, HERE)) <= 60 / count
@@ -159,13 +159,29 @@ async def test_many_who_come_at_once_get_no_more_than_there_is(redis: RedisServe
 async def test_what_a_killed_process_held_is_free_a_while_later(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_commons, "_LEASE_SECONDS", 1.0)
     monkeypatch.setattr(redis_commons, "_RENEW_SECONDS", 0.05)
     async with processes(redis) as (killed, other), killed.hold({"session x": 1}):
-        await asyncio.sleep(1.2)  # it is renewed
+        process = f"watchbuddy:process:{killed._places._process}"
+
+        async def is_renewed() -> bool:
+            return bool(18_000 < redis.tell("PTTL", process) <= 20_000)
+
+        await until(is_renewed)
+        redis.tell("PEXPIRE", process, 10_000)
+        await until(is_renewed)
         assert not await is_free(other, "session x", 1)
         monkeypatch.setattr(killed._places, "_tell", lambda: asyncio.sleep(0))
+        redis.tell("PEXPIRE", process, 1)
         await until(lambda: is_free(other, "session x", 1))
+
+
+@in_event_loop
+async def test_what_a_process_held_that_has_ended_is_free_at_once(redis: RedisServer) -> None:
+    async with processes(redis, 1) as (other,), AsyncExitStack() as connection:
+        async with RedisStore(redis.url) as store:
+            await connection.enter_async_context(store.commons.hold({"session x": 1}))
+            assert not await is_free(other, "session x", 1)
+        assert await is_free(other, "session x", 1)
 
 
 @in_event_loop
@@ -185,15 +201,15 @@ async def test_a_redis_that_has_lost_what_is_held_is_told_again(
 # --- without Redis ---------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("hasty")
 @in_event_loop
 async def test_without_redis_each_process_counts_for_itself_and_says_so_once(
-    redis: RedisServer, caplog: pytest.LogCaptureFixture
+    redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with processes(redis) as (one, other):
         limits = Limits(requests_per_minute=2, connections_per_session=1)
         here, there = Traffic(limits, one), Traffic(limits, other)
-        async with here.connection(FILM, HERE), redis_away(redis):
+        await all_answered(one, other)
+        async with here.connection(FILM, HERE), redis_away(redis, monkeypatch):
             for traffic in (here, there):
                 await traffic.request(HERE)
                 await traffic.request(HERE)
@@ -204,19 +220,17 @@ async def test_without_redis_each_process_counts_for_itself_and_says_so_once(
                     pytest.fail("this process knows that it has one")
             async with there.connection(FILM, HERE):  # and that one does not
                 pass
-        said = [one.message for one in caplog.records if "limits" in one.message]
-        assert [message.partition(":")[2] for message in said] == [
-            " limits hold for this process alone."
-        ] * 2
+        said = [one.message for one in caplog.records if "this process alone" in one.message]
+        assert len(said) == 2
 
 
-@pytest.mark.usefixtures("hasty")
 @in_event_loop
 async def test_nobody_waits_twice_for_a_redis_that_is_away(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with processes(redis, 1) as (one,):
         asked = []
+        await all_answered(one)
         ask = one._redis.try_to_run
 
         async def noting(script: Script, *rest: Any) -> Any:
@@ -225,7 +239,7 @@ async def test_nobody_waits_twice_for_a_redis_that_is_away(
 
         monkeypatch.setattr(one._redis, "try_to_run", noting)
         traffic = Traffic(Limits(), one)
-        async with redis_away(redis):
+        async with redis_away(redis, monkeypatch):
             for _ in range(20):
                 await traffic.request(HERE)
                 async with traffic.connection(FILM, HERE):
@@ -233,7 +247,6 @@ async def test_nobody_waits_twice_for_a_redis_that_is_away(
         assert len(asked) - asked.count(redis_commons._TELL) <= 1
 
 
-@pytest.mark.usefixtures("hasty")
 @in_event_loop
 async def test_what_begins_and_ends_while_redis_is_away_is_told_when_it_is_back(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
@@ -257,7 +270,7 @@ async def test_what_begins_and_ends_while_redis_is_away_is_told_when_it_is_back(
         monkeypatch.setattr(one._places, "_tell", telling)
         async with AsyncExitStack() as ending:
             assert await ending.enter_async_context(one.hold({"session ends": 1}))
-            async with redis_away(redis):
+            async with redis_away(redis, monkeypatch):
                 assert await beginning.enter_async_context(one.hold({"session begins": 1}))
                 await ending.aclose()
                 in_vain = 0
@@ -270,19 +283,23 @@ async def test_what_begins_and_ends_while_redis_is_away_is_told_when_it_is_back(
         await until(is_told)
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit waits less than it would."""
-    monkeypatch.setattr(redis_commons, "HASTY", Patience(0.1))
-
-
 @asynccontextmanager
-async def redis_away(redis: RedisServer) -> AsyncIterator[None]:
-    redis.kill()
-    try:
-        yield
-    finally:
-        redis.start()
+async def redis_away(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """It is killed, and starts again; a limit waits less for it meanwhile."""
+    with monkeypatch.context() as meanwhile:
+        redis.kill()
+        meanwhile.setattr(redis_commons, "HASTY", Patience(0.1))
+        try:
+            yield
+        finally:
+            redis.start()
+
+
+async def all_answered(*commons: RedisCommons) -> None:
+    async def answered() -> bool:
+        return all(one._redis._answers for one in commons)
+
+    await until(answered)
 
 
 # --- tickets ---------------------------------------------------------------------------

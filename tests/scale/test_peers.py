@@ -44,14 +44,16 @@ async def test_an_upload_is_got_once_from_the_machine_that_holds_it(
     async with holder(redis, tmp_path / "a") as one, machine(redis, tmp_path / "b") as other:
         video_url = await uploaded(one, film)
         session_id = await seen_elsewhere(redis, video_url)
-        answers = await asyncio.gather(*(other.get(f"/media/{session_id}") for _ in range(20)))
+        async with asyncio.TaskGroup() as tasks:
+            asking = [tasks.create_task(other.get(f"/media/{session_id}")) for _ in range(20)]
+            preparing = [tasks.create_task(prepared(other, video_url)) for _ in range(2)]
+        answers = [asked.result() for asked in asking]
         assert {answer.content for answer in answers} == {film}
         part = await other.get(f"/media/{session_id}", headers={"Range": "bytes=5-9"})
         assert (part.status_code, part.content) == (206, film[5:10])
         described = (await other.get(f"/api/v1/sessions/{session_id}/video")).json()
         assert (described["media_type"], described["error"]) == ("video/mp4", None)
-        # Who prepares a session has it from there as well, or from its own copy.
-        status = await other.get(f"/api/v1/sessions/{await prepared(other, video_url)}")
+        status = await other.get(f"/api/v1/sessions/{preparing[0].result()}")
         assert status.json()["title"] == "für dich"
         numbers = (await one.get("/metrics")).text.splitlines()
         lent = [line for line in numbers if "internal" in line and "http_requests_total" in line]
