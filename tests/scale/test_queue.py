@@ -7,12 +7,67 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Connection
-from redis_server import redis_server
+from redis_server import RedisServer, redis_server
+from saq.job import Status
 
 from watchbuddy_core.errors import StoreFailed
+from watchbuddy_core.session import job_queue
 from watchbuddy_core.session.job_queue import open_queue
 
 SESSION = "ses_00000000000000aa"
+
+
+def test_a_job_that_is_just_being_taken_up_is_not_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its worker has it, and has not said yet that it has begun."""
+
+    async def scenario(server: RedisServer) -> None:
+        async with open_queue(server.url) as queue:
+            queue.worker_id = "5eeb"
+            for _ in range(2):  # the second time, it was this worker that had it before
+                await queue.put(SESSION)
+                job = await queue.dequeue()
+                assert job is not None
+                assert await queue.sweep(1) == []
+                server.tell("DEL", "saq:watchbuddy:sweep")
+                with monkeypatch.context() as later:
+                    later.setattr(job_queue, "_BEGINNING_SECONDS", 0)
+                    assert await queue.sweep(1) == [job.id]
+                assert server.tell("LLEN", "saq:watchbuddy:queued") == 1
+                job = await queue.dequeue()
+                assert job is not None
+                job.attempts, job.worker_id = job.attempts + 1, queue.worker_id
+                await job.update(status="active")
+                await queue.touch([job])
+                server.tell("DEL", "saq:watchbuddy:sweep")
+                assert await queue.sweep(1) == [], "it is at work"
+                await queue.retry(job, "an error")
+                server.tell("DEL", "saq:watchbuddy:sweep", "saq:watchbuddy:incomplete")
+
+    with redis_server() as server:
+        asyncio.run(scenario(server))
+
+
+def test_a_worker_that_is_silent_loses_its_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(server: RedisServer) -> None:
+        async with open_queue(server.url) as queue, open_queue(server.url) as other:
+            queue.worker_id, other.worker_id = "5eeb", "07e4"
+            await queue.put(SESSION)
+            job = await queue.dequeue()
+            assert job is not None
+            job.attempts, job.worker_id = 1, queue.worker_id
+            await job.update(status="active")
+            assert await queue.touch([job]) == []
+            assert await other.sweep(1) == []
+            server.tell("DEL", "saq:watchbuddy:sweep", "watchbuddy:worker:5eeb")
+            assert await other.sweep(1) == [job.id]
+            assert await queue.touch([job]) == [job]
+            await queue.finish(job, Status.COMPLETE)
+            assert server.tell("ZCARD", "saq:watchbuddy:incomplete") == 1, "not its business"
+
+    with redis_server() as server:
+        asyncio.run(scenario(server))
 
 
 def test_a_connection_that_is_lost_while_it_is_made_is_made_again(

@@ -19,7 +19,6 @@ from watchbuddy_core.stores.redis_failures import failure_of
 if TYPE_CHECKING:
     from saq.job import Job, Status
     from saq.queue.redis import RedisQueue
-    from saq.types import ListenCallback
 else:
     # A mixin: what it is mixed into is loaded by `open_queue`, for those who want it.
     RedisQueue = object
@@ -27,9 +26,13 @@ else:
 FUNCTION = "produce"
 """What a job asks a worker for."""
 HEARTBEAT_SECONDS = 6
-"""A job of which nothing was heard for so long is taken from its worker."""
+"""A worker of which nothing was heard for so long loses its jobs."""
 
 _NAME = "watchbuddy"
+_WORKER = "watchbuddy:worker:"
+_LIMBO = "watchbuddy:jobs:limbo"
+_BEGINNING_SECONDS = 3
+"""A worker that has taken a job begins it by then, or never."""
 _ATTEMPTS = 20
 """So often may a job be the last that is heard of its worker."""
 _AT_ONCE = 2
@@ -50,20 +53,44 @@ ENDED_BY_WORKER = "cancelled"
 """What SAQ calls it when a worker gives a job back since it ends itself."""
 
 _TOUCH = """
+redis.call('SET', KEYS[1], '', 'PX', ARGV[2])
 local lost = {}
-for i, key in ipairs(KEYS) do
-    local text = redis.call('GET', key)
-    local job = text and cjson.decode(text) or {}
-    local is_ours = job.worker_id == ARGV[2] and job.attempts == tonumber(ARGV[2 + i])
-    if is_ours and job.status == 'active' then
-        job.touched = tonumber(ARGV[1])
-        redis.call('SET', key, cjson.encode(job))
-    elseif not is_ours or job.status == 'queued' then
-        lost[#lost + 1] = i
-    end
+for i = 2, #KEYS do
+    local job = redis.call('GET', KEYS[i]) or ''
+    local is_ours = string.match(job, '"worker_id": ?"(%x+)"') == ARGV[1]
+        and string.match(job, '"attempts": ?(%d+)') == ARGV[i + 1]
+    if not is_ours or string.find(job, '"status": ?"queued"') then lost[#lost + 1] = i - 1 end
 end
 return lost
 """
+"""Keys: of the worker, and of the jobs that it has. It takes no parsing: a quotation mark inside
+of a text has a backslash before it."""
+
+_SILENT = """
+if not redis.call('SET', KEYS[1], '', 'NX', 'EX', ARGV[1]) then return {} end
+local now = tonumber(redis.call('TIME')[1])
+local known = {}
+local before = redis.call('HGETALL', KEYS[3])
+for i = 1, #before, 2 do known[before[i]] = tonumber(before[i + 1]) end
+redis.call('DEL', KEYS[3])
+local silent = {}
+for _, key in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+    local job = redis.call('GET', key)
+    local worker = job and string.match(job, '"worker_id": ?"(%x+)"')
+    local is_active = job and string.find(job, '"status": ?"active"')
+    if not (is_active and worker and redis.call('EXISTS', ARGV[2] .. worker) == 1) then
+        local since = known[key] or now
+        if is_active or now - since >= tonumber(ARGV[3]) then
+            silent[#silent + 1] = {key, job}
+        else
+            redis.call('HSET', KEYS[3], key, since)
+        end
+    end
+end
+return silent
+"""
+"""Keys: a lock, the jobs that workers have, and those of these that no worker has begun yet, by
+when that was seen first."""
 
 _ENDING = """
 local ending = {}
@@ -130,7 +157,7 @@ class JobQueue(RedisQueue):
                 key=session_id,
                 # How long may be worked on a session is for the session to say.
                 timeout=0,
-                heartbeat=HEARTBEAT_SECONDS,
+                heartbeat=0,  # of its worker: see `touch`
                 retries=_ATTEMPTS,
                 ttl=_REMEMBERED_SECONDS,
                 session_id=session_id,
@@ -176,26 +203,30 @@ class JobQueue(RedisQueue):
             self._waiter.cancel()
 
     async def touch(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Say that there is still somebody who works on them.
+        """Say that this worker is there, and look after the jobs that it has.
 
         Returns:
-            those that have been taken from us.
+            those that have been taken from it.
 
         Raises:
             StorageFull, StoreFailed
         """
-        from saq.utils import now
-
-        command = ["PING"]
-        if jobs:
-            keys = [job.id for job in jobs]
-            attempts = [str(job.attempts) for job in jobs]
-            command = ["EVAL", _TOUCH, str(len(keys)), *keys, str(now()), self.worker_id, *attempts]
+        keys = [_WORKER + self.worker_id, *(job.id for job in jobs)]
+        words = [self.worker_id, HEARTBEAT_SECONDS * 1000, *(job.attempts for job in jobs)]
         async with failures_told():
-            lost = await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
-        if not jobs:
-            return ()
+            lost = await self.redis.eval(  # type: ignore[misc]
+                _TOUCH, len(keys), *keys, *map(str, words)
+            )
         return [jobs[int(i) - 1] for i in lost]
+
+    async def leave(self) -> None:
+        """This worker is there no more: whatever it still has is for others to take.
+
+        Raises:
+            StorageFull, StoreFailed
+        """
+        async with failures_told():
+            await self.redis.delete(_WORKER + self.worker_id)
 
     # --- as SAQ calls it ---------------------------------------------------------------
 
@@ -228,20 +259,33 @@ class JobQueue(RedisQueue):
         ending = await self.redis.eval(_ENDING, len(keys), *keys)  # type: ignore[misc]
         return [self.deserialize(text) for text in ending]
 
-    async def listen(
-        self,
-        job_keys: Iterable[str],
-        callback: ListenCallback,
-        timeout: float | None = 10,
-        poll_interval: float = 0.5,
-    ) -> None:
-        """SAQ waits for the end of each job that it takes from a worker. It need not end there:
-        what it would write is refused."""
-
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
+        """Take their jobs from workers of which nothing is heard.
+
+        SAQ has each job say by itself that it is worked on: that would be most of what is
+        written to the Redis, as most jobs do nothing but wait. It also takes a job from who is
+        about to begin it, and waits for the end of each that it takes: here that need not end,
+        since what it would write is refused.
+        """
+        from saq.job import Status
+
         if not self.may_sweep():
             return []
-        return await super().sweep(lock, abort)
+        keys = [self._sweep, self._active, _LIMBO]
+        words = [lock, _WORKER, _BEGINNING_SECONDS]
+        silent = await self.redis.eval(  # type: ignore[misc]
+            _SILENT, len(keys), *keys, *map(str, words)
+        )
+        for key, text in silent:
+            job = self.deserialize(text)
+            if job is None:
+                await self.redis.lrem(self._active, 0, key)  # type: ignore[misc]
+                await self.redis.zrem(self._incomplete, key)
+            elif job.retryable:
+                await self.retry(job, self.swept_error_message)
+            else:
+                await self.finish(job, Status.ABORTED, error=self.swept_error_message)
+        return [key.decode() for key, _ in silent]
 
     async def _retry(self, job: Job, error: str | None) -> None:
         if await self._is_lost(job):
@@ -252,6 +296,7 @@ class JobQueue(RedisQueue):
             job.retry_delay, job.retry_backoff = 0.0, False
         else:
             job.retry_delay, job.retry_backoff = _FIRST_PAUSE, _LONGEST_PAUSE
+        job.worker_id = None
         await super()._retry(job, error)
 
     async def _finish(

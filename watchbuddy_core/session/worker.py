@@ -100,6 +100,8 @@ class Worker:
             queue.worker_id = secrets.token_hex(8)
             queue.room, queue.may_sweep = self._room, self._may_sweep
             self._saq = self._new_worker(queue)
+            with suppress(StoreFailed, StorageFull):  # before it takes up anything
+                await queue.touch([])
             working = tasks.create_task(self._saq.start(), name="jobs")
             beside = [
                 tasks.create_task(self._workshop.prepare()),
@@ -295,6 +297,8 @@ class _Hands(SaqWorker):
         async with asyncio.TaskGroup() as tasks:
             for job, task in at_work.items():
                 tasks.create_task(self._give_back(job, task))
+        async with _unheard(), asyncio.timeout(_GIVING_BACK_SECONDS):
+            await self.queue.leave()
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=_GIVING_BACK_SECONDS)
         await super().stop()
