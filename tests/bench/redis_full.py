@@ -9,6 +9,10 @@ are subscribed to all sessions.
 Told are, for each way of writing the append-only file, appends a second, the share of one core
 that the Redis used, and what a core of its own would take. A machine that does much else, or on
 which what asks competes with it for cores, shows fewer a second, but the same per core.
+
+Then, what it takes to keep the queue of jobs, of which there is one for each session that is
+watched: that its worker says that it is there, that workers look whether it is to end, and that
+the queue is swept. Told is for how long the Redis does nothing else each time.
 """
 
 from __future__ import annotations
@@ -22,8 +26,10 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 from redis_server import RedisServer, redis_server
+from saq.job import Status
 
 from watchbuddy_core.entries import Wanted
+from watchbuddy_core.session.job_queue import open_queue
 from watchbuddy_core.stores import redis_scripts
 from watchbuddy_core.stores.redis import RedisStore
 
@@ -101,6 +107,36 @@ async def measure(fsync: str, batch: int, seconds: float) -> None:
         )
 
 
+async def keep_jobs(jobs: int, rounds: int = 20) -> None:
+    with redis_server() as server:
+        async with open_queue(server.url) as queue:
+            queue.worker_id = "bench"
+            taken = []
+            for number in range(jobs):
+                await queue.put(f"ses_{number:016x}")
+                job = await queue.dequeue()
+                assert job is not None
+                job.worker_id, job.attempts = queue.worker_id, 1
+                await queue.update(job, status=Status.ACTIVE)
+                taken.append(job)
+            assert not await queue.touch(taken)
+            for name, work in (
+                ("its worker says that it is there", lambda: queue.touch(taken)),
+                ("its worker looks whether it is to end", lambda: queue.jobs(j.key for j in taken)),
+                ("the queue is swept", lambda: queue.sweep(lock=1)),
+            ):
+                before = _busy(server)
+                for _ in range(rounds):
+                    server.tell("DEL", queue._sweep)
+                    await work()
+                busy = (_busy(server) - before) / rounds
+                assert not await queue.touch(taken)
+                print(
+                    f"{jobs} jobs, {name}: {1000 * busy:.1f} ms, {1e6 * busy / jobs:.1f} µs a job",
+                    flush=True,
+                )
+
+
 def _busy(server: RedisServer) -> float:
     """Seconds of its processor. Its other threads write to the disk."""
     told = server.tell("INFO", "cpu")
@@ -114,6 +150,7 @@ def main() -> None:
     for fsync in ("always", "everysec"):
         for batch in (1, 16, 128):
             asyncio.run(measure(fsync, batch, seconds))
+    asyncio.run(keep_jobs(1000))
 
 
 if __name__ == "__main__":
