@@ -103,6 +103,11 @@ class UploadShelf:
         unfinished.replace(place.with_suffix(_CARD))
 
 
+def name_in(url: str) -> str:
+    """The part of an upload's address that cannot be guessed: `upload:<name>/film.mp4`."""
+    return url.partition(":")[2].partition("/")[0]
+
+
 def remove_upload(path: Path) -> None:
     """Delete a file with its card, if it has one. Blocks.
 

@@ -17,18 +17,15 @@ from urllib.parse import quote
 from watchbuddy_core.errors import (
     RateLimited,
     StorageFull,
-    StoreFailed,
     VideoDownloadFailed,
     VideoUnavailable,
 )
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.sources.arrival import Arrival, Pace, Room
-from watchbuddy_core.sources.identity import content_id
 from watchbuddy_core.sources.peers import Peers
-from watchbuddy_core.sources.receiving import telling
 from watchbuddy_core.sources.run_folder import RunFolder
-from watchbuddy_core.sources.upload_shelf import UploadCard, UploadShelf, remove_upload
+from watchbuddy_core.sources.upload_shelf import UploadCard, UploadShelf, name_in, remove_upload
 from watchbuddy_core.video import SubtitleFile, Video, VideoRequest
 from watchbuddy_core.wire import FileKind, Upload
 
@@ -180,7 +177,7 @@ class UploadSource:
         """
         await self._take_stock()
         for url in self._kept:
-            if _name_in(url) == name and (kept := await self._here(url)) is not None:
+            if name_in(url) == name and (kept := await self._here(url)) is not None:
                 return kept.path
         raise VideoUnavailable(_GONE)
 
@@ -248,7 +245,8 @@ class UploadSource:
             elif self._is_over(kept, now):
                 self._doomed.add(self._kept.pop(url).path)
         await asyncio.to_thread(self._clean)
-        await self._tell(*self._kept.values())
+        if self.peers is not None:
+            await self.peers.tell([kept.card for kept in self._kept.values()])
 
     async def _here(self, url: str) -> _Kept | None:
         await self._take_stock()
@@ -276,41 +274,21 @@ class UploadSource:
             VideoDownloadFailed: there is no room for it.
             StoreFailed: nobody can tell who holds it.
         """
-        name = _name_in(url)
-        text = await self.peers.card(name) if self.peers is not None else None
-        if text is None or self.peers is None or self._shelf is None:
+        if self.peers is None or self._shelf is None:
             raise VideoUnavailable(_GONE_HERE if self._is_shared else _GONE)
-        card = UploadCard.model_validate_json(text)
-        if card.upload.video_url != url:
-            raise VideoUnavailable(_GONE_HERE)
-        folder = await asyncio.to_thread(self._folder.path)
-        arriving = folder / secrets.token_hex(16)
         try:
-            await asyncio.to_thread(self._room.refuse_full, card.upload.size_bytes)
-            await self.peers.get(
-                name,
-                arriving,
-                most=card.upload.size_bytes,
-                received=telling(progress),
-            )
-            if await asyncio.to_thread(content_id, [arriving]) != card.content_id:
-                raise VideoUnavailable("The upload has come damaged from another machine.")
-            path = await asyncio.to_thread(self._shelf.put, arriving, card)
+            arriving = await asyncio.to_thread(self._folder.path) / secrets.token_hex(16)
+            try:
+                card = await self.peers.borrow(url, arriving, room=self._room, progress=progress)
+                if card is None:
+                    raise VideoUnavailable(_GONE_HERE)
+                path = await asyncio.to_thread(self._shelf.put, arriving, card)
+            finally:
+                await asyncio.to_thread(arriving.unlink, missing_ok=True)
         except (OSError, StorageFull) as exc:
             raise VideoDownloadFailed("There is no room for the upload on this machine.") from exc
-        finally:
-            await asyncio.to_thread(arriving.unlink, missing_ok=True)
         kept = self._kept[url] = _Kept(path, card, self._clock.now())
         return kept
-
-    async def _tell(self, *kept: _Kept) -> None:
-        """Say to other programs that these are here."""
-        if self.peers is not None:
-            cards = {_name_in(one.card.upload.video_url): one.card for one in kept}
-            with suppress(StoreFailed, StorageFull):  # they hear of it the next time
-                await self.peers.tell(
-                    {name: card.model_dump_json() for name, card in cards.items()}
-                )
 
     def _is_over(self, kept: _Kept, now: float) -> bool:
         """Whether one that sessions have used goes now, as none uses it any more."""
@@ -357,8 +335,9 @@ class UploadSource:
                 path = await asyncio.to_thread(self._shelf.put, path, card)
             except OSError as exc:
                 raise StorageFull("The server cannot keep the file.") from exc
-        kept = self._kept[upload.video_url] = _Kept(path, card, self._clock.now())
-        await self._tell(kept)
+        self._kept[upload.video_url] = _Kept(path, card, self._clock.now())
+        if self.peers is not None:
+            await self.peers.tell([card])
         return upload
 
     def _clean(self) -> None:
@@ -367,11 +346,6 @@ class UploadSource:
                 remove_upload(path)
                 self._doomed.discard(path)
         self._folder.sweep()
-
-
-def _name_in(url: str) -> str:
-    """The part of an upload's address that cannot be guessed."""
-    return url.removeprefix(UPLOAD).partition("/")[0]
 
 
 def _shelf_in(folder: Path | None, *, lasting: bool, shared: bool) -> UploadShelf | None:
