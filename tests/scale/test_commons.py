@@ -288,7 +288,7 @@ async def redis_away(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Asy
     """It is killed, and starts again; a limit waits less for it meanwhile."""
     with monkeypatch.context() as meanwhile:
         redis.kill()
-        meanwhile.setattr(redis_commons, "HASTY", Patience(0.1))
+        meanwhile.setattr(redis_commons, "_HASTE", Patience(0.1))
         try:
             yield
         finally:

@@ -10,7 +10,7 @@ watchbuddy:tickets:used:TICKET  there until the ticket would not be good any mor
 A limit costs one command for a request, two for a connection and one for its end; and one every
 few seconds for a process, however many connections it holds.
 
-A limit waits a second for the Redis, once. Then this process counts for itself, until the Redis
+A limit waits two seconds for the Redis, once. Then this process counts for itself, until the Redis
 answers again: it would be worse to turn viewers away, or to have them wait. Tickets are another
 matter: without the Redis nobody knows which were used.
 """
@@ -24,13 +24,14 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from typing import Any, NoReturn, Self
 
 from watchbuddy_core.errors import StorageFull, StoreFailed
 from watchbuddy_core.protocols import Rates
 from watchbuddy_core.rates import Rate
 from watchbuddy_core.stores.alone import LocalRates
-from watchbuddy_core.stores.redis_line import HASTY, USUAL, Line, Script, Word
+from watchbuddy_core.stores.redis_line import USUAL, Line, Patience, Script, Word
 
 _PREFIX = "watchbuddy:"
 _PROCESS = f"{_PREFIX}process:"
@@ -39,6 +40,8 @@ _RENEW_SECONDS = 2.0
 _LEASE_SECONDS = 20.0
 """A process that has given none for so long is not there any more. A loop that is busy, or a
 Redis that starts anew, makes nobody a dead one."""
+_MOST_AT_ONCE = 500
+"""Places that the Redis is told of in one script: it does nothing else meanwhile."""
 _PLACE_MS = 7 * 86_400_000
 """A place of which nothing is heard for so long is forgotten."""
 _KEY_SECONDS = 60.0
@@ -48,6 +51,8 @@ _SKEW_SECONDS = 60.0
 """By which the clocks of two machines may differ, and no ticket is used twice for it."""
 _PATIENCE = USUAL
 """For tickets."""
+_HASTE = Patience(2.0)
+"""For limits. A process to which thousands come at once is late itself."""
 
 _TAKE = Script("""
 -- KEYS: the rates of somebody. ARGV, behind the first, for each of them: microseconds from one
@@ -188,7 +193,7 @@ class _Redis:
         """What the script says.
 
         Raises:
-            _NoAnswer: the last one had none either, or there is none within a second.
+            _NoAnswer: the last one had none either, or there is none in time.
         """
         if not self._answers:
             raise _NoAnswer
@@ -201,8 +206,8 @@ class _Redis:
             _NoAnswer
         """
         try:
-            async with asyncio.timeout(HASTY.seconds):
-                answer = await self.line.run(script, keys, words, patience=HASTY)
+            async with asyncio.timeout(_HASTE.seconds):
+                answer = await self.line.run(script, keys, words, patience=_HASTE)
         except (StoreFailed, StorageFull, TimeoutError):
             if self._answers:
                 _log.warning("The Redis does not answer: limits hold for this process alone.")
@@ -288,7 +293,8 @@ class _Places:
 
     async def _tell(self) -> None:
         """Raises: _NoAnswer."""
-        untold, self._untold = self._untold, set()
+        untold = set(islice(self._untold, _MOST_AT_ONCE))
+        self._untold -= untold
         keys = [f"{_PROCESS}{self._process}", *map(_key, untold)]
         words: list[Word] = [self._process, round(_LEASE_SECONDS * 1000), _PLACE_MS]
         try:
@@ -297,16 +303,17 @@ class _Places:
         except BaseException:
             self._untold |= untold
             raise
-        if not was_there and self._held:
+        if not was_there:
             # It was forgotten, and what it holds, maybe, as well.
             self._untold |= self._held.keys()
+        if self._untold:
             self._news.set()
 
     async def leave(self) -> None:
         """Nothing that this process held is held any more."""
         with suppress(StoreFailed, StorageFull, TimeoutError):
-            async with asyncio.timeout(HASTY.seconds):
-                await self._redis.line.ask("DEL", f"{_PROCESS}{self._process}", patience=HASTY)
+            async with asyncio.timeout(_HASTE.seconds):
+                await self._redis.line.ask("DEL", f"{_PROCESS}{self._process}", patience=_HASTE)
 
 
 def _key(place: str) -> str:
