@@ -110,7 +110,7 @@ async def measure(fsync: str, batch: int, seconds: float) -> None:
 async def keep_jobs(jobs: int, rounds: int = 20) -> None:
     with redis_server() as server:
         async with open_queue(server.url) as queue:
-            queue.worker_id = "bench"
+            queue.worker_id = "beef"
             taken = []
             for number in range(jobs):
                 await queue.put(f"ses_{number:016x}")
