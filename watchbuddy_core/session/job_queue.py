@@ -31,6 +31,9 @@ HEARTBEAT_SECONDS = 6
 _NAME = "watchbuddy"
 _WORKER = "watchbuddy:worker:"
 _LIMBO = "watchbuddy:jobs:limbo"
+_ENDING = "watchbuddy:jobs:ending"
+_ENDING_SECONDS = 60
+"""A worker that has not heard in so long that a job is to end has lost it."""
 _BEGINNING_SECONDS = 3
 """A worker that has taken a job begins it by then, or never."""
 _ATTEMPTS = 20
@@ -92,13 +95,13 @@ return silent
 """Keys: a lock, the jobs that workers have, and those of these that no worker has begun yet, by
 when that was seen first."""
 
-_ENDING = """
-local ending = {}
-for _, text in ipairs(redis.call('MGET', unpack(KEYS))) do
-    if text and string.find(text, '"status": ?"abort') then ending[#ending + 1] = text end
-end
-return ending
+_END = """
+local now = redis.call('TIME')[1]
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
+"""Of the jobs that are to end, note one; those of long ago are forgotten."""
 
 _log = logging.getLogger("watchbuddy.jobs")
 
@@ -250,14 +253,16 @@ class JobQueue(RedisQueue):
             finally:
                 self._waiter = None
 
+    async def abort(self, job: Job, error: str, ttl: float = 5) -> None:
+        await self.redis.eval(_END, 1, _ENDING, job.key, str(_ENDING_SECONDS))  # type: ignore[misc]
+        await super().abort(job, error, ttl)
+
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
-        """Of these, the ones that are to end: that is what a worker asks twice a second of all
-        that it has taken up, and each is some 400 bytes."""
-        keys = [self.job_id(key) for key in job_keys]
-        if not keys:
-            return []
-        ending = await self.redis.eval(_ENDING, len(keys), *keys)  # type: ignore[misc]
-        return [self.deserialize(text) for text in ending]
+        """Of these, the ones that may have to end: that is what a worker asks twice a second of
+        all that it has taken up."""
+        ending = {key.decode() for key in await self.redis.zrange(_ENDING, 0, -1)}
+        keys = [key for key in job_keys if key in ending]
+        return await super().jobs(keys) if keys else []
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
         """Take their jobs from workers of which nothing is heard.
