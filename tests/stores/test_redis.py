@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from bad_network import bad_network
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from patience import PATIENCE
+from properties import examples
 from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.accounts import of_day, of_session
@@ -19,7 +20,7 @@ from watchbuddy_core.errors import BudgetReached, StaleFence, StorageFull, Store
 from watchbuddy_core.events import Playhead
 from watchbuddy_core.protocols import ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis as redis_store
-from watchbuddy_core.stores import redis_failures, redis_news
+from watchbuddy_core.stores import redis_failures, redis_line, redis_news
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.redis_connection import Facts
 from watchbuddy_core.stores.redis_failures import Trouble
@@ -433,15 +434,14 @@ _STEPS = st.lists(
         st.integers(1, 4).map(lambda count: ("append", count)),
         st.sampled_from([("cut", 0), ("cut gently", 0), ("hang", 0), ("follow", 0)]),
         st.integers(0, 300).map(lambda count: ("cut after", count)),
+        st.integers(1, 20).map(lambda milliseconds: ("wait", milliseconds)),
     ),
     min_size=3,
     max_size=12,
 )
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(20)
 @given(steps=_STEPS)
 def test_whatever_is_cut_each_follower_reads_exactly_the_log(
     shared: RedisServer, steps: list[tuple[str, int]]
@@ -467,6 +467,8 @@ def test_whatever_is_cut_each_follower_reads_exactly_the_log(
                         writing.append(tasks.create_task(append(store, ours, *numbers)))
                         writing.append(tasks.create_task(append(other, others, 1000 + count)))
                         count += number
+                    case "wait":
+                        await asyncio.sleep(number / 1000)
                     case "cut":
                         network.cut()
                     case "cut gently":
@@ -657,6 +659,8 @@ def test_room_is_made_in_a_redis_that_is_full(server: RedisServer) -> None:
             await store.delete(SESSION)
             assert not await store.list()
 
+    run(scenario)
+
 
 def test_a_log_has_an_end_and_before_it_only_what_was_sent_is_kept(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
@@ -710,6 +714,7 @@ def test_everything_expires_some_time(server: RedisServer) -> None:
         async with store_at(server.port, keep_seconds=100.0) as store:
             made = record().model_copy(update={"caller": "here", "address": "192.0.2.1"})
             await store.put(made)
+            await store.fence("ses_fenced", "producer")
             for session_id in (SESSION, "ses_unknown"):
                 await append_to(store, session_id)
                 store.publish(session_id, ProgressReport("fetching", 0.5, "half"))
@@ -730,7 +735,7 @@ def test_everything_expires_some_time(server: RedisServer) -> None:
     assert lives.pop("watchbuddy:origin") == -1
     assert len(lives) > 15
     of_sessions = [name for name in lives if "{ses_" in name]
-    assert len(of_sessions) == 8
+    assert len(of_sessions) == 9
     assert all(0 < lives[name] <= 3700 for name in of_sessions)
     assert all(0 < seconds <= 366 * 86400 for seconds in lives.values())
 
@@ -751,6 +756,18 @@ def test_a_session_that_has_expired_is_nowhere_any_more(server: RedisServer) -> 
             assert not await store.read(SESSION)
         for index in ("sessions", "needs", "caller:here", "address:192.0.2.1"):
             assert server.tell("ZCARD", f"watchbuddy:{index}") == 1
+
+    run(scenario)
+
+
+def test_a_session_that_is_put_again_counts_where_it_belongs_now(server: RedisServer) -> None:
+    async def scenario() -> None:
+        async with store_at(server.port) as store:
+            await store.put(record().model_copy(update={"caller": "a", "address": "192.0.2.1"}))
+            await store.put(record().model_copy(update={"caller": "b"}))
+            assert [await store.count(caller=one) for one in ("a", "b")] == [0, 1]
+            assert await store.count(address="192.0.2.1") == 0
+            assert await store.count() == 1
 
     run(scenario)
 
@@ -921,9 +938,16 @@ def test_what_cannot_be_said_is_nobody_elses_failure(server: RedisServer) -> Non
     run(scenario)
 
 
-def test_who_waits_when_the_store_is_closed_is_told(server: RedisServer) -> None:
+def test_who_waits_when_the_store_is_closed_is_told(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_line, "_CLOSING_SECONDS", 0.1)
+
     async def scenario() -> None:
-        async with bad_network(server.port) as network, store_at(network.port) as store:
+        async with (
+            bad_network(server.port) as network,
+            store_at(network.port, reply_seconds=30.0) as store,
+        ):
             fence = await store.fence(SESSION, "deliverer")
             await store.read(SESSION)
             network.stop()
@@ -932,8 +956,7 @@ def test_who_waits_when_the_store_is_closed_is_told(server: RedisServer) -> None
                 asyncio.create_task(append(store, fence, 2)),
                 asyncio.create_task(store.read(SESSION)),
             ]
-            await asyncio.sleep(0)
-            network.is_open = False
+            await asyncio.sleep(0.1)
         told = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(one) for one in told] == [StoreFailed] * 3
 
