@@ -23,7 +23,7 @@ _RESTARTING = 1012
 """With which a web process that ends closes its connections: its clients come again."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)  # a minute, where nothing else runs
 def test_programs_are_replaced_one_by_one_and_nothing_is_lost(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,16 +68,19 @@ class Viewer:
     async def is_ready(self) -> None:
         assert json.loads(await self._socket.recv()) == {"type": "session_ready"}
 
-    async def plays(self, since: float, until: float, *, to_meet: int) -> None:
-        """Report a playhead that runs there, and take what comes of it: so many actions."""
-        position = since
+    async def plays(self, since: float, until: float, script: Sequence[dict[str, Any]]) -> None:
+        """Report a playhead that runs there, and wait for what is due, so that no process falls
+        behind, however busy it is."""
+        position, before = since, len(self.met)
         async with asyncio.TaskGroup() as tasks:
-            listening = tasks.create_task(self._listen(to_meet, lambda: position))
+            listening = tasks.create_task(self._listen(len(script), lambda: position))
             while position < until:
                 position = min(position + 0.5, until)
                 report = {"type": "timestamp_update", "timestamp": position}
                 await self._socket.send(json.dumps(report))
-                await asyncio.sleep(0.02)
+                due = before + sum(it["trigger_timestamp"] <= position for it in script)
+                while len(self.met) < due:
+                    await asyncio.sleep(0.005)
             await listening
 
     async def _listen(self, to_meet: int, position: Callable[[], float]) -> None:
@@ -96,14 +99,14 @@ class Viewer:
 
 
 async def _script(it: Installation, session_id: str) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(base_url=it.webs[0].url) as client:
+    async with httpx.AsyncClient(base_url=it.webs[0].url, timeout=PATIENCE) as client:
         answer = await client.get(f"/api/v1/sessions/{session_id}/script")
     actions: list[dict[str, Any]] = answer.json()["actions"]
     return actions
 
 
 async def _created(it: Installation, wish: str) -> str:
-    async with httpx.AsyncClient(base_url=it.webs[0].url) as client:
+    async with httpx.AsyncClient(base_url=it.webs[0].url, timeout=PATIENCE) as client:
         return await create(client, wish=wish, start=START, end=END)
 
 
@@ -140,10 +143,10 @@ def test_a_session_is_created_here_made_there_and_watched_at_a_third_and_a_fourt
             await one.is_ready()
             script = await _script(it, session_id)
             before = [it for it in script if it["trigger_timestamp"] <= MIDDLE]
-            await one.plays(START, MIDDLE, to_meet=len(before))
+            await one.plays(START, MIDDLE, before)
         async with Viewer.at(it.webs[2].url, session_id) as other:
             await other.is_ready()
-            await other.plays(MIDDLE, END, to_meet=len(script) - len(before))
+            await other.plays(MIDDLE, END, script[len(before) :])
         assert one.met == before != []
         assert one.met + other.met == script
         made_by = {call.pid for call in it.calls() if call.wish == "on its way"}

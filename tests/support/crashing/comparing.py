@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crashing.server import Server
@@ -50,6 +50,7 @@ async def compare(
     verdicts = {manner.name: Verdict() for manner in MANNERS}
     faults: list[str] = []
     for wave in waves:
+        noticed = replace(disturbed, away=[*disturbed.away, *wave.held_up])
         for name, session_id in wave.sessions.items():
             manner = wave.seats.get(name)
             log = await wave.host.log(session_id)
@@ -57,7 +58,7 @@ async def compare(
             faults += [f"{name}: {fault}" for fault in judge_log(log, alike)]
             if manner is not None:
                 records = wave.viewers[name].record, calm.records[manner.name]
-                verdicts[manner.name] += judge(manner, *records, log, END, disturbed)
+                verdicts[manner.name] += judge(manner, *records, log, END, noticed)
     for name, verdict in verdicts.items():
         faults += [f"{name}: {fault}" for fault in verdict.faults]
     return verdicts, faults

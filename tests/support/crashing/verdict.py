@@ -64,7 +64,8 @@ class Disturbed:
     """What viewers may notice of what was done to their host."""
 
     away: Sequence[tuple[float, float]] = ()
-    """From when to when nothing could be written down: then a connection holds, and is silent."""
+    """From when to when nothing could be written down, or the machine had no time for it: then a
+    connection holds, and is silent."""
     goodbyes: Collection[int] = ()
     """Codes with which a connection may be closed at any time, to be made anew."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
@@ -37,6 +39,9 @@ NOBODY = "nobody watches"
 """A session over all of the film, which is only prepared."""
 
 _CREATING_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
+"""So often it is looked whether the machine has time for all who take part; and what takes so
+long more is a sign that it has not."""
 
 
 class Host(Protocol):
@@ -62,6 +67,8 @@ class Wave:
     sessions: dict[str, str]
     """By the viewer's name, and of nobody."""
     viewers: dict[str, Viewer]
+    held_up: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when the machine had no time for host or viewers, in monotonic seconds."""
 
     @classmethod
     async def begin(cls, host: Host, number: int, seats: Mapping[str, Manner]) -> Wave:
@@ -85,9 +92,24 @@ class Wave:
         return cls(host, seats, sessions, viewers)
 
     async def watch(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for viewer in self.viewers.values():
-                tasks.create_task(viewer.run())
+        async with asyncio.TaskGroup() as looking:
+            look = looking.create_task(self._look())
+            async with asyncio.TaskGroup() as tasks:
+                for viewer in self.viewers.values():
+                    tasks.create_task(viewer.run())
+            look.cancel()
+
+    async def _look(self) -> None:
+        """Ask for a session as anybody may, again and again, and note when that took long."""
+        path = f"/api/v1/sessions/{self.sessions[NOBODY]}"
+        async with httpx.AsyncClient(base_url=self.host.url, timeout=_CREATING_SECONDS) as client:
+            while True:
+                since = time.monotonic()
+                with suppress(httpx.TransportError):  # it was killed, or is not up yet
+                    await client.get(path)
+                await asyncio.sleep(_LOOK_SECONDS)
+                if time.monotonic() - since > 2 * _LOOK_SECONDS:
+                    self.held_up.append((since, time.monotonic()))
 
     async def watched_by(self, share: float = 1.0) -> None:
         """Wait until so many of the viewers have begun."""
