@@ -17,6 +17,7 @@ from watchbuddy_core.errors import MissingExtra, StorageFull, StoreFailed
 from watchbuddy_core.stores.redis_failures import failure_of
 
 if TYPE_CHECKING:
+    from redis.commands.core import AsyncScript
     from saq.job import Job, Status
     from saq.queue.redis import RedisQueue
 else:
@@ -142,6 +143,7 @@ class JobQueue(RedisQueue):
     may_sweep: Callable[[], bool] = staticmethod(lambda: True)
     """Whether what is silent can be told from what could not be heard."""
     _taking: asyncio.Lock
+    _scripts: dict[str, AsyncScript]
     _waiter: asyncio.Task[object] | None = None
     _is_closed = False
 
@@ -215,11 +217,10 @@ class JobQueue(RedisQueue):
             StorageFull, StoreFailed
         """
         keys = [_WORKER + self.worker_id, *(job.id for job in jobs)]
-        words = [self.worker_id, HEARTBEAT_SECONDS * 1000, *(job.attempts for job in jobs)]
+        attempts = [job.attempts for job in jobs]
+        words: list[str | int] = [self.worker_id, HEARTBEAT_SECONDS * 1000, *attempts]
         async with failures_told():
-            lost = await self.redis.eval(  # type: ignore[misc]
-                _TOUCH, len(keys), *keys, *map(str, words)
-            )
+            lost = await self._run(_TOUCH, keys, words)
         return [jobs[int(i) - 1] for i in lost]
 
     async def leave(self) -> None:
@@ -230,6 +231,15 @@ class JobQueue(RedisQueue):
         """
         async with failures_told():
             await self.redis.delete(_WORKER + self.worker_id)
+
+    async def _run(
+        self, script: str, keys: Sequence[str], words: Sequence[str | int] = ()
+    ) -> list[Any]:
+        """What Lua returns that is sent to the Redis but once."""
+        if script not in self._scripts:
+            self._scripts[script] = self.redis.register_script(script)
+        found: list[Any] = await self._scripts[script](keys=keys, args=words)
+        return found
 
     # --- as SAQ calls it ---------------------------------------------------------------
 
@@ -254,7 +264,7 @@ class JobQueue(RedisQueue):
                 self._waiter = None
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:
-        await self.redis.eval(_END, 1, _ENDING, job.key, str(_ENDING_SECONDS))  # type: ignore[misc]
+        await self._run(_END, [_ENDING], [job.key, _ENDING_SECONDS])
         await super().abort(job, error, ttl)
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
@@ -277,10 +287,7 @@ class JobQueue(RedisQueue):
         if not self.may_sweep():
             return []
         keys = [self._sweep, self._active, _LIMBO]
-        words = [lock, _WORKER, _BEGINNING_SECONDS]
-        silent = await self.redis.eval(  # type: ignore[misc]
-            _SILENT, len(keys), *keys, *map(str, words)
-        )
+        silent = await self._run(_SILENT, keys, [lock, _WORKER, _BEGINNING_SECONDS])
         for key, text in silent:
             job = self.deserialize(text)
             if job is None:
@@ -367,5 +374,5 @@ async def open_queue(url: str, *, is_hasty: bool = False) -> AsyncIterator[JobQu
     pool = BlockingConnectionPool.from_url(url, **how)
     async with Redis.from_pool(pool) as client:
         queue: JobQueue = kind(client, name=_NAME)
-        queue._taking = asyncio.Lock()
+        queue._taking, queue._scripts = asyncio.Lock(), {}
         yield queue

@@ -23,6 +23,7 @@ from watchbuddy_core.stores.redis_line import USUAL, Line, Patience, Script
 
 _OPEN = "watchbuddy:jobs:open"
 _BUSY = "watchbuddy:jobs:busy"
+_LOOKED_AFTER = "watchbuddy:jobs:looked_after"
 _ADMITTED_SECONDS = 60
 """An admission is over by then, whoever was killed meanwhile."""
 
@@ -135,6 +136,11 @@ class Tally:
         key, member = unless or ("", "")
         keys = [_OPEN, key] if unless else [_OPEN]
         await self._line.run(_LEAVE, keys, [session_id, member], turn=session_id, patience=patience)
+
+    async def take_turn(self, seconds: float) -> bool:
+        """Whether nobody else has looked after them for so long."""
+        words = (_LOOKED_AFTER, "", "NX", "PX", round(seconds * 1000))
+        return await self._line.ask("SET", *words) is not None
 
     async def entered(self) -> Sequence[str]:
         """All that are to have a job."""

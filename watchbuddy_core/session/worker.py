@@ -10,7 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from watchbuddy_core.entries import Asked, Failed, Feedback
-from watchbuddy_core.errors import SessionNotFound, StorageFull, StoreFailed, WatchBuddyError
+from watchbuddy_core.errors import (
+    SessionNotFound,
+    StaleFence,
+    StorageFull,
+    StoreFailed,
+    WatchBuddyError,
+)
 from watchbuddy_core.log import about
 from watchbuddy_core.protocols import Keeper
 from watchbuddy_core.session.history import History
@@ -40,9 +46,9 @@ else:
 
 _MOST_JOBS = 1000
 """So many are taken up at a time, by one worker. Most of them wait for their viewers."""
-_AHEAD = 2
+_AHEAD = 4
 """So many sessions for each turn have something to do, then no further one is taken up: another
-worker may have nothing."""
+worker may have nothing. Of those that are taken up, each user's get their turns."""
 _BEAT_SECONDS = 1.5
 _SWEEP_SECONDS = 2
 _TELL_SECONDS = 5
@@ -254,15 +260,21 @@ class Worker:
 
     async def _reconcile(self) -> NoReturn:
         """See now and then that each session that is to have a job has one: whoever was about to
-        see to it may have been killed."""
+        see to it may have been killed. One worker does it for all."""
         while True:
             await asyncio.sleep(_RECONCILE_SECONDS)
             with suppress(StoreFailed, StorageFull):
+                if not await self._tally.take_turn(_RECONCILE_SECONDS * 0.9):
+                    continue
                 for session_id in await self._queue.missing(await self._tally.entered()):
-                    if await self._queue.is_hopeless(session_id):
-                        await self._give_up(session_id)
-                    else:
-                        await self._queue.put(session_id)
+                    with suppress(SessionNotFound, StaleFence):  # somebody sees to it
+                        await self._see_to(session_id)
+
+    async def _see_to(self, session_id: str) -> None:
+        if await self._queue.is_hopeless(session_id):
+            await self._give_up(session_id)
+        else:
+            await self._queue.put(session_id)
 
     async def _give_up(self, session_id: str) -> None:
         """Whoever works on it dies of it, as far as anybody can tell."""
