@@ -228,10 +228,12 @@ class Wire:
     """A connection that says what it is told to, when it is told to."""
 
     def __init__(self) -> None:
+        self.connected = 0
         self.asked: list[tuple[str | bytes, ...]] = []
         self.answers: asyncio.Queue[list[bytes | int]] = asyncio.Queue()
 
-    async def connect(self) -> None: ...
+    async def connect(self) -> None:
+        self.connected += 1
 
     async def disconnect(self, *, nowait: bool) -> None: ...
 
@@ -251,7 +253,7 @@ def test_who_comes_back_at_once_waits_until_they_are_really_heard_again() -> Non
 
     async def scenario() -> None:
         wire = Wire()
-        news = News(lambda: wire, trouble=Trouble("here"))  # type: ignore[arg-type,return-value]
+        news = News(lambda: wire, trouble=Trouble("here"))
         listening = asyncio.create_task(news.listen())
         with news.listening("news"):
             await wire.until_asked("SUBSCRIBE", b"news")
@@ -266,6 +268,20 @@ def test_who_comes_back_at_once_waits_until_they_are_really_heard_again() -> Non
             assert not told.done()
             wire.answers.put_nowait([b"subscribe", b"news", 1])
             assert await told is None
+        listening.cancel()
+        await asyncio.wait([listening])
+
+    run(scenario)
+
+
+def test_a_silence_is_noticed_also_while_much_is_asked_for() -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        news = News(lambda: wire, trouble=Trouble("here"), ping_seconds=0.05)
+        listening = asyncio.create_task(news.listen())
+        while wire.connected < 2:
+            with news.listening("news"):
+                await asyncio.sleep(0.01)
         listening.cancel()
         await asyncio.wait([listening])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +21,13 @@ _LEAST_VERSION = (6, 2)
 _ORIGIN = "watchbuddy:origin"
 """Says which form the rest has; and that it is still there, since it is made but once."""
 _FORM = "1"
+
+_KEEPALIVE = (
+    {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
+    if sys.platform == "linux"
+    else {}
+)
+"""Networks forget connections over which nothing goes; most systems look after two hours."""
 
 _log = logging.getLogger("watchbuddy.store")
 
@@ -66,6 +75,7 @@ class Address:
         }
         if not self.url.startswith("unix:"):
             how["socket_keepalive"] = True
+            how["socket_keepalive_options"] = _KEEPALIVE
         return ConnectionPool.from_url(self.url, **how).make_connection
 
 

@@ -161,6 +161,7 @@ class News:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._hear(connection))
                 tasks.create_task(self._ask(connection))
+                tasks.create_task(self._watch(connection))
         finally:
             self._asked.clear()
             self._unconfirmed.clear()
@@ -170,7 +171,7 @@ class News:
                 await connection.disconnect(nowait=True)
 
     async def _ask(self, connection: Connection) -> None:
-        """Say what is wanted, as it changes; and ask whether anybody is there."""
+        """Say what is wanted, as it changes."""
         while True:
             self._wishes.clear()
             wanted = self._channels.keys()
@@ -178,12 +179,20 @@ class News:
             new = list(wanted - self._asked)
             self._unconfirmed.update(new)
             await self._say(connection, "SUBSCRIBE", new)
-            try:
-                async with asyncio.timeout(self._ping_seconds):
-                    await self._wishes.wait()
-            except TimeoutError:
-                if self._now() - self._heard_at > 2 * self._ping_seconds:
-                    raise TimeoutError("Redis has fallen silent") from None
+            await self._wishes.wait()
+
+    async def _watch(self, connection: Connection) -> None:
+        """Ask whether anybody is there, where nothing was heard for a while.
+
+        Raises:
+            TimeoutError: nobody is.
+        """
+        while True:
+            await asyncio.sleep(self._ping_seconds / 2)
+            silence = self._now() - self._heard_at
+            if silence >= 2 * self._ping_seconds:
+                raise TimeoutError("Redis has fallen silent")
+            if silence >= self._ping_seconds:
                 await connection.send_command("PING")
 
     async def _say(self, connection: Connection, word: str, channels: Sequence[bytes]) -> None:
