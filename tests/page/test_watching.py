@@ -148,6 +148,24 @@ def test_a_browser_that_wants_to_be_asked_is_asked(house: Any, arrive: Callable[
     assert start.is_hidden()
 
 
+def test_a_film_that_is_still_being_fetched_is_waited_for(house: Any, viewer: Any) -> None:
+    answers = [409] * 4
+
+    def media(route: Any) -> None:
+        if answers:
+            route.fulfill(status=answers.pop(), body="")
+        else:
+            route.continue_()
+
+    viewer.page.route("**/media/**", media)
+    viewer.page.goto(f"{house.url}/#{house.session()}")
+    viewer.wait("document.querySelector('video')?.readyState >= 1")
+    assert not answers
+    viewer.problems.clear()  # the browser's own, about these answers
+    viewer.page.locator("video").evaluate("video => video.play()")
+    viewer.wait("document.querySelector('video').currentTime > 0.2")
+
+
 def test_a_replay_shows_it_again_and_comes_back(house: Any, viewer: Any) -> None:
     replay = ReplaySegment(
         trigger_timestamp=6.0,

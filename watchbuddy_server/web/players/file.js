@@ -17,6 +17,8 @@
 const ENOUGH = 0.05;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 8000;
+/** An HTTP status: VIDEO_NOT_READY. */
+const NOT_READY = 409;
 
 export class FilePlayer extends EventTarget {
   #video;
@@ -25,6 +27,8 @@ export class FilePlayer extends EventTarget {
   /** Whether it could be played: what fails then is the way to it, and that may mend. */
   #isPlayable = false;
   #isClosed = false;
+  /** Whether the server was still fetching it when it was asked last. */
+  #isFetched = false;
   /** While the way to it is broken: where it was. */
   #broken = null;
   #retryMs = FIRST_RETRY_MS;
@@ -154,17 +158,31 @@ export class FilePlayer extends EventTarget {
     }
   }
 
-  #failed() {
+  async #failed() {
     const { error } = this.#video;
     if (!error || !this.#video.hasAttribute("src")) return;
-    this.#lost(error.code === MediaError.MEDIA_ERR_NETWORK ? "network" : "format");
+    const reason = error.code === MediaError.MEDIA_ERR_NETWORK ? "network" : "format";
+    if (!this.#isPlayable && !(await this.#isComing())) {
+      if (!this.#isClosed) this.#tell("failed", { reason });
+    } else if (!this.#isClosed) {
+      this.#loadLater();
+    }
+  }
+
+  /** Whether the server fetches the file still, or has by now what it was fetching before. */
+  async #isComing() {
+    const answer = await fetch(this.#video.src, { method: "HEAD" }).catch(() => null);
+    const wasComing = this.#isFetched;
+    this.#isFetched = answer?.status === NOT_READY;
+    return this.#isFetched || (wasComing && answer?.ok);
   }
 
   #lost(reason) {
-    if (!this.#isPlayable) {
-      this.#tell("failed", { reason });
-      return;
-    }
+    if (this.#isPlayable) this.#loadLater();
+    else this.#tell("failed", { reason });
+  }
+
+  #loadLater() {
     const { currentTime, paused, playbackRate } = this.#video;
     this.#broken ??= { position: currentTime, paused, rate: playbackRate };
     this.#retrying = setTimeout(() => this.#load(), this.#retryMs);
