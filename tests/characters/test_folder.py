@@ -144,6 +144,16 @@ def test_cards_that_come_at_once_are_all_taken_in(folder: CardFolder) -> None:
     assert list((folder.path / ".arriving").iterdir()) == []
 
 
+def test_two_programs_take_cards_in_one_after_the_other(folder: CardFolder) -> None:
+    programs = [CardFolder(folder.path) for _ in range(4)]
+    with ThreadPoolExecutor(16) as threads:
+        brought = [
+            threads.submit(programs[n % 4].add, card(tags=[n]), clash="both") for n in range(24)
+        ]
+        assert len({one.result().id for one in brought}) == 24
+    assert len(folder.files()) == 24
+
+
 def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "characters").write_text("a file in the way")
     with pytest.raises(StorageFull):

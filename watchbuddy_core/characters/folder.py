@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -26,11 +27,15 @@ from watchbuddy_core.errors import (
     StorageFull,
     UnknownCharacter,
 )
+from watchbuddy_core.locks import take
 
 Clash = Literal["refuse", "replace", "both"]
 """What to do where the id is taken: nothing, put the new one in its place, or find another id."""
 
 _ARRIVING = ".arriving"
+_LOCK = ".lock"
+_LOCK_SECONDS = 5.0
+"""So long it is waited for another program. A file system need not have locks."""
 
 
 class CardFolder:
@@ -99,7 +104,7 @@ class CardFolder:
             raise InvalidCharacterFile(
                 "An id is of small letters a to z, digits, - and _, and no longer than 64."
             )
-        with self._lock:
+        with self._alone():
             taken = {id_for(file.stem): file for file in self.files()}
             if clash == "both":
                 wanted = _free(wanted, {*taken, *others}, same=content, files=taken)
@@ -118,6 +123,18 @@ class CardFolder:
             how = how_imported(with_instructions=with_instructions, by=by)
             self._put(wanted, card, content, how if with_instructions or by else None)
             return character
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody takes a card in meanwhile, in this program or another that has the folder."""
+        with self._lock, ExitStack() as held:
+            with suppress(OSError):  # that it takes no file is told when a card is written
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = held.enter_context((self.path / _LOCK).open("ab"))
+                until = time.monotonic() + _LOCK_SECONDS
+                while not take(lock) and time.monotonic() < until:
+                    time.sleep(0.02)
+            yield
 
     def _refuse_more_than(self, kept: int) -> None:
         if kept >= self._most:
