@@ -92,7 +92,7 @@ async def measure(fsync: str, batch: int, seconds: float) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(packed("SUBSCRIBE", *(_key(one, "news") for one in range(SESSIONS))))
             following.append((asyncio.create_task(follow(reader)), writer))
-        before, began = _busy(server), time.monotonic()
+        before, kept, began = _busy(server), _kept(server), time.monotonic()
         drives = (drive(server, i, batch, began + seconds) for i in range(CONNECTIONS))
         done = sum(await asyncio.gather(*drives))
         took, busy = time.monotonic() - began, _busy(server) - before
@@ -102,7 +102,8 @@ async def measure(fsync: str, batch: int, seconds: float) -> None:
         print(
             f"appendfsync {fsync:8} batches of {batch:3}: {done / took:7.0f} a second with"
             f" {100 * busy / took:3.0f} % of a core, {1e6 * busy / done:5.1f} µs of it each:"
-            f" {done / busy:7.0f} a second of a whole one",
+            f" {done / busy:7.0f} a second of a whole one;"
+            f" {(_kept(server) - kept) / done:.0f} B of the file each",
             flush=True,
         )
 
@@ -141,6 +142,11 @@ def _busy(server: RedisServer) -> float:
     """Seconds of its processor. Its other threads write to the disk."""
     told = server.tell("INFO", "cpu")
     return float(told["used_cpu_user_main_thread"]) + float(told["used_cpu_sys_main_thread"])
+
+
+def _kept(server: RedisServer) -> int:
+    """Bytes of the append-only file."""
+    return int(server.tell("INFO", "persistence")["aof_current_size"])
 
 
 def main() -> None:
