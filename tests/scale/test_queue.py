@@ -6,13 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from redis.asyncio import Connection
 from redis_server import RedisServer, redis_server
 from saq.job import Status
 
 from watchbuddy_core.errors import StoreFailed
 from watchbuddy_core.session import job_queue
-from watchbuddy_core.session.job_queue import open_queue
+from watchbuddy_core.session.job_queue import JobQueue, open_queue
 
 SESSION = "ses_00000000000000aa"
 
@@ -47,6 +48,28 @@ def test_a_job_that_is_just_being_taken_up_is_not_taken_away(
 
     with redis_server() as server:
         asyncio.run(scenario(server))
+
+
+def test_who_asks_the_queue_can_be_cancelled_at_any_moment() -> None:
+    """Else a worker that is told to end while it connects goes on asking for ever."""
+
+    async def scenario(server: RedisServer) -> None:
+        for moment in range(40):
+            async with open_queue(server.url) as queue:
+                asking = asyncio.create_task(_ask_often(queue))
+                for _ in range(moment):
+                    await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.wait([asking], timeout=PATIENCE)
+                assert asking.done()
+
+    with redis_server() as server:
+        asyncio.run(scenario(server))
+
+
+async def _ask_often(queue: JobQueue) -> None:
+    await queue.missing([SESSION])
+    await asyncio.sleep(2 * PATIENCE)
 
 
 def test_a_worker_that_is_silent_loses_its_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from watchbuddy_core.errors import MissingExtra, StorageFull, StoreFailed
@@ -124,7 +125,8 @@ async def failures_told() -> AsyncIterator[None]:
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks that talk to the queue, and wait until they have ended.
 
-    A cancellation that meets redis-py while it connects is sometimes lost there.
+    Versions of redis-py, and of Python, are known to lose a cancellation that comes together with
+    an answer.
     """
     left = {task for task in tasks if not task.done()}
     while left:
@@ -246,20 +248,19 @@ class JobQueue(RedisQueue):
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:
         """One waits at a time: each that waits holds a connection."""
         async with self._taking:
-            if self._is_closed:
-                return None
             self._waiter = asyncio.current_task()
             try:
-                if self.room is not None:
+                if self.room is not None and not self._is_closed:
                     await self.room()
                 pause = 0.1
-                while True:
+                while not self._is_closed:  # also where a cancellation was lost: see `end`
                     try:
-                        async with failures_told():
+                        async with failures_told(), asyncio.timeout(2 * _WAITING_SECONDS):
                             return await super().dequeue(_WAITING_SECONDS)
                     except (StorageFull, StoreFailed):  # told by the store
                         await asyncio.sleep(pause)
                         pause = min(2 * pause, 2.0)
+                return None
             finally:
                 self._waiter = None
 
@@ -282,10 +283,16 @@ class JobQueue(RedisQueue):
         about to begin it, and waits for the end of each that it takes: here that need not end,
         since what it would write is refused.
         """
-        from saq.job import Status
-
         if not self.may_sweep():
             return []
+        with suppress(StorageFull, StoreFailed):  # the next time, then
+            async with failures_told():
+                return await self._take_from_silent(lock)
+        return []
+
+    async def _take_from_silent(self, lock: int) -> list[str]:
+        from saq.job import Status
+
         keys = [self._sweep, self._active, _LIMBO]
         silent = await self._run(_SILENT, keys, [lock, _WORKER, _BEGINNING_SECONDS])
         for key, text in silent:
@@ -357,8 +364,9 @@ async def open_queue(url: str, *, is_hasty: bool = False) -> AsyncIterator[JobQu
     how: dict[str, Any] = {
         "client_name": "watchbuddy-jobs",
         "protocol": 2,
-        # Longer than is waited for a job; else the defaults differ from version to version.
-        "socket_timeout": 2.0 * _WAITING_SECONDS,
+        # With one, redis-py sends by asyncio.wait_for, which loses cancellations in Python 3.11.
+        # How long is waited is decided here; a machine that is gone is found out by TCP.
+        "socket_timeout": None,
         "socket_connect_timeout": 2.0,
         "health_check_interval": 0,
         "max_connections": _CONNECTIONS,
@@ -368,11 +376,24 @@ async def open_queue(url: str, *, is_hasty: bool = False) -> AsyncIterator[JobQu
             ExponentialBackoff(cap=1.0, base=0.05), _HASTY_RETRIES if is_hasty else _RETRIES
         ),
     }
-    if is_hasty:
-        how["socket_timeout"] = 2.0
+    if not url.startswith("unix:"):
+        how["socket_keepalive"] = True
+        how["socket_keepalive_options"] = _keepalive()
     kind = type("JobQueue", (JobQueue, Base), {})
     pool = BlockingConnectionPool.from_url(url, **how)
     async with Redis.from_pool(pool) as client:
         queue: JobQueue = kind(client, name=_NAME)
         queue._taking, queue._scripts = asyncio.Lock(), {}
         yield queue
+
+
+def _keepalive() -> dict[int, int]:
+    """A connection whose other end is gone is found out within some ten seconds, where the
+    system can."""
+    wanted = {
+        "TCP_KEEPIDLE": 5,
+        "TCP_KEEPINTVL": 2,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 10_000,  # milliseconds
+    }
+    return {getattr(socket, one): value for one, value in wanted.items() if hasattr(socket, one)}

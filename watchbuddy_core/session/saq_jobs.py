@@ -189,7 +189,7 @@ class SaqJobs:
     async def _count(self) -> None:
         jobs, self.busy = await self._tally.counts()
         self.idle = max(jobs - self.busy, 0)
-        async with failures_told():
+        async with failures_told(), asyncio.timeout(_LOOK_SECONDS):
             info = await self._queue.info()
         self.waiting = info["queued"]
         told = (worker["metadata"] or {} for worker in info["workers"].values())

@@ -57,6 +57,7 @@ _MARK_SECONDS = 0.5
 _RECONCILE_SECONDS = 10.0
 _TIDY_SECONDS = 60.0
 _GIVING_BACK_SECONDS = 1.0
+_ANSWER_SECONDS = 10.0
 
 _log = logging.getLogger("watchbuddy.jobs")
 
@@ -341,5 +342,5 @@ class _Hands(SaqWorker):
 async def _unheard() -> AsyncIterator[None]:
     """Where the Redis is away it is tried again, the next time that it is its turn."""
     with suppress(StoreFailed, StorageFull):
-        async with failures_told():
+        async with failures_told(), asyncio.timeout(_ANSWER_SECONDS):
             yield
