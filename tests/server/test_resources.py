@@ -341,7 +341,7 @@ def test_the_document_describes_every_route_and_its_errors(client: Client) -> No
             )
         ],
         ("/api/v1/sessions/{session_id}/tickets", "POST"): [
-            *("201", "400", "401", "403", "404", "408", "413", "415", "422", "429", "500")
+            *("201", "400", "401", "403", "404", "408", "413", "415", "422", "429", "500", "503")
         ],
         ("/api/v1/characters", "GET"): ["200", "401", "403", "429", "500"],
         ("/api/v1/characters", "POST"): [

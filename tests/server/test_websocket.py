@@ -10,6 +10,7 @@ import struct
 from typing import Any
 
 import pytest
+from backstage import is_of_a_session
 from litestar import Litestar
 from litestar.testing import TestClient
 from patience import PATIENCE
@@ -409,9 +410,8 @@ def test_a_client_that_vanishes_leaves_nothing_behind(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def tasks() -> int:
-        """Those of connections. A session's job goes on, whoever has gone."""
-        of_jobs = ("produce ", "follow ", "answer ")
-        return sum(not task.get_name().startswith(of_jobs) for task in asyncio.all_tasks())
+        """Those of connections."""
+        return sum(not is_of_a_session(task) for task in asyncio.all_tasks())
 
     async def test(viewer: Any) -> None:
         tasks_before = tasks()

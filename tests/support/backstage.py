@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from watchbuddy_core.actions import Action
 from watchbuddy_core.entries import Entry, Failed, Placed, Ready
@@ -49,3 +50,8 @@ class Backstage:
         following = sum(len(followers) for followers in self.store._followers.values())
         jobs = sum(task.get_name().startswith("produce ") for task in asyncio.all_tasks())
         return following - jobs
+
+
+def is_of_a_session(task: asyncio.Task[Any]) -> bool:
+    """Whether it belongs to a session's job, which goes on, whoever has gone."""
+    return task.get_name().startswith(("produce ", "follow ", "make ", "answer "))

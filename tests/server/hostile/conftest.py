@@ -7,11 +7,10 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import uvicorn
-from backstage import Backstage
+from backstage import Backstage, is_of_a_session
 from hurry import HURRIED
 from litestar import Litestar
 from patience import PATIENCE
@@ -80,7 +79,7 @@ def hall(
         async with asyncio.timeout(PATIENCE):
             await scenario(hall)
             await hall.is_empty()
-        left = {task for task in asyncio.all_tasks() - before if not _of_a_session(task)}
+        left = {task for task in asyncio.all_tasks() - before if not is_of_a_session(task)}
         assert not left
 
     yield lambda scenario: runner.run(play(scenario))
@@ -88,8 +87,3 @@ def hall(
         one for one in caplog.get_records("call") if one.levelno >= logging.ERROR or one.exc_info
     ]
     assert [f"{one.getMessage()} {one.exc_text}" for one in told] == []
-
-
-def _of_a_session(task: asyncio.Task[Any]) -> bool:
-    """A session's job goes on, whoever has gone."""
-    return task.get_name().startswith(("produce ", "follow ", "answer "))
