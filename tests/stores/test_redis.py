@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -22,8 +23,9 @@ from watchbuddy_core.protocols import ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis as redis_store
 from watchbuddy_core.stores import redis_failures, redis_line, redis_news
 from watchbuddy_core.stores.redis import RedisStore
-from watchbuddy_core.stores.redis_connection import Facts
+from watchbuddy_core.stores.redis_connection import Address, Facts
 from watchbuddy_core.stores.redis_failures import Trouble
+from watchbuddy_core.stores.redis_line import Line
 from watchbuddy_core.stores.redis_news import News
 
 SESSION = "ses_0000000000000001"
@@ -33,6 +35,12 @@ SESSION = "ses_0000000000000001"
 def shared() -> Iterator[RedisServer]:
     with redis_server() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _is_tried_again_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (redis_line, redis_news):
+        monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.2)
 
 
 @pytest.fixture
@@ -396,8 +404,16 @@ def test_what_was_refused_before_stays_refused_where_its_answer_is_lost(
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("refuses", "takes"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("CONFIG SET requirepass s3cret", "CONFIG SET requirepass ''"),
+        ("EVAL 'while true do end' 0", "SCRIPT KILL"),
+    ],
+)
 def test_what_may_have_been_written_is_not_given_up_by_who_would_write_it_again(
-    server: RedisServer,
+    server: RedisServer, refuses: str, takes: str
 ) -> None:
     """Else a window would stand in the log twice."""
 
@@ -408,18 +424,31 @@ def test_what_may_have_been_written_is_not_given_up_by_who_would_write_it_again(
         ):
             fence = await store.fence(SESSION, "producer")
             assert await append(store, fence, 0) == 1
+            await store.reserve({"day": 1.0}, 0.1)
             network.cut_after(0)
             network.is_open = False
             writing = asyncio.create_task(append(store, fence, 1))
+            paying = asyncio.create_task(store.reserve({"day": 1.0}, 0.8))
             await asyncio.sleep(0.5)
             with pytest.raises(StoreFailed):
                 await store.put(record())
             with pytest.raises(StoreFailed):
                 await store.read(SESSION)
             assert not writing.done()
-            network.is_open = True
+            assert not paying.done()
+            server.tell("CONFIG", "SET", "lua-time-limit", 1)
+            with connection_to(server) as begin, connection_to(server) as end:
+                begin.sendall(f"{refuses}\r\n".encode())
+                network.is_open = True
+                await asyncio.sleep(0.3)
+                assert not writing.done() or writing.result()
+                end.sendall(f"{takes}\r\n".encode())
+                assert end.recv(100) == b"+OK\r\n"
             assert await writing == 2
             assert ids(await store.read(SESSION)) == ["a0", "a1"]
+            await paying
+            with pytest.raises(BudgetReached):
+                await store.reserve({"day": 1.0}, 0.2)
 
     run(scenario)
 
@@ -457,7 +486,7 @@ _STEPS = st.lists(
 )
 
 
-@examples(20)
+@examples(12)
 @given(steps=_STEPS)
 def test_whatever_is_cut_each_follower_reads_exactly_the_log(
     shared: RedisServer, steps: list[tuple[str, int]]
@@ -466,7 +495,7 @@ def test_whatever_is_cut_each_follower_reads_exactly_the_log(
         shared.tell("FLUSHALL")
         async with (
             bad_network(shared.port) as network,
-            store_at(network.port, reply_seconds=0.3) as store,
+            store_at(network.port, reply_seconds=0.2) as store,
             store_at(shared.port) as other,
             asyncio.TaskGroup() as tasks,
         ):
@@ -960,23 +989,25 @@ def test_who_waits_when_the_store_is_closed_is_told(
     monkeypatch.setattr(redis_line, "_CLOSING_SECONDS", 0.1)
 
     async def scenario() -> None:
-        async with (
-            bad_network(server.port) as network,
-            store_at(network.port, reply_seconds=30.0) as store,
-        ):
-            fence = await store.fence(SESSION, "deliverer")
-            await store.read(SESSION)
-            network.stop()
-            waiting = [
-                asyncio.create_task(append(store, fence, 1)),
-                asyncio.create_task(append(store, fence, 2)),
-                asyncio.create_task(store.read(SESSION)),
-            ]
-            await asyncio.sleep(0.1)
-        told = await asyncio.gather(*waiting, return_exceptions=True)
-        assert [type(one) for one in told] == [StoreFailed] * 3
+        async with bad_network(server.port) as network:
+            connect = Address(f"redis://127.0.0.1:{network.port}").connector("test", 30.0)
+            async with Line(connect, trouble=Trouble("here"), reply_seconds=30.0).open() as line:
+                await line.ask("PING")
+                network.stop()
+                under_way = asyncio.create_task(line.ask("PING"))
+                await asyncio.sleep(0.05)
+                waiting = asyncio.create_task(line.ask("PING"))
+                await asyncio.sleep(0)
+            told = await asyncio.gather(under_way, waiting, return_exceptions=True)
+            assert [type(one) for one in told] == [StoreFailed] * 2
+            with pytest.raises(StoreFailed, match="ends"):
+                await line.ask("PING")
 
     run(scenario)
+
+
+def connection_to(server: RedisServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port))
 
 
 async def append_to(store: RedisStore, session_id: str) -> None:

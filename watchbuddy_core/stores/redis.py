@@ -107,6 +107,7 @@ class RedisStore:
         self._keep_ms = round((keep_seconds + _AFTERLIFE_SECONDS) * 1000)
         self._reply_seconds = reply_seconds
         self._patience_seconds = patience_seconds
+        self._exact = Patience(patience_seconds, is_exact=True)
         self._writer = secrets.token_hex(4)
         """Who this process is, to the Redis."""
         self.commons = RedisCommons()
@@ -275,7 +276,7 @@ class RedisStore:
                 _MOST_ENTRIES,
                 *words,
             ],
-            patience=LIVE if is_live else Patience(self._patience_seconds, is_exact=True),
+            patience=LIVE if is_live else self._exact,
             # The Redis knows of the last one alone whether it has it.
             turn=f"{session_id}:{role}",
             lasts=True,
@@ -333,7 +334,7 @@ class RedisStore:
                 scripts.PAY,
                 keys,
                 [round(amount * _BILLIONTHS), self._keep_ms, *words],
-                patience=LIVE if settles else None,
+                patience=LIVE if settles else self._exact,
                 lasts=True,
             )
         )

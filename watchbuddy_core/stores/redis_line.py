@@ -102,8 +102,10 @@ class _Order:
         how = text if self.is_unknown else name
         return (*how, *self.words[:keys], again, *self.words[keys:])
 
-    def may_be_given_up(self, now: float) -> bool:
-        return self.until <= now and not (self.is_unsure and self.patience.is_exact)
+    @property
+    def must_be_known(self) -> bool:
+        """It is tried until there is an answer, however long that takes."""
+        return self.is_unsure and self.patience.is_exact
 
     def size_bytes(self) -> int:
         return sum(map(len, self.words))
@@ -235,7 +237,8 @@ class Line:
             if order.done.done():
                 continue
             if order.not_before > now or order.turn in turns:
-                if self._failure is not None and order.may_be_given_up(now):
+                is_late = order.until <= now and not order.must_be_known
+                if self._failure is not None and is_late:
                     _answer(order, self._failure)  # those before it have waited in vain as well
                     continue
                 left.append(order)
@@ -320,7 +323,8 @@ class Line:
                 self.trouble.met(self, failure)
                 waits_for_room = order.patience.waits_for_room
                 may_wait = waits_for_room or not isinstance(failure, StorageFull)
-                if passes(reply) and may_wait and now + _LONGEST_PAUSE < order.until:
+                may_wait = may_wait and now + _LONGEST_PAUSE < order.until
+                if passes(reply) and (may_wait or order.must_be_known):
                     order.not_before = now + _LONGEST_PAUSE
                     refused.append(order)
                 else:
@@ -335,7 +339,8 @@ class Line:
     def _give_up(self, now: float, failure: Exception, *, is_final: bool = False) -> None:
         """On those whose time is up; and where it is in vain, on those that do not wait long."""
         for order in self._waiting:
-            if order.may_be_given_up(now) or (is_final and not order.patience.waits_for_room):
+            is_vain = is_final and not order.patience.waits_for_room
+            if (order.until <= now or is_vain) and not order.must_be_known:
                 _answer(order, failure)
 
 
