@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from shared import made_once
 from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.character import Character
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
-from watchbuddy_core.entries import Asked, Scripted, Wanted
+from watchbuddy_core.entries import Asked, Scripted, Stage, Wanted
 from watchbuddy_core.errors import RateLimited, SessionNotFound, StoreFailed, TooManySessions
 from watchbuddy_core.events import SeekUpdate, TimestampUpdate
 from watchbuddy_core.session import Parts, WatchSession
 from watchbuddy_core.session import job_queue as queue_module
+from watchbuddy_core.session import saq_jobs as jobs_module
 from watchbuddy_core.session import worker as worker_module
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.session.worker import Worker
@@ -426,6 +429,63 @@ def test_one_that_was_thought_dead_stops_and_says_nothing_of_the_job_any_more(
         made = [one.window.index for one in entries if isinstance(one, Scripted)]
         assert made == [0, 1, 2]
         assert stuck.windows == [0]
+
+    run(scenario())
+
+
+def test_a_worker_without_the_file_fetches_it_again(
+    machine: Any, run: Run, film: Video, tmp_path: Path
+) -> None:
+    """The log names the one of the machine that has begun, which may be anywhere."""
+
+    async def scenario() -> None:
+        never = asyncio.Event()
+        a, first, second = machine(), machine({1: never}), machine()
+        assert film.path is not None
+        own = film.model_copy(update={"path": shutil.copy(film.path, tmp_path / "own.mp4")})
+        second.source.videos[Machine.url] = own
+        async with web(a) as jobs:
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            async with worker(first):
+                await until(lambda: 1 in first.windows)
+            async with worker(second):
+                await holds(a.is_done(session))
+            stages = [
+                one.entry
+                for one in await a.store.read(session.session_id)
+                if isinstance(one.entry, Stage) and one.entry.video is not None
+            ]
+        assert len(second.source.requests) == 1
+        assert second.windows == [1, 2]
+        assert {one.video and one.video.path for one in stages[-1:]} == {tmp_path / "own.mp4"}
+
+    run(scenario())
+
+
+def test_a_worker_whose_generator_is_broken_is_not_among_those_that_work(
+    machine: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_TELL_SECONDS", 1)
+    monkeypatch.setattr(jobs_module, "_LOOK_SECONDS", 0.1)
+
+    class Broken(ScriptedGenerator):
+        async def prepare(self) -> Any:
+            raise RuntimeError("no such model")
+
+    async def scenario() -> None:
+        a, works, broken = machine(), machine(), machine()
+        broken.parts = replace(broken.parts, generator=Broken())
+        async with web(a) as jobs:
+            await until(lambda: jobs.workers == 0)
+            async with worker(works):
+                await until(lambda: jobs.workers == 1)
+                async with worker(broken) as other:
+                    await until(lambda: not other._workshop.generator_works)
+                    await asyncio.sleep(1.2)  # it has told so by then
+                    assert jobs.workers == 1
+            # What a worker has told of itself is over a second after it has ended.
+            await until(lambda: jobs.workers == 0)
 
     run(scenario())
 
