@@ -477,12 +477,14 @@ def test_a_connection_on_which_nothing_comes_any_more_is_noticed(server: RedisSe
 _STEPS = st.lists(
     st.one_of(
         st.integers(1, 4).map(lambda count: ("append", count)),
-        st.sampled_from([("cut", 0), ("cut gently", 0), ("hang", 0), ("follow", 0)]),
-        st.integers(0, 300).map(lambda count: ("cut after", count)),
+        st.sampled_from(["cut", "cut gently", "hang", "shut", "open", "kill", "follow"]).map(
+            lambda step: (step, 0)
+        ),
+        st.sampled_from([0, 1, 100, 300]).map(lambda count: ("cut after", count)),
         st.integers(1, 20).map(lambda milliseconds: ("wait", milliseconds)),
     ),
     min_size=3,
-    max_size=12,
+    max_size=15,
 )
 
 
@@ -505,7 +507,7 @@ def test_whatever_is_cut_each_follower_reads_exactly_the_log(
             running: list[asyncio.Task[None]] = []
             writing: list[asyncio.Task[int]] = []
             count = 0
-            for step, number in [*steps, ("follow", 0)]:
+            for step, number in [*steps, ("open", 0), ("follow", 0)]:
                 match step:
                     case "append":
                         numbers = range(count, count + number)
@@ -514,6 +516,13 @@ def test_whatever_is_cut_each_follower_reads_exactly_the_log(
                         count += number
                     case "wait":
                         await asyncio.sleep(number / 1000)
+                    case "shut":  # who is cut from now on does not come back
+                        network.is_open = False
+                    case "open":
+                        network.is_open = True
+                    case "kill":
+                        shared.kill()
+                        shared.start()
                     case "cut":
                         network.cut()
                     case "cut gently":
