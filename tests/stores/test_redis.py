@@ -906,6 +906,7 @@ def test_what_answers_otherwise_is_told(answer: bytes | None, said: str) -> None
     ("told", "problem"),
     [
         ("redis_version:6.2.0", None),
+        ("redis_version:8.0-m04", None),
         ("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1", None),
         ("redis_version:10.0.1\r\nrole:master\r\ncluster_enabled:0", None),
         ("redis_version:6.0.16", "of version 6.0.16: it takes 6.2 or later"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import socket
 import sys
@@ -144,7 +145,7 @@ class Facts:
         """Why it cannot keep sessions. None: it can."""
         version = self.told.get("redis_version", "0")
         # Valkey calls itself by the version of Redis that it stands for.
-        if tuple(int(part) for part in version.split(".")[:2]) < _LEAST_VERSION:
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < _LEAST_VERSION:
             least = ".".join(map(str, _LEAST_VERSION))
             return f"The Redis is of version {version}: it takes {least} or later."
         if self.told.get("cluster_enabled") == "1":

@@ -15,9 +15,12 @@ watchbuddy:days             set    the days of which there is such a hash
 watchbuddy:preferences      hash   how much users want to hear; beside it, when they said so
 watchbuddy:cache:…          what may be forgotten
 watchbuddy:done:…           string a payment that was made; for as long as it may be tried again
+watchbuddy:check            string written to see whether that works
+watchbuddy:origin           string made once, so that it shows where all the rest was lost
 
-Everything expires some time after it was needed last, so that nothing stays behind for ever.
-Times are the Redis' own.
+Everything but the last one expires some time after it was needed last, so that nothing stays
+behind for ever. What limits and files take beside that, `redis_commons` and `redis_whereabouts`
+say. Times are the Redis' own.
 """
 
 from __future__ import annotations
@@ -242,19 +245,16 @@ return value
 CACHE = _script("""
 local value, uses, sizes = KEYS[1], KEYS[2], KEYS[3]
 local content, most, keep = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local function add(key, bytes)
-  local total = tonumber(redis.call('HINCRBY', sizes, 'total', bytes))
-  return total
-end
+local function grow(bytes) return tonumber(redis.call('HINCRBY', sizes, 'total', bytes)) end
 local function size(key) return tonumber(redis.call('HGET', sizes, key) or 0) end
-add(value, #content - size(value))
+local total = grow(#content - size(value))
 redis.call('HSET', sizes, value, #content)
 redis.call('SET', value, content, 'PX', keep)
 redis.call('ZADD', uses, at, value)
-while tonumber(redis.call('HGET', sizes, 'total')) > most do
+while total > most do
   local gone = redis.call('ZPOPMIN', uses)[1]
   if not gone then break end
-  add(gone, -size(gone))
+  total = grow(-size(gone))
   redis.call('HDEL', sizes, gone)
   redis.call('UNLINK', gone)
 end
