@@ -553,6 +553,25 @@ def test_a_job_that_nobody_has_taken_up_yet_is_cancelled_at_once(
     run(scenario())
 
 
+def test_a_session_whose_worker_is_dead_can_be_deleted_and_leaves_nothing_behind(
+    machine: Any, run: Run, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "_CANCELLING_SECONDS", 0.2)
+
+    async def scenario() -> None:
+        a = machine()
+        async with web(a) as jobs:
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            taken = ("saq:watchbuddy:queued", "saq:watchbuddy:active")
+            redis.tell("LMOVE", *taken, "LEFT", "RIGHT")
+            await jobs.cancel(session.session_id)
+            assert not redis.tell("KEYS", "saq:watchbuddy:[aiq]*")
+            assert 0 < redis.tell("TTL", f"saq:job:watchbuddy:{session.session_id}") <= 60
+
+    run(scenario())
+
+
 def test_a_session_that_is_gone_when_its_turn_comes_leaves_nothing_behind(
     machine: Any, run: Run, redis: RedisServer, quick: None
 ) -> None:

@@ -199,6 +199,11 @@ class JobQueue(RedisQueue):
             job is not None and job.status in UNSUCCESSFUL_TERMINAL_STATUSES and not job.retryable
         )
 
+    async def forget(self, session_id: str) -> None:
+        """Its job is to end, and nobody seems to be there who would: it need not be known long."""
+        async with failures_told(), asyncio.timeout(_PUTTING_SECONDS):
+            await self.redis.expire(self.job_id(session_id), _REMEMBERED_SECONDS)
+
     def place_of(self, session_id: str) -> tuple[str, str]:
         """The sorted set that holds every job, and its name in it."""
         return self._incomplete, self.job_id(session_id)

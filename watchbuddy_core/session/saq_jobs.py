@@ -148,9 +148,11 @@ class SaqJobs:
         """
         await self._tally.leave(session_id)
         async with failures_told():
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(_CANCELLING_SECONDS):
                     await self._abort(session_id)
+            except TimeoutError:
+                await self._queue.forget(session_id)
 
     async def _abort(self, session_id: str) -> None:
         from saq.job import ACTIVE_STATUSES, TERMINAL_STATUSES
