@@ -200,8 +200,6 @@ def test_a_session_that_is_deleted_at_another_process_is_worked_on_no_more(
         while it.job(session_id)["status"] != "aborted":
             await asyncio.sleep(0.02)
         calls = it.calls("deleted")
-        begun = sum(call.what == "begun" for call in calls)
-        assert begun > len(calls) - begun  # one was cut off
         await asyncio.sleep(2 * _WINDOW_SECONDS)
         assert it.calls("deleted") == calls
         assert (await it.status(session_id))["status"] == "cancelled"
