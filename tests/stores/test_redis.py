@@ -46,11 +46,10 @@ def _is_tried_again_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server(shared: RedisServer) -> RedisServer:
     """One that holds nothing, and works."""
-    shared.kill()
-    for file in shared.folder.rglob("appendonly*"):
-        if file.is_file():
-            file.unlink()
-    shared.start()
+    if not shared.is_running:
+        shared.start()
+    for command in ("REPLICAOF NO ONE", "CONFIG SET maxmemory 0", "FLUSHALL"):
+        shared.tell(*command.split())
     return shared
 
 
@@ -429,7 +428,7 @@ def test_what_may_have_been_written_is_not_given_up_by_who_would_write_it_again(
             network.is_open = False
             writing = asyncio.create_task(append(store, fence, 1))
             paying = asyncio.create_task(store.reserve({"day": 1.0}, 0.8))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.25)
             with pytest.raises(StoreFailed):
                 await store.put(record())
             with pytest.raises(StoreFailed):
@@ -440,7 +439,7 @@ def test_what_may_have_been_written_is_not_given_up_by_who_would_write_it_again(
             with connection_to(server) as begin, connection_to(server) as end:
                 begin.sendall(f"{refuses}\r\n".encode())
                 network.is_open = True
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.15)
                 assert not writing.done() or writing.result()
                 end.sendall(f"{takes}\r\n".encode())
                 assert end.recv(100) == b"+OK\r\n"

@@ -37,6 +37,10 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, with what it has kept, and wait until it answers. Blocks for some 50 ms."""
         assert self._process is None
