@@ -81,7 +81,7 @@ def run() -> Run:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is looked at every few seconds is looked at often."""
     for module in (queue_module, worker_module):
-        monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 1)
+        monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 2)
     monkeypatch.setattr(worker_module, "_BEAT_SECONDS", 0.2)
     monkeypatch.setattr(worker_module, "_SWEEP_SECONDS", 1)
     monkeypatch.setattr(worker_module, "_MARK_SECONDS", 0.05)

@@ -98,6 +98,8 @@ class Worker:
         self._news = asyncio.Event()
         self._heard_since: float | None = None
         """Since when the Redis has been there without a break, in the loop's seconds."""
+        self._heard_at = 0.0
+        """When it was asked last."""
 
     async def run(self) -> NoReturn:
         """Work until cancelled. What is in work then is left to others."""
@@ -232,17 +234,25 @@ class Worker:
             except (StoreFailed, StorageFull, TimeoutError):
                 self._heard_since = None
             else:
-                if self._heard_since is None:
+                if self._heard_since is None or self._is_late():
                     self._heard_since = loop.time()
+                self._heard_at = loop.time()
                 for job in lost:
                     _log.info("session %s was taken up by another attempt", job.key)
                     at_work[job]["task"].cancel()
             await asyncio.sleep(_BEAT_SECONDS)
 
     def _may_sweep(self) -> bool:
-        """Whether others had the time to say that they are there, since the Redis is."""
+        """Whether others had the time to say that they are there, since the Redis is, and since
+        this process was held up itself: so may they have been."""
+        if self._heard_since is None or self._is_late():
+            return False
         now = asyncio.get_running_loop().time()
-        return self._heard_since is not None and now - self._heard_since > HEARTBEAT_SECONDS
+        return now - self._heard_since > HEARTBEAT_SECONDS
+
+    def _is_late(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return now - self._heard_at > HEARTBEAT_SECONDS / 2
 
     async def _tidy(self) -> NoReturn:
         """Have the sources delete what no session needs any more: what is fetched here is kept
