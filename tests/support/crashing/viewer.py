@@ -44,6 +44,8 @@ _MOST_LINGER_SECONDS = 15.0
 _PATIENCE = 600.0
 """Seconds without a connection that holds. There may be none for long, where one kill follows
 the other."""
+_FINAL = 4000
+"""Codes from here on close a connection for good."""
 _CROSSING_SECONDS = 2.0
 """How long after a seek something that was sent before it may still arrive."""
 _LOOKBACK_SECONDS = 0.25
@@ -109,6 +111,11 @@ class Record:
     covered: list[tuple[float, Sequence[tuple[float, float]]]] = field(default_factory=list)
     """When more was known to be scripted, and what."""
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def is_turned_away(self) -> bool:
+        """Whether a server wants to see no more of the viewer."""
+        return any((one.code or 0) >= _FINAL for one in self.connections)
 
     def is_over(self, seconds: float) -> bool:
         """Whether a viewer leaves who has been at the end, and connected, for so long."""
@@ -195,7 +202,7 @@ class BareViewer:
     async def _play(self) -> None:
         reported_at = 0.0
         over_since: float | None = None
-        while True:
+        while not self.record.is_turned_away:
             now = time.monotonic()
             await self._tick(now)
             if self.record.passes and now - reported_at >= _REPORT_SECONDS:

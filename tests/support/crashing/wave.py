@@ -112,13 +112,14 @@ class Wave:
                     self.held_up.append((since, time.monotonic()))
 
     async def watched_by(self, share: float = 1.0) -> None:
-        """Wait until so many of the viewers have begun."""
+        """Wait until so many of the viewers have begun, or have no chance to."""
         while self._begun < share * len(self.viewers):
             await asyncio.sleep(0.05)
 
     @property
     def _begun(self) -> int:
-        return sum(bool(viewer.record.passes) for viewer in self.viewers.values())
+        records = [viewer.record for viewer in self.viewers.values()]
+        return sum(bool(one.passes or one.faults or one.is_turned_away) for one in records)
 
     @property
     def arrived(self) -> int:
