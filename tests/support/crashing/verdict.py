@@ -109,7 +109,7 @@ def judge(
 def _story(wanted: Met, record: Record, log: Sequence[Logged]) -> str:
     """Everything around an action that is missing, or there twice; times are seconds from the
     first pass."""
-    began = record.passes[0].since
+    began = record.passes[0].since if record.passes else record.connections[0].opened
     lines = [
         f"{wanted.key}",
         *(
