@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -45,8 +46,6 @@ WINDOW_SECONDS = 0.8
 _WAVE_SECONDS = 180.0
 """Longer than any wave takes, also on a machine that is busy."""
 _PREPARED_SECONDS = 60.0
-_MOST_AWAY = 3.0
-"""How long what was killed stays away at the most, in seconds."""
 
 Victim = Literal["a worker", "a web process", "Redis"]
 VICTIMS: tuple[Victim, ...] = get_args(Victim)
@@ -71,11 +70,15 @@ class Killer:
     """Kills parts of an installation, and starts them again.
 
     Of each three times, each of the parts is killed once, now and then with others.
+
+    Args:
+        most_away: how long what was killed stays away at the most, in seconds.
     """
 
-    def __init__(self, killed: Installation, chance: Random) -> None:
+    def __init__(self, killed: Installation, chance: Random, *, most_away: float) -> None:
         self._killed = killed
         self._chance = chance
+        self._most_away = most_away
         self._next: deque[Victim] = deque()
         self.kills: list[Kill] = []
         self.away: list[tuple[float, float]] = []
@@ -100,7 +103,7 @@ class Killer:
             else:
                 await programs[victim].kill()
         if chance.random() < 0.4:
-            await asyncio.sleep(chance.uniform(0.3, _MOST_AWAY))
+            await asyncio.sleep(chance.uniform(0.3, self._most_away))
         if "Redis" in victims:
             await asyncio.to_thread(self._killed.redis.start)
         for victim, program in programs.items():
@@ -156,7 +159,7 @@ async def disturb(wave: Wave, killer: Killer, kills: int) -> None:
             await killer.kill(wave)
 
 
-async def run(kills: int, seed: int, clients: int) -> bool:
+async def run(kills: int, seed: int, clients: int, most_away: float) -> bool:
     """Whether all is well; says what it has seen."""
     seats = {f"{i}, {manner.name}": manner for i, manner in zip(range(clients), cycle(MANNERS))}
     waves: list[Wave] = []
@@ -167,7 +170,7 @@ async def run(kills: int, seed: int, clients: int) -> bool:
         killed = await held.enter_async_context(
             installation(folder / "killed", films, window_seconds=WINDOW_SECONDS)
         )
-        killer = Killer(killed, Random(seed))
+        killer = Killer(killed, Random(seed), most_away=most_away)
         async with asyncio.TaskGroup() as tasks:
             alone = tasks.create_task(
                 undisturbed(folder / "alone", films, window_seconds=WINDOW_SECONDS)
@@ -195,8 +198,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=100)
-    arguments = parser.parse_args()
-    well = asyncio.run(run(arguments.kills, arguments.seed, arguments.clients))
+    parser.add_argument("--away", type=float, default=3.0, help="at the most, in seconds")
+    given = parser.parse_args()
+    # This program looks at the logs of sessions, and need not tell that it cannot at times.
+    logging.getLogger("watchbuddy").setLevel(logging.ERROR)
+    well = asyncio.run(run(given.kills, given.seed, given.clients, given.away))
     sys.exit(0 if well else 1)
 
 

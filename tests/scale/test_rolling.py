@@ -55,7 +55,7 @@ def test_programs_are_replaced_one_by_one_and_nothing_is_lost(
             verdicts, faults = await compare([wave], await alone, Disturbed(goodbyes={_RESTARTING}))
             bought = judge_calls(it.calls(), it.place.killed, it.place.ended.values())
             assert [*faults, *bought.faults] == []
-            assert len(created) > 10
+            assert len(created) > 3
             assert sum(one.met for one in verdicts.values()) > 10 * _VIEWERS
             assert "Traceback" not in it.place.errors, it.place.errors
 
