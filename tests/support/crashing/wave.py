@@ -17,7 +17,7 @@ from crashing.place import Call
 from crashing.viewer import BareViewer, Manner, OwnViewer, Viewer
 from watchbuddy_core.entries import Logged
 
-START, END = 34.0, 56.0
+START, END = 38.0, 54.0
 """What is watched, in media seconds: parts of two windows."""
 
 OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
@@ -25,13 +25,13 @@ OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
 MANNERS = (
     Manner("as the API document has it"),
     Manner("… completing", completes=True),
-    Manner("… seeking back", seeks=((11.0, 5.0),)),
+    Manner("… seeking back", seeks=((9.0, 4.0),)),
     Manner("early, completing", features="early_ready,progress", completes=True),
     Manner("holding", features="hold"),
     Manner(
         *("early, holding, seeking", "early_ready,hold,progress"),
         completes=True,
-        seeks=((14.0, 7.0),),
+        seeks=((12.0, 6.0),),
     ),
     OWN,
 )
