@@ -41,7 +41,7 @@ from crashing.telling import told
 from crashing.verdict import Disturbed, judge_calls
 from crashing.wave import MANNERS, Wave
 
-WINDOW_SECONDS = 0.5
+WINDOW_SECONDS = 0.8
 """How long the generator takes for one."""
 _WAVE_SECONDS = 180.0
 """Longer than any wave takes, also on a machine that is busy."""
