@@ -687,6 +687,53 @@ def test_while_the_redis_is_away_nothing_is_promised_and_nobody_works_themselves
     assert not any(one.exc_info for one in told)
 
 
+def test_workers_that_could_not_say_that_they_are_there_are_not_missed(
+    machine: Any, run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Redis that was away has forgotten them when it is back, until they say so again."""
+    monkeypatch.setattr(jobs_module, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(jobs_module, "_UNSEEN_SECONDS", 0.0)
+    looks = 0
+
+    def told() -> list[str]:
+        return [one.message for one in caplog.records if one.name == "watchbuddy.jobs"]
+
+    async def scenario() -> None:
+        nonlocal looks
+        async with web(machine()) as jobs:
+
+            async def count() -> None:
+                nonlocal looks
+                looks += 1
+                if isinstance(found, StoreFailed):
+                    raise found
+                jobs.workers = found
+
+            async def look() -> None:
+                before = looks
+                await until(lambda: looks >= before + 3)
+
+            found: int | StoreFailed = 1
+            monkeypatch.setattr(jobs, "_count", count)
+            await look()
+            found = StoreFailed("It refuses.")
+            await until(told)
+            assert told() == ["It cannot be seen whether anybody prepares sessions. It refuses."]
+            monkeypatch.setattr(jobs_module, "_UNSEEN_SECONDS", PATIENCE)
+            found = 0
+            await look()
+            assert len(told()) == 1, "that they are not there is not known yet"
+            found = 1
+            await until(lambda: len(told()) == 2)
+            assert told()[1] == "There is a worker again."
+            monkeypatch.setattr(jobs_module, "_UNSEEN_SECONDS", 0.0)
+            found = 0
+            await until(lambda: len(told()) == 3)
+            assert "Nobody prepares sessions" in told()[2]
+
+    run(scenario())
+
+
 def _known(session: WatchSession) -> Callable[[str], Coroutine[Any, Any, Any]]:
     async def get(session_id: str) -> Any:
         return session.record

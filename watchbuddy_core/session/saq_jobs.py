@@ -24,7 +24,13 @@ nothing that it would write counts."""
 _LOOK_SECONDS = 5.0
 """From one look at the queue to the next."""
 _UNSEEN_SECONDS = 20.0
-"""Nobody working for so long is worth a word to the operator."""
+"""A problem that lasts for so long is worth a word to the operator: after a Redis was away, workers
+have not said yet that they are there."""
+_NOBODY = (
+    "Nobody prepares sessions: there is no `watchbuddy worker` at this Redis that can think of what"
+    " to say. What is ready plays on."
+)
+_UNKNOWN = "It cannot be seen whether anybody prepares sessions."
 
 _log = logging.getLogger("watchbuddy.jobs")
 
@@ -171,21 +177,22 @@ class SaqJobs:
     async def _look(self) -> None:
         """See how much there is to do, and whether anybody does it."""
         loop = asyncio.get_running_loop()
-        seen_at, is_told = loop.time(), False
+        problem, since, told = "", loop.time(), ""
         while True:
-            with suppress(StoreFailed, StorageFull):  # told by the store
+            before, reason = problem, ""
+            try:
                 await self._count()
-                if self.workers:
-                    seen_at = loop.time()
-                    if is_told:
-                        _log.warning("There is a worker again.")
-                    is_told = False
-                elif not is_told and loop.time() - seen_at > _UNSEEN_SECONDS:
-                    is_told = True
-                    _log.warning(
-                        "Nobody prepares sessions: there is no `watchbuddy worker` at this Redis"
-                        " that can think of what to say. What is ready plays on."
-                    )
+                problem = "" if self.workers else _NOBODY
+            except (StoreFailed, StorageFull) as exc:  # also of the queue alone
+                problem, reason = _UNKNOWN, f" {exc}"
+            if problem != before:
+                since = loop.time()
+            if not problem and told:
+                told = ""
+                _log.warning("There is a worker again.")
+            elif problem != told and problem and loop.time() - since > _UNSEEN_SECONDS:
+                told = problem
+                _log.warning("%s", problem + reason)
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _count(self) -> None:
