@@ -225,6 +225,21 @@ async def test_without_redis_each_process_counts_for_itself_and_says_so_once(
 
 
 @in_event_loop
+async def test_a_process_that_bounds_nobody_says_nothing_of_limits(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with processes(redis, 1) as (worker,), redis_away(redis, monkeypatch):
+
+        async def is_noticed() -> bool:
+            return not worker._redis._answers
+
+        await until(is_noticed)
+        assert "limits" not in caplog.text
+        await Traffic(Limits(), worker).request(HERE)
+        assert caplog.text.count("this process alone") == 1
+
+
+@in_event_loop
 async def test_nobody_waits_twice_for_a_redis_that_is_away(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,10 @@ class _Redis:
 
     def __init__(self) -> None:
         self._answers = True
+        self._is_told = True
+        """What the operator believes of that."""
+        self._is_asked = False
+        """Anybody is bounded here at all. In a worker, nobody is."""
 
     async def run(self, script: Script, keys: Sequence[str], words: Sequence[Word]) -> Any:
         """What the script says.
@@ -195,7 +199,9 @@ class _Redis:
         Raises:
             _NoAnswer: the last one had none either, or there is none in time.
         """
+        self._is_asked = True
         if not self._answers:
+            self._tell()
             raise _NoAnswer
         return await self.try_to_run(script, keys, words)
 
@@ -209,14 +215,21 @@ class _Redis:
             async with asyncio.timeout(_HASTE.seconds):
                 answer = await self.line.run(script, keys, words, patience=_HASTE)
         except (StoreFailed, StorageFull, TimeoutError):
-            if self._answers:
-                _log.warning("The Redis does not answer: limits hold for this process alone.")
             self._answers = False
+            self._tell()
             raise _NoAnswer from None
-        if not self._answers:
-            _log.warning("The Redis answers: limits hold for all processes again.")
         self._answers = True
+        self._tell()
         return answer
+
+    def _tell(self) -> None:
+        if self._is_asked and self._is_told != self._answers:
+            self._is_told = self._answers
+            _log.warning(
+                "The Redis answers: limits hold for all processes again."
+                if self._answers
+                else "The Redis does not answer: limits hold for this process alone."
+            )
 
 
 class _RedisRates:
