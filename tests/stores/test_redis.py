@@ -877,6 +877,11 @@ def test_a_password_that_is_wrong_or_missing_is_told(caplog: pytest.LogCaptureFi
     assert "s3cret" not in caplog.text
 
 
+def test_a_database_that_is_not_there_is_told(server: RedisServer) -> None:
+    said = complaint(f"redis://127.0.0.1:{server.port}/99")
+    assert "has no database of this number" in said
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -20,6 +20,7 @@ _FULL = {
 }
 """By how its answer begins. It may be better in a while."""
 _BUSY = {"BUSY", "LOADING", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN"}
+_NO_DATABASE = "DB index is out of range"
 _CODES = re.compile(rf"\b({'|'.join([*_FULL, *_BUSY])})\b")
 """In an answer to a script they may stand further behind."""
 
@@ -46,6 +47,8 @@ def failure_of(exc: Exception) -> StorageFull | StoreFailed:
         return StoreFailed("What should be the Redis that keeps sessions is something else.")
     if isinstance(exc, exceptions.BusyLoadingError):
         return StoreFailed("The Redis that keeps sessions is still reading what it has kept.")
+    if _NO_DATABASE in str(exc):
+        return StoreFailed("The Redis that keeps sessions has no database of this number.")
     if isinstance(exc, exceptions.ResponseError):
         found = _CODES.search(str(exc))
         code = found[1] if found else str(exc).partition(" ")[0]
@@ -73,9 +76,8 @@ def is_final(exc: Exception) -> bool:
     """Whether somebody has to change something before it can be better."""
     from redis import exceptions
 
-    return isinstance(
-        exc, StoreFailed | exceptions.AuthenticationError | exceptions.InvalidResponse
-    )
+    kinds = StoreFailed | exceptions.AuthenticationError | exceptions.InvalidResponse
+    return isinstance(exc, kinds) or _NO_DATABASE in str(exc)
 
 
 def _reason_of(exc: BaseException | None) -> str:
