@@ -14,6 +14,7 @@ import uvicorn
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.protocols import Store
+from watchbuddy_core.session.job_queue import check_queue
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Settings, is_redis
@@ -67,6 +68,7 @@ async def serving(
         InvalidSettings: it needs tokens, and there is none.
         TokenProblem: those that there are cannot be read.
         PluginProblem: the generator that was asked for cannot be had.
+        StoreFailed, StorageFull: the Redis takes no jobs.
     """
     prefix = settings.path_prefix.rstrip("/")
     tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
@@ -85,6 +87,8 @@ async def serving(
         uploads=_takes_uploads(settings),
         limits=settings.limits,
     )
+    if settings.jobs != "local":
+        await check_queue(settings.store)
     with _listening(settings.host, settings.port) as listening:
         server = _Server(
             server_config(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any, cast
 
 import pytest
+from patience import PATIENCE
+from redis_server import redis_server
 
 from watchbuddy_core.errors import MissingExtra
 from watchbuddy_core.session.saq_jobs import SaqJobs
@@ -30,3 +33,33 @@ def test_what_it_takes_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(cast("dict[str, Any]", sys.modules), "saq.queue.redis", None)
     with pytest.raises(MissingExtra, match="scale"):
         SaqJobs(store=cast(Any, None), url="redis://127.0.0.1:1/0")
+
+
+def test_a_user_of_the_redis_who_may_have_no_queue_there_is_told_at_the_start(run):
+    """Else a worker would wait for jobs without a word, and sessions for a worker."""
+    most = ("on", ">s3cret", "~watchbuddy:*", "+@all", "-@dangerous", "+info", "resetchannels")
+    cases = [
+        ("ann", ("&watchbuddy:*", "&saq:*"), ("worker",)),
+        ("ben", ("&watchbuddy:*", "~saq:*"), ("serve", "--port", 0, "--jobs", "saq")),
+    ]
+    with redis_server() as server:
+        for user, more, command in cases:
+            server.tell("ACL", "SETUSER", user, *most, *more)
+            url = f"redis://{user}:s3cret@127.0.0.1:{server.port}/0"
+            ran = run(*command, WATCHBUDDY_STORE=url)
+            assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
+            (line,) = ran.stderr.splitlines()
+            assert "`~saq:*` and `&saq:*`" in line
+            assert "s3cret" not in line
+
+
+def test_a_worker_says_that_it_is_there_in_words_of_its_own(
+    start: Any,
+) -> None:
+    with redis_server() as server:
+        worker = start("worker", "--store", server.url, "-v")
+        assert worker.stdout.readline().startswith("Preparing sessions")
+        worker.send_signal(signal.SIGTERM)
+        told, errors = worker.communicate(timeout=PATIENCE)
+        assert (worker.returncode, told) == (0, "")
+        assert "Work" not in errors, "nor what SAQ says of it"

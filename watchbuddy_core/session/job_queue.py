@@ -54,6 +54,10 @@ _HASTY_RETRIES = 6
 _PUTTING_SECONDS = 6.0
 _CONNECTIONS = 32
 _CANCELLED_AGAIN_SECONDS = 0.5
+_NOT_ALLOWED = (
+    "The Redis that keeps sessions does not let this user have the queue of jobs in it, which takes"
+    " `~saq:*` and `&saq:*`."
+)
 ENDED_BY_WORKER = "cancelled"
 """What SAQ calls it when a worker gives a job back since it ends itself."""
 
@@ -348,6 +352,24 @@ def require_saq() -> None:
         import saq.queue.redis  # noqa: F401
     except ImportError as exc:
         raise MissingExtra("scale", "Working in several processes") from exc
+
+
+async def check_queue(url: str) -> None:
+    """See whether this Redis lets its user have a queue in it. Whoever only tries to take jobs up
+    would wait without a word.
+
+    Raises:
+        MissingExtra: SAQ is not installed.
+        StorageFull, StoreFailed: it does not, or cannot be asked.
+    """
+    async with open_queue(url, is_hasty=True) as queue, failures_told():
+        from redis.exceptions import NoPermissionError
+
+        try:
+            await queue.redis.exists(queue.namespace("queued"))
+            await queue.redis.publish(queue.job_id("check"), "")
+        except NoPermissionError:
+            raise StoreFailed(_NOT_ALLOWED) from None
 
 
 @asynccontextmanager

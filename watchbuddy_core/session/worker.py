@@ -164,6 +164,7 @@ class Worker:
         self._jobs[session_id] = job
         try:
             with about(session_id):
+                _log.info("session %s is taken up", session_id)
                 await self._tally.enter(session_id, asker)
                 return await self._workshop.produce(session, job)
         finally:

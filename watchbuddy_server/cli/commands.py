@@ -132,7 +132,7 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
 @options.companion
 @options.transcriber
 @options.data_dir
-@options.store
+@options.shared_store
 @options.concurrency
 @options.config
 @_print_settings
@@ -437,19 +437,23 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
+    from watchbuddy_core.session.job_queue import check_queue
     from watchbuddy_core.session.worker import Worker
 
     refuse_alone(settings, "A worker")
     async with open_store(settings) as store:
         assert isinstance(store, RedisStore)
-        await Worker(
+        await check_queue(settings.store)
+        worker = Worker(
             store=store,
             parts=build_parts(settings, store=store),
             url=settings.store,
             concurrency=settings.limits.preparing,
             # What is left is for giving back what does not end, and for the store.
             stop_seconds=settings.limits.shutdown_seconds * _ENDING,
-        ).run()
+        )
+        click.echo("Preparing sessions for the servers of this Redis, until Ctrl-C")
+        await worker.run()
 
 
 async def _watch(

@@ -141,6 +141,12 @@ store = setting(
     help="Where sessions are kept: in a file in the data folder, nowhere, or in a Redis that"
     " several processes may share.  [default: sqlite]",
 )
+shared_store = setting(
+    "store",
+    "--store",
+    metavar="redis://…",
+    help="The Redis in which the servers keep their sessions.",
+)
 jobs = setting(
     "jobs",
     "--jobs",

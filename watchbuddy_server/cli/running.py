@@ -126,6 +126,9 @@ def log_of_server() -> Iterator[ServerLog]:
         # What the libraries below do in detail is of use to their own developers.
         root.setLevel(max(level, logging.INFO))
         logging.getLogger("watchbuddy").setLevel(level)
+        if level > logging.DEBUG:
+            # It tells of each job several times, in words of its own.
+            logging.getLogger("saq").setLevel(logging.WARNING)
         if level == logging.WARNING:
             # It warns of every request that is none, and so strangers could fill a log.
             logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
