@@ -153,7 +153,7 @@ async def holds(condition: Callable[[], Coroutine[Any, Any, object]]) -> None:
 
 @pytest.fixture
 def machine(redis: RedisServer, film: Video, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.getbasetemp() / "jobs"  # its own: others have a film as well
 
     def machine(waits: dict[int, asyncio.Event] | None = None) -> Machine:
         return Machine(redis, film, folder, waits=waits or {})
@@ -589,6 +589,27 @@ def test_a_session_that_is_gone_when_its_turn_comes_leaves_nothing_behind(
                 await holds(is_forgotten)
                 assert redis.tell("ZCARD", "saq:watchbuddy:incomplete") == 0
                 assert redis.tell("ZCARD", "watchbuddy:jobs:busy") == 0
+
+    run(scenario())
+
+
+def test_a_session_that_is_gone_while_its_worker_cannot_hear_is_not_made_once_more(
+    machine: Any, run: Run, quick: None, redis: RedisServer
+) -> None:
+    """Deleted, or lost with what a Redis had not written down."""
+
+    async def scenario() -> None:
+        a, works = machine(), machine(waits={1: asyncio.Event()})
+        async with web(a) as jobs, worker(works) as one:
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            await until(lambda: 1 in works.windows)
+            keys = redis.tell("KEYS", f"*{session.session_id}*")
+            redis.tell("DEL", *[key for key in keys if not key.startswith(b"saq")])
+            redis.tell("CLIENT", "KILL", "TYPE", "pubsub")
+            await until(lambda: not one._jobs)
+            assert works.windows == [0, 1]
+            assert not redis.tell("KEYS", f"*{session.session_id}}}:log")
 
     run(scenario())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from watchbuddy_core.errors import RateLimited, TooManySessions
+from watchbuddy_core.errors import RateLimited, SessionNotFound, TooManySessions
 from watchbuddy_core.log import about
 from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.parts import Parts
@@ -193,6 +193,8 @@ class LocalJobs:
                     await self._workshop.produce(session, job)
                     if not job.again:
                         return
+            except SessionNotFound:
+                return
             except Exception:  # noqa: BLE001 - where the job ends
                 _log.exception("session %s: its job failed", session.session_id)
             if wait is not None:

@@ -196,7 +196,11 @@ class WatchSession:
 
         Returns:
             up to which position of the log it has seen what others wrote.
+
+        Raises:
+            SessionNotFound: it was deleted meanwhile. A log of its id would begin anew.
         """
+        await self._store.get(self.session_id)
         fence = await self._store.fence(self.session_id, "producer")
         history = History(await self._store.read(self.session_id))
         return await Producer(

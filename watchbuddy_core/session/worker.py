@@ -167,6 +167,8 @@ class Worker:
                 _log.info("session %s is taken up", session_id)
                 await self._tally.enter(session_id, asker)
                 return await self._workshop.produce(session, job)
+        except SessionNotFound:
+            return None
         finally:
             if self._jobs.get(session_id) is job:
                 del self._jobs[session_id]

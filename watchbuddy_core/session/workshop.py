@@ -102,6 +102,9 @@ class Workshop:
 
         Returns:
             up to which position of the log it has seen what others wrote.
+
+        Raises:
+            SessionNotFound: it was deleted meanwhile.
         """
 
         @asynccontextmanager
