@@ -148,8 +148,8 @@ def back_up_sessions(file: Path, config: Path | None, **given: Any) -> None:
     settings = _settings(config, given)
     if is_redis(settings.store):
         raise InvalidSettings(
-            "Sessions that are kept in a Redis are backed up with it: `BGSAVE`, and a copy of its"
-            " `dump.rdb`."
+            "Sessions that are kept in a Redis are backed up with it: a copy of the folder of its"
+            " append-only file, while it does not rewrite that."
         )
 
     async def work() -> None:
