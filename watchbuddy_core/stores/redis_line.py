@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watchbuddy_core.errors import StorageFull, StoreFailed
+from watchbuddy_core.stores.answers import settle
 from watchbuddy_core.stores.redis_failures import Trouble, failure_of, is_final, passes
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Line:
             carrying.cancel()
             await asyncio.wait([carrying])
             for order in (*self._under_way, *self._waiting):
-                _answer(order, StoreFailed("The server ends."))
+                settle(order.done, StoreFailed("The server ends."))
             await self._hang_up()
 
     async def ask(
@@ -239,7 +240,7 @@ class Line:
             if order.not_before > now or order.turn in turns:
                 is_late = order.until <= now and not order.must_be_known
                 if self._failure is not None and is_late:
-                    _answer(order, self._failure)  # those before it have waited in vain as well
+                    settle(order.done, self._failure)  # those before it have waited in vain as well
                     continue
                 left.append(order)
             else:
@@ -328,10 +329,10 @@ class Line:
                     order.not_before = now + _LONGEST_PAUSE
                     refused.append(order)
                 else:
-                    _answer(order, failure)
+                    settle(order.done, failure)
             else:
                 order.is_unknown = False
-                _answer(order, reply)
+                settle(order.done, reply)
         self._waiting.extendleft(reversed(refused))
         if not any(isinstance(reply, Exception) for reply in replies):
             self.trouble.over(self)
@@ -341,16 +342,4 @@ class Line:
         for order in self._waiting:
             is_vain = is_final and not order.patience.waits_for_room
             if (order.until <= now or is_vain) and not order.must_be_known:
-                _answer(order, failure)
-
-
-def _answer(order: _Order, reply: Any) -> None:
-    if order.done.done():
-        return
-    if isinstance(reply, Exception):
-        order.done.set_exception(reply)
-        # Whoever asked for it may have been cancelled meanwhile: that nobody hears of it is no
-        # failure then, and asyncio is not to tell it as one.
-        order.done.exception()
-    else:
-        order.done.set_result(reply)
+                settle(order.done, failure)

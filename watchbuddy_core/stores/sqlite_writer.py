@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from watchbuddy_core.entries import Logged, Role
 from watchbuddy_core.errors import BudgetReached, StaleFence, StorageFull, StoreFailed
+from watchbuddy_core.stores.answers import settle
 from watchbuddy_core.stores.sqlite_file import BUSY_MS, MIGRATIONS, failure_of, passes, rolled_back
 from watchbuddy_core.stores.tail import Row, Tail
 
@@ -329,8 +330,8 @@ class Writer:
             raise
         tail.clear()
         self._remember(writing)
-        for order, (result, refusal) in zip(orders, outcomes, strict=True):
-            _settle(order.done, result, refusal)
+        for order, outcome in zip(orders, outcomes, strict=True):
+            settle(order.done, outcome)
 
     # --- while nothing can be written --------------------------------------------------
 
@@ -338,19 +339,19 @@ class Writer:
         """In memory, of what was asked for, what may wait; the rest is refused."""
         assert self._failure is not None
         writing = Writing(self.database, self.tail, self.known, is_for_later=True)
-        outcomes: list[tuple[Any, Exception | None]] = []
+        outcomes: list[Any] = []
         for order in orders:
             if order.may_wait:
                 try:
                     outcomes.append(await _outcome(order, writing))
                 except sqlite3.Error as exc:  # it cannot be read either
-                    outcomes.append((None, failure_of(exc)))
+                    outcomes.append(failure_of(exc))
             else:
-                outcomes.append((None, self._failure))
+                outcomes.append(self._failure)
         self.tail.keep(writing.rows, writing.ends, writing.taken, writing.booked)
         self._remember(writing)
-        for order, (result, refusal) in zip(orders, outcomes, strict=True):
-            _settle(order.done, result, refusal)
+        for order, outcome in zip(orders, outcomes, strict=True):
+            settle(order.done, outcome)
 
     async def _give_up_for_now(self, exc: sqlite3.Error) -> None:
         now = asyncio.get_running_loop().time()
@@ -389,29 +390,17 @@ class Writer:
             self._tell(session_id, logged)
 
 
-async def _outcome(order: _Order[_T], writing: Writing) -> tuple[_T | None, Exception | None]:
+async def _outcome(order: _Order[_T], writing: Writing) -> _T | Exception:
     """What comes of it, or why it is refused."""
     try:
-        return await order.write(writing), None
+        return await order.write(writing)
     except (StaleFence, BudgetReached, StorageFull) as exc:
-        return None, exc
+        return exc
 
 
 def _refuse(orders: Sequence[_Order[Any]], failure: Exception) -> None:
     for order in orders:
-        _settle(order.done, None, failure)
-
-
-def _settle(done: asyncio.Future[Any], result: Any, failure: Exception | None) -> None:
-    if done.done():
-        return
-    if failure is None:
-        done.set_result(result)
-    else:
-        done.set_exception(failure)
-        # Whoever asked for it may have been cancelled meanwhile: that nobody hears of a refusal
-        # is no failure then, and asyncio is not to tell it as one.
-        done.exception()
+        settle(order.done, failure)
 
 
 def _keep_in_mind(known: OrderedDict[_K, int], news: Mapping[_K, int]) -> None:
