@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from math import inf
 from pathlib import Path
@@ -111,19 +111,7 @@ def cli(ctx: click.Context) -> None:
 @options.log
 def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
     """Serve the API until Ctrl-C."""
-    with running.log_of_server() as log:
-        configuration = options.configured(config, settings)
-        log.format, log.level = configuration.settings.log_format, configuration.settings.log_level
-    if print_settings:
-        click.echo(as_toml(configuration))
-    else:
-        running.take_open_files()
-        running.collect_rarely()
-        running.run(
-            _serve(configuration.settings),
-            told_to_end=0,
-            grace_seconds=configuration.settings.limits.shutdown_seconds,
-        )
+    _run_until_told(_serve, config, print_settings, settings)
 
 
 @cli.command()
@@ -143,19 +131,7 @@ def worker(config: Path | None, print_settings: bool, **settings: Any) -> None:
     What it has not finished when it ends, another goes on with: of what is written nothing is
     made twice.
     """
-    with running.log_of_server() as log:
-        configuration = options.configured(config, settings)
-        log.format, log.level = configuration.settings.log_format, configuration.settings.log_level
-    if print_settings:
-        click.echo(as_toml(configuration))
-    else:
-        running.take_open_files()
-        running.collect_rarely()
-        running.run(
-            _work(configuration.settings),
-            told_to_end=0,
-            grace_seconds=configuration.settings.limits.shutdown_seconds,
-        )
+    _run_until_told(_work, config, print_settings, settings)
 
 
 @cli.command()
@@ -409,6 +385,28 @@ def _token(path: Path | None) -> str | None:
 
 
 # --- settings --------------------------------------------------------------------------
+
+
+def _run_until_told(
+    program: Callable[[Settings], Coroutine[Any, Any, None]],
+    config: Path | None,
+    print_settings: bool,
+    given: Mapping[str, Any],
+) -> None:
+    """Run a program that ends when it is told to; or print what it would run with."""
+    with running.log_of_server() as log:
+        configuration = options.configured(config, given)
+        log.format, log.level = configuration.settings.log_format, configuration.settings.log_level
+    if print_settings:
+        click.echo(as_toml(configuration))
+        return
+    running.take_open_files()
+    running.collect_rarely()
+    running.run(
+        program(configuration.settings),
+        told_to_end=0,
+        grace_seconds=configuration.settings.limits.shutdown_seconds,
+    )
 
 
 def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
