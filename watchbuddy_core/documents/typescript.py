@@ -61,4 +61,4 @@ def _type(schema: Schema) -> str:
             return f"Array<{_type(member)}>"
         case {"type": str(kind)} if kind in _PLAIN:
             return _PLAIN[kind]
-    raise NotImplementedError(f"There is no type for {schema}.")
+    raise ValueError(f"TypeScript has no type for {schema}.")
