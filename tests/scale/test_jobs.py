@@ -24,7 +24,7 @@ from shared import made_once
 from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.character import Character
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
-from watchbuddy_core.entries import Asked, Scripted, Stage, Wanted
+from watchbuddy_core.entries import Asked, Failed, Scripted, Stage, Wanted
 from watchbuddy_core.errors import RateLimited, SessionNotFound, StoreFailed, TooManySessions
 from watchbuddy_core.events import SeekUpdate, TimestampUpdate
 from watchbuddy_core.session import Parts, WatchSession
@@ -582,13 +582,9 @@ def test_a_session_that_is_gone_when_its_turn_comes_leaves_nothing_behind(
             await jobs.submit(session.session_id)
             await a.store.delete(session.session_id)
             async with worker(works):
-
-                async def is_forgotten() -> bool:
-                    return not redis.tell("HLEN", "watchbuddy:jobs:open")
-
-                await holds(is_forgotten)
-                assert redis.tell("ZCARD", "saq:watchbuddy:incomplete") == 0
-                assert redis.tell("ZCARD", "watchbuddy:jobs:busy") == 0
+                await until(lambda: not redis.tell("HLEN", "watchbuddy:jobs:open"))
+                await until(lambda: not redis.tell("ZCARD", "saq:watchbuddy:incomplete"))
+                await until(lambda: not redis.tell("ZCARD", "watchbuddy:jobs:busy"))
 
     run(scenario())
 
@@ -622,17 +618,36 @@ def test_a_session_of_which_worker_after_worker_dies_fails(
         async with web(a) as jobs:
             session = await a.session()
             await jobs.submit(session.session_id)
-            # As SAQ leaves it that finds it silent in its last attempt.
-            last = {**job(redis, session), "attempts": 20, "status": "aborted"}
-            redis.tell("DEL", "saq:watchbuddy:queued", "saq:watchbuddy:incomplete")
-            redis.tell("SET", f"saq:job:watchbuddy:{session.session_id}", json.dumps(last))
+            wear_out(redis, session)
             async with worker(works):
                 await holds(a.is_done(session))
+                await until(lambda: not redis.tell("HLEN", "watchbuddy:jobs:open"))
             error = (await session.status()).error
             assert error is not None
             assert error.code == "INTERNAL_ERROR"
             assert works.windows == []
-            assert redis.tell("HLEN", "watchbuddy:jobs:open") == 0
+
+    run(scenario())
+
+
+def test_a_session_is_given_up_once(
+    machine: Any, run: Run, redis: RedisServer, quick: None
+) -> None:
+    """Whoever gave it up was killed before its job was out of the list."""
+
+    async def scenario() -> None:
+        a, works = machine(), machine()
+        async with web(a) as jobs:
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            wear_out(redis, session)
+            failed = Failed(code="INTERNAL_ERROR", message="The server failed.")
+            fence = await a.store.fence(session.session_id, "producer")
+            await a.store.append(session.session_id, [failed], fence)
+            before = await a.store.read(session.session_id)
+            async with worker(works):
+                await until(lambda: not redis.tell("HLEN", "watchbuddy:jobs:open"))
+            assert await a.store.read(session.session_id) == before
 
     run(scenario())
 
@@ -768,6 +783,13 @@ def job(redis: RedisServer, session: WatchSession) -> dict[str, Any]:
         redis.tell("GET", f"saq:job:watchbuddy:{session.session_id}")
     )
     return found
+
+
+def wear_out(redis: RedisServer, session: WatchSession) -> None:
+    """Leave its job as SAQ does that finds it silent in its last attempt."""
+    last = {**job(redis, session), "attempts": 20, "status": "aborted"}
+    redis.tell("DEL", "saq:watchbuddy:queued", "saq:watchbuddy:incomplete")
+    redis.tell("SET", f"saq:job:watchbuddy:{session.session_id}", json.dumps(last))
 
 
 async def _log_of(session: WatchSession, redis: RedisServer) -> Any:

@@ -294,7 +294,10 @@ class Worker:
         """Whoever works on it dies of it, as far as anybody can tell."""
         with about(session_id):
             _log.error("session %s: its job was begun too often, and never ended", session_id)
-        if not History(await self._store.read(session_id)).ready:  # else it plays on as it is
+        history = History(await self._store.read(session_id))
+        # A ready one plays on as it is. One that has failed was given up by a worker that was
+        # killed before its job was out of the list.
+        if not history.ready and history.failed is None:
             error = WatchBuddyError("The server failed. Its log says more.")
             fence = await self._store.fence(session_id, "producer")
             failed = Failed(code=error.code, message=error.message)
