@@ -6,7 +6,7 @@
                                      window)
 
 Words:      actions, events, video, character, entries, accounts, wire, errors
-Contracts:  protocols
+Contracts:  protocols (of plugins), storage (of stores), commons (of several processes)
 Stages:     sources, understanding, characters, generation, placement, timeline, stores,
             tracks, scoring
 Session:    session (the producer and the deliverer around the log), client, player
@@ -60,14 +60,13 @@ if TYPE_CHECKING:
         ActionGenerator,
         Brief,
         Conversation,
-        JobRunner,
         Match,
         Scheduler,
-        SessionLog,
         VideoSource,
     )
     from watchbuddy_core.session import (
         Delivery,
+        JobRunner,
         LocalJobs,
         Outgoing,
         Parts,
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
     from watchbuddy_core.settings import Settings
     from watchbuddy_core.sources.local import library_url
     from watchbuddy_core.sources.uploads import UploadSource
+    from watchbuddy_core.storage import SessionLog
     from watchbuddy_core.stores.memory import MemoryStore
     from watchbuddy_core.timeline import Timeline
     from watchbuddy_core.tracks import Track, read_track, write_track
@@ -127,14 +127,13 @@ _HOME = {
         "ActionGenerator",
         "Brief",
         "Conversation",
-        "JobRunner",
         "Match",
         "Scheduler",
-        "SessionLog",
         "VideoSource",
     ),
     "session": (
         "Delivery",
+        "JobRunner",
         "LocalJobs",
         "Outgoing",
         "Parts",
@@ -148,6 +147,7 @@ _HOME = {
     "settings": ("Settings",),
     "sources.local": ("library_url",),
     "sources.uploads": ("UploadSource",),
+    "storage": ("SessionLog",),
     "stores.memory": ("MemoryStore",),
     "timeline": ("Timeline",),
     "tracks": ("Track", "read_track", "write_track"),

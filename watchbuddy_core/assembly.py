@@ -9,16 +9,9 @@ from pathlib import Path
 
 from watchbuddy_core import plugins
 from watchbuddy_core.characters.folder import CardFolder
+from watchbuddy_core.commons import Shared
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
-from watchbuddy_core.protocols import (
-    ActionGenerator,
-    Cache,
-    Caches,
-    Shared,
-    Store,
-    Transcriber,
-    VideoSource,
-)
+from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
 from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.settings import Settings
@@ -26,6 +19,7 @@ from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import USUAL_SITES, HostRule
 from watchbuddy_core.sources.peers import Peers
+from watchbuddy_core.storage import Cache, Caches, Store
 from watchbuddy_core.stores.files import FileCache
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.sqlite import SQLiteStore

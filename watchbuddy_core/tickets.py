@@ -19,7 +19,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Literal
 
-from watchbuddy_core.protocols import Commons
+from watchbuddy_core.commons import Commons
 from watchbuddy_core.wire import TicketPurpose
 
 PREFIX = "wbt_"

@@ -21,8 +21,9 @@ from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard, Scope
 
+from watchbuddy_core.commons import Commons
 from watchbuddy_core.errors import SessionNotFound, Unauthorized
-from watchbuddy_core.protocols import Commons, SessionRecord, Store
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.tickets import Tickets
 from watchbuddy_core.wire import TicketPurpose
 from watchbuddy_server.security import Admission

@@ -19,10 +19,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 from litestar.utils.path import join_paths
 
-from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Parts
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Limits
+from watchbuddy_core.storage import Store
 from watchbuddy_core.wire import PROTOCOL_VERSION
 from watchbuddy_server.access import Need, guard_of
 from watchbuddy_server.connections import HttpProtocol, WebSocketProtocol

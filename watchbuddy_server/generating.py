@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from watchbuddy_core.errors import ProcessingFailed, WatchBuddyError
-from watchbuddy_core.protocols import Store
 from watchbuddy_core.session import Noticed, Parts, WatchSession, track_of
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.reporting import Reporter
+from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.tracks import Track
 from watchbuddy_core.wire import CreateSession

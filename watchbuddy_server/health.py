@@ -14,7 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from watchbuddy_core.protocols import Checkable, Store
+from watchbuddy_core.storage import Checkable, Store
 from watchbuddy_server.access import PUBLIC
 from watchbuddy_server.errors import error_responses
 

@@ -13,11 +13,12 @@ from litestar.plugins import InitPlugin
 from litestar.utils.path import join_paths
 
 from watchbuddy_core.characters.cast import Cast
-from watchbuddy_core.protocols import Shared, Store
+from watchbuddy_core.commons import Shared
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Limits
 from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.alone import Alone
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_server.access import Access, Need, caller_in, guard_of

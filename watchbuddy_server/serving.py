@@ -13,12 +13,12 @@ import uvicorn
 
 from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
-from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.job_queue import check_queue
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.settings import Settings, is_redis
 from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_server.access import Need

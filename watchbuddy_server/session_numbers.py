@@ -30,8 +30,8 @@ from watchbuddy_core.errors import (
     WatchBuddyError,
 )
 from watchbuddy_core.placement.plan import Reason
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import SessionState
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.observed import Appended
 from watchbuddy_server.numbers import OTHER, QUICK, Numbers
 

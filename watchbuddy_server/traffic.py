@@ -8,9 +8,9 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
+from watchbuddy_core.commons import Commons
 from watchbuddy_core.errors import RateLimited
 from watchbuddy_core.networks import network_of
-from watchbuddy_core.protocols import Commons
 from watchbuddy_core.rates import Rate
 from watchbuddy_core.settings import Limits
 

@@ -17,9 +17,10 @@ import httpx
 from watchbuddy_core.character import Character
 from watchbuddy_core.entries import Ready
 from watchbuddy_core.errors import VideoUnavailable
-from watchbuddy_core.protocols import Match, Progress, SessionRecord
+from watchbuddy_core.protocols import Match, Progress
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.testing import ScriptedGenerator
 from watchbuddy_core.video import Video, VideoRequest

@@ -23,8 +23,8 @@ from watchbuddy_core.client import Happening, Reached, Ready, WatchClient
 from watchbuddy_core.entries import Placed
 from watchbuddy_core.entries import Ready as ScriptIsThere
 from watchbuddy_core.player import ClockPlayer, WallClock
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import ScriptedGenerator
 from watchbuddy_core.wire import Feature

@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 
 from watchbuddy_core.entries import Delivered, Entry, Wanted
 from watchbuddy_core.events import Playhead
-from watchbuddy_core.protocols import SessionRecord, Store
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_server.metrics import Metrics

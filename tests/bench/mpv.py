@@ -25,8 +25,8 @@ from watchbuddy_core.actions import Expression
 from watchbuddy_core.client import Begun, Happening
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.entries import Placed, Ready
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.settings import Settings
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server.serving import serving
 

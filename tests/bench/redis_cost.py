@@ -38,7 +38,7 @@ from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.entries import Ready
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.redis import RedisStore
 
 STEP = 0.25

@@ -41,8 +41,8 @@ from redis_server import redis_server
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.entries import Logged, Placed, Ready, Wanted
-from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.session.history import WATCHED_STEP
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive

@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).parents[1] / "support"))
 from redis_server import RedisServer, redis_server
 
 from watchbuddy_core.entries import Wanted
-from watchbuddy_core.protocols import Store
+from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore

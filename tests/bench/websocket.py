@@ -62,8 +62,8 @@ async def _sessions() -> tuple[object, list[str]]:
     from watchbuddy_core.actions import Speak
     from watchbuddy_core.character import Character
     from watchbuddy_core.entries import Placed, Ready
-    from watchbuddy_core.protocols import SessionRecord
     from watchbuddy_core.session import Parts
+    from watchbuddy_core.storage import SessionRecord
     from watchbuddy_core.stores.memory import MemoryStore
     from watchbuddy_core.testing import ScriptedGenerator
     from watchbuddy_server.app import create_app

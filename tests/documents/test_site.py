@@ -103,7 +103,7 @@ def listed(page: str) -> list[str]:
 def test_every_public_method_is_documented_where_it_is_or_in_its_contract() -> None:
     contracts = [
         value
-        for module in ("protocols", "player")
+        for module in ("protocols", "storage", "session.job_runner", "player")
         for value in vars(import_module(f"watchbuddy_core.{module}")).values()
         if getattr(value, "_is_protocol", False) and value.__module__.startswith("watchbuddy")
     ]

@@ -20,7 +20,7 @@ from redis_server import redis_server
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Ready
 from watchbuddy_core.errors import InvalidSettings
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_server.cli.sessions import sessions
 

@@ -17,8 +17,8 @@ import pytest
 
 from watchbuddy_core.characters import built_in
 from watchbuddy_core.generation.model.generator import LiteLLMGenerator
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts, SessionStatus, WatchSession
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.files import FileCache
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.entries import Feedback, Joined, Placed, Ready, Scripted, Stage, Wanted
-from watchbuddy_core.protocols import ProgressReport
+from watchbuddy_core.storage import ProgressReport
 from watchbuddy_core.video import Window
 
 READY = {"type": "session_ready"}

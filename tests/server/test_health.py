@@ -15,8 +15,9 @@ from patience import PATIENCE
 
 from watchbuddy_core.actions import Draft
 from watchbuddy_core.errors import StorageFull
-from watchbuddy_core.protocols import Brief, SessionRecord
+from watchbuddy_core.protocols import Brief
 from watchbuddy_core.session import Parts
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.testing import ScriptedGenerator

@@ -17,9 +17,9 @@ from websockets.exceptions import ConnectionClosed
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.errors import RateLimited
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts
 from watchbuddy_core.settings import Limits
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.alone import Alone
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_server import websocket

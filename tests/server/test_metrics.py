@@ -32,8 +32,8 @@ from watchbuddy_core.entries import (
 )
 from watchbuddy_core.errors import StaleFence, StorageFull
 from watchbuddy_core.events import Playhead, Skipped
-from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.session import LocalJobs, Parts, Sessions
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_core.video import Window

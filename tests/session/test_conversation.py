@@ -28,7 +28,7 @@ from watchbuddy_core.characters import built_in
 from watchbuddy_core.entries import Asked, LeftOut, Placed, Ready, Replied
 from watchbuddy_core.errors import ActionGenerationFailed
 from watchbuddy_core.events import ActionCompleted, Due, SeekUpdate, TimestampUpdate
-from watchbuddy_core.protocols import Brief, Exchange, SessionRecord
+from watchbuddy_core.protocols import Brief, Exchange
 from watchbuddy_core.session import (
     Delivery,
     Noticed,
@@ -39,6 +39,7 @@ from watchbuddy_core.session import (
     StopSpeaking,
     WatchSession,
 )
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource, ScriptedGenerator
 from watchbuddy_core.video import SubtitleFile, Video

@@ -33,7 +33,6 @@ from watchbuddy_core.events import (
     SeekUpdate,
     TimestampUpdate,
 )
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import (
     Delivery,
     Outgoing,
@@ -44,6 +43,7 @@ from watchbuddy_core.session import (
     WatchSession,
 )
 from watchbuddy_core.session.history import History
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import ScriptedGenerator
 

@@ -13,10 +13,11 @@ import pytest
 from watchbuddy_core.actions import Draft
 from watchbuddy_core.entries import Entry, Fence, Role, Usage
 from watchbuddy_core.errors import BudgetReached, StorageFull
-from watchbuddy_core.protocols import Brief, SessionRecord
+from watchbuddy_core.protocols import Brief
 from watchbuddy_core.session import LocalJobs
 from watchbuddy_core.session import journal as journals
 from watchbuddy_core.session import producer as producers
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.video import Video
 

@@ -22,8 +22,8 @@ from watchbuddy_core.errors import (
     UnsupportedVideoSource,
     VideoDownloadFailed,
 )
-from watchbuddy_core.protocols import ProgressReport
 from watchbuddy_core.session import LocalJobs, ScriptFailed, WatchSession
+from watchbuddy_core.storage import ProgressReport
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.video import Video
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from watchbuddy_core.actions import Action, Draft, PauseVideo, Speak
 from watchbuddy_core.characters import built_in
 from watchbuddy_core.events import Due
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts, WatchSession
 from watchbuddy_core.session.history import History
 from watchbuddy_core.speech import Pace, spoken_seconds
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import FakePlayer, MemorySource, ScriptedGenerator
 from watchbuddy_core.testing.player import Habits

@@ -17,9 +17,9 @@ from watchbuddy_core.errors import (
     TooManySessions,
 )
 from watchbuddy_core.events import TimestampUpdate
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import LocalJobs, ScriptFailed, ScriptReady, Sessions, Turns
 from watchbuddy_core.session import sessions as all_sessions
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource
 from watchbuddy_core.video import Video

@@ -27,8 +27,8 @@ from watchbuddy_core.actions import (
 from watchbuddy_core.characters import built_in
 from watchbuddy_core.entries import FeedbackWish
 from watchbuddy_core.events import Due
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Delivery, Parts, WatchSession
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import FakePlayer, MemorySource, ScriptedGenerator
 from watchbuddy_core.testing.player import Habits

@@ -15,7 +15,7 @@ from redis_server import RedisServer, redis_server
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Cancelled, Logged, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
-from watchbuddy_core.protocols import ProgressReport, SessionRecord, Store
+from watchbuddy_core.storage import ProgressReport, SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore

@@ -27,7 +27,7 @@ from watchbuddy_core.entries import (
 )
 from watchbuddy_core.errors import BudgetReached, StaleFence, StorageFull, StoreFailed
 from watchbuddy_core.events import Playhead
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.tail import Tail
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from watchbuddy_core.protocols import Cache
+from watchbuddy_core.storage import Cache
 from watchbuddy_core.stores.files import FileCache
 
 

@@ -19,7 +19,7 @@ from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Delivered, Entry, Fence, Logged, Outlined, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, StaleFence, StorageFull, StoreFailed
 from watchbuddy_core.events import Playhead
-from watchbuddy_core.protocols import ProgressReport, SessionRecord
+from watchbuddy_core.storage import ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis as redis_store
 from watchbuddy_core.stores import redis_failures, redis_line, redis_news
 from watchbuddy_core.stores.redis import RedisStore

@@ -6,8 +6,8 @@ import asyncio
 
 from redis_server import RedisServer, redis_server
 
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session.job_queue import open_queue
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.redis import RedisStore
 
 

@@ -19,7 +19,7 @@ from patience import PATIENCE
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Asked, Ready, Stage, Wanted
 from watchbuddy_core.errors import BudgetReached, StorageFull, StoreFailed
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores import sqlite, sqlite_archive, sqlite_file
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
@@ -632,7 +632,7 @@ def left_by_a_killed_program(path: Path, tmp_path: Path) -> Path:
     program = """
 import asyncio, os, sys
 from pathlib import Path
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from watchbuddy_core.actions import Action
 from watchbuddy_core.entries import Entry, Failed, Placed, Ready
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 
 

@@ -19,8 +19,8 @@ from patience import PATIENCE
 from redis_server import RedisServer
 
 from watchbuddy_core.entries import Ready, Stage
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.settings import Settings
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.video import Video
 from watchbuddy_server.serving import serving

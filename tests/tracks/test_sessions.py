@@ -15,9 +15,9 @@ from watchbuddy_core.character import Character
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
 from watchbuddy_core.entries import Feedback, Logged, Placed, Scripted, Withdrawn
 from watchbuddy_core.events import Due, TimestampUpdate
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts, WatchSession, entries_of, track_of
 from watchbuddy_core.session.history import History
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.testing import MemorySource, ScriptedGenerator
 from watchbuddy_core.tracks import Track, read_track, write_track

@@ -21,6 +21,7 @@ from watchbuddy_core.session.delivery import (
     StopSpeaking,
 )
 from watchbuddy_core.session.history import SessionState
+from watchbuddy_core.session.job_runner import JobRunner
 from watchbuddy_core.session.jobs import LocalJobs
 from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
 from watchbuddy_core.session.outgoing import (
@@ -46,6 +47,7 @@ __all__ = [
     "Covered",
     "Delivery",
     "DensityChanged",
+    "JobRunner",
     "JobWanted",
     "Library",
     "LibraryPage",

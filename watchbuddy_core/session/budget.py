@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from watchbuddy_core.accounts import of_day, of_session
 from watchbuddy_core.entries import Purpose, Spent, Usage
 from watchbuddy_core.errors import BudgetReached
-from watchbuddy_core.protocols import Ledger, Payment, SessionRecord, WorkReport
+from watchbuddy_core.protocols import Payment, WorkReport
+from watchbuddy_core.storage import Ledger, SessionRecord
 from watchbuddy_core.video import KeyFrame
 
 

@@ -23,13 +23,14 @@ from watchbuddy_core.errors import StaleFence
 from watchbuddy_core.generation.answering import answer, rather_not
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.placement.evidence import Evidence
-from watchbuddy_core.protocols import Brief, Conversation, SessionRecord
+from watchbuddy_core.protocols import Brief, Conversation
 from watchbuddy_core.session.budget import Purse, WorkDesk
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.writing import sentence_of, within_limits
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.understanding import key_frames
 from watchbuddy_core.video import Cue, KeyFrame, Overview, Understanding, Video, Window
 

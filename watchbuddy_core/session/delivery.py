@@ -39,12 +39,12 @@ from watchbuddy_core.events import (
     Skipped,
     TimestampUpdate,
 )
-from watchbuddy_core.protocols import ProgressReport, SessionLog
 from watchbuddy_core.session.history import WATCHED_STEP, History, announcements
 from watchbuddy_core.session.line_clock import LineClock
 from watchbuddy_core.session.reporting import News, Reporter
 from watchbuddy_core.session.windows import AHEAD
 from watchbuddy_core.speech import spoken_seconds
+from watchbuddy_core.storage import ProgressReport, SessionLog
 from watchbuddy_core.timeline import Timeline
 
 _WANTED_SECONDS = 1.0

@@ -12,10 +12,10 @@ from typing import Self
 
 from watchbuddy_core.errors import RateLimited, SessionNotFound, TooManySessions
 from watchbuddy_core.log import about
-from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.watch import WatchSession
 from watchbuddy_core.session.workshop import Asker, Job, Workshop
+from watchbuddy_core.storage import Store
 
 _log = logging.getLogger("watchbuddy.session")
 

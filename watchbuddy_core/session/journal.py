@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 from watchbuddy_core.entries import Entry, Fence, Stage
 from watchbuddy_core.errors import StaleFence, StorageFull, StoreFailed
-from watchbuddy_core.protocols import SessionLog
 from watchbuddy_core.session.history import History
+from watchbuddy_core.storage import SessionLog
 
 _LONGEST_PAUSE = 5.0
 """Seconds after which writing is tried again; the first time sooner."""

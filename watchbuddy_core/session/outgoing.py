@@ -7,7 +7,6 @@ from typing import assert_never
 
 from watchbuddy_core.errors import SessionCancelled
 from watchbuddy_core.events import Due
-from watchbuddy_core.protocols import ProgressReport
 from watchbuddy_core.session.delivery import (
     DensityChanged,
     JobWanted,
@@ -20,6 +19,7 @@ from watchbuddy_core.session.delivery import (
     StopSpeaking,
 )
 from watchbuddy_core.session.reporting import Covered, Noticed
+from watchbuddy_core.storage import ProgressReport
 from watchbuddy_core.wire import (
     CoverageMessage,
     DensityMessage,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from watchbuddy_core.actions import Density
 from watchbuddy_core.character import Character
-from watchbuddy_core.protocols import ActionGenerator, Cache, Transcriber, VideoSource
+from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
 from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.sources.cache import VideoCache
 from watchbuddy_core.sources.hosts import HostRule
+from watchbuddy_core.storage import Cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

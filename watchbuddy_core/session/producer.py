@@ -23,15 +23,7 @@ from watchbuddy_core.errors import (
     VideoUnreadable,
     WatchBuddyError,
 )
-from watchbuddy_core.protocols import (
-    Estimator,
-    Onlooker,
-    Progress,
-    ProgressReport,
-    SessionRecord,
-    Store,
-    WishReader,
-)
+from watchbuddy_core.protocols import Estimator, Onlooker, Progress, WishReader
 from watchbuddy_core.session.budget import Purse
 from watchbuddy_core.session.conversation import Answering, Footage
 from watchbuddy_core.session.history import History
@@ -44,6 +36,7 @@ from watchbuddy_core.session.windows import Viewer, next_window
 from watchbuddy_core.session.writing import Writing, content_of
 from watchbuddy_core.sources import choose_source
 from watchbuddy_core.sources.limits import refuse_long
+from watchbuddy_core.storage import ProgressReport, SessionRecord, Store
 from watchbuddy_core.understanding import grid, survey, understand
 from watchbuddy_core.video import Overview, Understanding, Video, VideoRequest, Window
 

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
-from watchbuddy_core.protocols import Store
 from watchbuddy_core.session.job_queue import JobQueue, end, failures_told, open_queue, require_saq
 from watchbuddy_core.session.tally import Bounds, Tally
 from watchbuddy_core.session.workshop import Asker
+from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.redis import RedisStore
 
 _CANCELLING_SECONDS = 3.0

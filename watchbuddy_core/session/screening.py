@@ -19,11 +19,12 @@ from watchbuddy_core.errors import (
     VideoUnavailable,
     VideoUnplayable,
 )
-from watchbuddy_core.protocols import Progress, SessionRecord, Store
+from watchbuddy_core.protocols import Progress
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.refetching import Refetching
 from watchbuddy_core.session.watch import SessionError
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.understanding.playable import Form, form_of, put_into
 from watchbuddy_core.video import Chapter, Loudness, Video
 

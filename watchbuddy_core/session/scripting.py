@@ -19,10 +19,11 @@ from watchbuddy_core.entries import (
 )
 from watchbuddy_core.errors import ActionGenerationFailed, BudgetReached
 from watchbuddy_core.placement import Limits, Soundtrack, place
-from watchbuddy_core.protocols import Brief, SessionRecord, Spoken
+from watchbuddy_core.protocols import Brief, Spoken
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.writing import Writing
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.understanding import known_cues
 from watchbuddy_core.video import Cue, Overview, Understanding, Video, Window
 

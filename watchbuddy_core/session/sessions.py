@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from watchbuddy_core.commons import Shared
 from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooManySessions
 from watchbuddy_core.log import about
 from watchbuddy_core.player import Clock, WallClock
-from watchbuddy_core.protocols import JobRunner, Keeper, SessionRecord, Shared, Store
+from watchbuddy_core.protocols import Keeper
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.history import History, SessionState
+from watchbuddy_core.session.job_runner import JobRunner
 from watchbuddy_core.session.library import Library
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.screening import Screening
 from watchbuddy_core.session.watch import WatchSession
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.wire import HOLD_SECONDS, CreateSession, Feature
 
 _log = logging.getLogger("watchbuddy.session")

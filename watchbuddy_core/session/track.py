@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.entries import Entry, Placed, Ready, Scripted, Stage
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session.history import History
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.tracks import Track, TrackVideo
 from watchbuddy_core.understanding.subtitles import guess_language
 from watchbuddy_core.video import Cue, Window

@@ -14,7 +14,6 @@ from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Cancelled, Fence, Joined, Rung, StageName, Usage
 from watchbuddy_core.errors import UnknownCharacter
 from watchbuddy_core.events import Connected
-from watchbuddy_core.protocols import SessionRecord, Store
 from watchbuddy_core.script import SECOND
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.history import History, SessionState, announcements
@@ -24,6 +23,7 @@ from watchbuddy_core.session.reporting import Reporter
 from watchbuddy_core.session.scripting import density_at_first, density_in_force
 from watchbuddy_core.session.track import entries_of, track_of
 from watchbuddy_core.sources.hosts import check_url
+from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.timeline import Timeline
 from watchbuddy_core.tracks import Track
 from watchbuddy_core.wire import CreateSession, Feature, WelcomeMessage

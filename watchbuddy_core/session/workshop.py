@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from watchbuddy_core.entries import StageName
 from watchbuddy_core.errors import StorageFull, StoreFailed
-from watchbuddy_core.protocols import Preparer, SessionRecord
+from watchbuddy_core.protocols import Preparer
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.turns import Turns
 from watchbuddy_core.session.watch import WatchSession
+from watchbuddy_core.storage import SessionRecord
 
 _log = logging.getLogger("watchbuddy.session")
 

@@ -23,12 +23,7 @@ from watchbuddy_core.errors import (
     StorageFull,
     StoreFailed,
 )
-from watchbuddy_core.protocols import (
-    ActionGenerator,
-    Brief,
-    Outliner,
-    Repeatable,
-)
+from watchbuddy_core.protocols import ActionGenerator, Brief, Outliner, Repeatable
 from watchbuddy_core.session.budget import Purse, WorkDesk
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.strangers import plugin_code

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from watchbuddy_core.commons import Whereabouts
 from watchbuddy_core.errors import ProcessingFailed, StorageFull, StoreFailed, VideoUnavailable
-from watchbuddy_core.protocols import Progress, Whereabouts
+from watchbuddy_core.protocols import Progress
 from watchbuddy_core.sources.arrival import Room
 from watchbuddy_core.sources.guard import AddressGuard
 from watchbuddy_core.sources.hosts import HostRule, Link

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from watchbuddy_core.protocols import Rates
+from watchbuddy_core.commons import Rates
 from watchbuddy_core.rates import Buckets, Rate
 
 

@@ -12,7 +12,7 @@ from watchbuddy_core.accounts import is_before, of_session
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
-from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
+from watchbuddy_core.storage import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores.progress import ProgressBoard
 
 if TYPE_CHECKING:

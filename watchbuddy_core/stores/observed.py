@@ -14,7 +14,7 @@ from typing import ParamSpec, Protocol, cast
 
 from watchbuddy_core.entries import Entry, Fence
 from watchbuddy_core.errors import StaleFence
-from watchbuddy_core.protocols import SessionRecord, Store
+from watchbuddy_core.storage import SessionRecord, Store
 
 _log = logging.getLogger("watchbuddy.store")
 _P = ParamSpec("_P")

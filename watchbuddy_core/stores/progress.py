@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 
-from watchbuddy_core.protocols import ProgressReport
+from watchbuddy_core.storage import ProgressReport
 
 
 class ProgressBoard:

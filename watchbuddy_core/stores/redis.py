@@ -37,7 +37,7 @@ from watchbuddy_core.errors import (
     StorageFull,
     StoreFailed,
 )
-from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
+from watchbuddy_core.storage import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores import redis_scripts as scripts
 from watchbuddy_core.stores.redis_cache import RedisCache
 from watchbuddy_core.stores.redis_commons import RedisCommons

@@ -27,8 +27,8 @@ from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Any, NoReturn, Self
 
+from watchbuddy_core.commons import Rates
 from watchbuddy_core.errors import StorageFull, StoreFailed
-from watchbuddy_core.protocols import Rates
 from watchbuddy_core.rates import Rate
 from watchbuddy_core.stores.alone import LocalRates
 from watchbuddy_core.stores.redis_line import USUAL, Line, Patience, Script, Word

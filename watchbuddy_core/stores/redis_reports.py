@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from watchbuddy_core.errors import StorageFull, StoreFailed
-from watchbuddy_core.protocols import ProgressReport
+from watchbuddy_core.storage import ProgressReport
 from watchbuddy_core.stores.redis_line import HASTY, Line
 from watchbuddy_core.stores.redis_news import Message, News
 from watchbuddy_core.stores.redis_scripts import REPORT, key

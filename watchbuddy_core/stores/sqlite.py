@@ -33,7 +33,7 @@ from watchbuddy_core.accounts import is_before, is_of_user, of_session
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import ENTRY, Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, StaleFence, StoreFailed
-from watchbuddy_core.protocols import Cache, ProgressReport, SessionRecord
+from watchbuddy_core.storage import Cache, ProgressReport, SessionRecord
 from watchbuddy_core.stores.progress import ProgressBoard
 from watchbuddy_core.stores.sqlite_archive import Reading
 from watchbuddy_core.stores.sqlite_cache import SQLiteCache

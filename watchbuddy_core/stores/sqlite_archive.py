@@ -16,7 +16,7 @@ from watchbuddy_core.accounts import is_of_user, of_session
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import ENTRY, Logged
 from watchbuddy_core.errors import SessionNotFound, StorageFull, StoreFailed
-from watchbuddy_core.protocols import SessionRecord
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.sqlite_file import (
     MIGRATIONS,
     check,

@@ -22,7 +22,8 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from watchbuddy_core.errors import MissingExtra, VideoUnreadable
-from watchbuddy_core.protocols import Cache, Progress
+from watchbuddy_core.protocols import Progress
+from watchbuddy_core.storage import Cache
 from watchbuddy_core.understanding import frames, scenes, sound, voices
 from watchbuddy_core.understanding.container import opened
 from watchbuddy_core.understanding.sniffing import kind_of

@@ -19,10 +19,11 @@ from watchbuddy_core.assembly import build_parts, open_store
 from watchbuddy_core.client import create_session
 from watchbuddy_core.configuration import TOKEN_VARIABLE, as_toml
 from watchbuddy_core.errors import InvalidTrack
-from watchbuddy_core.protocols import Match, Store
+from watchbuddy_core.protocols import Match
 from watchbuddy_core.session import WatchSession
 from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.local import LocalSource, is_sidecar, library_url
+from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.tracks import Track, TrackFormat, format_of, read_track, write_track

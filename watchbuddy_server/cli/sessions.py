@@ -16,12 +16,12 @@ from watchbuddy_core.assembly import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.configuration import configure
 from watchbuddy_core.errors import InvalidSettings, SessionNotFound
 from watchbuddy_core.generation.offline import OfflineGenerator
-from watchbuddy_core.protocols import SessionRecord
 from watchbuddy_core.session import Parts, SessionStatus
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.watch import status_of
 from watchbuddy_core.settings import Settings, is_redis
 from watchbuddy_core.sources.uploads import UploadSource
+from watchbuddy_core.storage import SessionRecord
 from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
