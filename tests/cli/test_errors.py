@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
 from patience import PATIENCE
 
-FAILED, CALLED_WRONGLY = 1, 2
+FAILED, CALLED_WRONGLY, TERMINATED = 1, 2, 143
 
 
 def sentence(ran, code: int) -> str:
@@ -125,8 +127,53 @@ def test_a_demo_that_is_terminated_while_it_makes_its_film_leaves_nothing(
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE) == 143
+    assert process.wait(PATIENCE) == TERMINATED
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_to_be_terminated_where_no_exception_gets_through_is_not_forgotten():
+    assert _ran("""
+import os, signal, sys
+from watchbuddy_server.cli import running
+
+class Destroyed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+async def work():
+    print("still at work")
+
+signal.signal(signal.SIGTERM, running.terminate)
+Destroyed()
+running.run(work())
+""") == (TERMINATED, "")
+
+
+def test_to_be_terminated_while_the_event_loop_starts_is_not_forgotten():
+    """uvloop takes the signals over then, before it runs the first line."""
+    assert _ran("""
+import asyncio, os, signal
+import uvloop
+from watchbuddy_server.cli import running
+
+def new_loop():
+    loop = uvloop.new_event_loop()
+    loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    return loop
+
+async def work():
+    await asyncio.sleep(10)
+    print("still at work")
+
+running._new_loop = new_loop
+running.run(work())
+""") == (TERMINATED, "")
+
+
+def _ran(program: str) -> tuple[int, str]:
+    """With which code a program ended, and what it printed."""
+    ran = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    return ran.returncode, ran.stdout
 
 
 def test_watching_that_is_terminated_does_not_pass_for_finished(start, clip):
@@ -134,7 +181,7 @@ def test_watching_that_is_terminated_does_not_pass_for_finished(start, clip):
     while "SPEAK" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE) == 143
+    assert process.wait(PATIENCE) == TERMINATED
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.03])

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -64,7 +65,7 @@ class Ending:
             return
         self._hears, self._says = os.pipe()
         os.set_blocking(self._says, False)
-        formerly = {one: signal.signal(one, _heed) for one in self._code_of}
+        formerly = {one: signal.signal(one, self._heed) for one in self._code_of}
         self._listen()
         thread = threading.Thread(target=self._watch, name="ending", daemon=True)
         thread.start()
@@ -72,18 +73,18 @@ class Ending:
             yield
         finally:
             if self._begun is None:
+                for one, handler in formerly.items():
+                    signal.signal(one, handler)
                 signal.set_wakeup_fd(-1)
                 os.close(self._says)  # which ends the thread
                 thread.join()
                 os.close(self._hears)
-                for one, handler in formerly.items():
-                    signal.signal(one, handler)
 
     def interrupts(self, interrupt: Callable[[], object]) -> None:
         """From now on, a signal calls this in the running event loop."""
         self._loop, self._interrupt = asyncio.get_running_loop(), interrupt
         if sys.platform != "win32":
-            self._listen()  # uvloop has taken the signals over when it began to run
+            self._listen()  # uvloop has taken them over: see `_heed`
         if self.told is not None:
             interrupt()
 
@@ -93,8 +94,15 @@ class Ending:
             self._begun = self._begun or time.monotonic()
             os.write(self._says, bytes([_END_OF_WORK]))  # the thread looks at the clock again
 
-    def _listen(self) -> None:
-        signal.set_wakeup_fd(self._says, warn_on_full_buffer=False)
+    def _listen(self) -> int:
+        """Have Python tell the pipe of signals; and who was told of them until now."""
+        return signal.set_wakeup_fd(self._says, warn_on_full_buffer=False)
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        """The pipe is told of it already; or else uvloop was, which took the signals over when
+        it began to run, and passes on only those that it was asked for."""
+        if self._listen() != self._says:
+            os.write(self._says, bytes([number]))
 
     # --- in the thread -----------------------------------------------------------------
 
@@ -164,10 +172,6 @@ class Ending:
         threads.remove(threading.main_thread().name)
         if threads:
             yield f"threads: {_listed(threads)}"
-
-
-def _heed(*_: object) -> None:
-    """Python tells the pipe of a signal that has a handler; there is nothing else to do."""
 
 
 def _tasks_of(loop: asyncio.AbstractEventLoop) -> list[str]:

@@ -34,6 +34,8 @@ _COLLECTED_AFTER = (5_000, 10, 10)
 """Objects more, until the new ones are looked at; and so often, until older ones are, and all."""
 
 _log = logging.getLogger("watchbuddy.cli")
+_terminated = threading.Event()
+"""SIGTERM came outside of `run`."""
 _T = TypeVar("_T")
 
 
@@ -170,6 +172,9 @@ def run(
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
+    if _terminated.is_set():  # what a handler raises is lost in destructors, and callbacks of C
+        work.close()
+        raise SystemExit(told_to_end)
     ending = Ending(grace_seconds=grace_seconds, told_to_end=told_to_end)
 
     async def until_told() -> _T:
@@ -217,6 +222,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def terminate(*_: object) -> NoReturn:
     """Leave by the ordinary way, so that what is temporary is removed."""
+    _terminated.set()
     raise SystemExit(TERMINATED)
 
 
