@@ -11,7 +11,7 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -302,7 +302,7 @@ def test_the_limits_hold_for_all_processes_together(machine: Any, run: Run) -> N
 
 
 def test_a_session_counts_until_it_is_prepared_or_deleted(
-    machine: Any, run: Run, quick: None
+    machine: Any, run: Run, redis: RedisServer, quick: None
 ) -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
@@ -315,6 +315,7 @@ def test_a_session_counts_until_it_is_prepared_or_deleted(
                 prepared = await a.session()
                 await jobs.submit(prepared.session_id)
             await until(lambda: len(works.generator.briefs) == 2)
+            await until(lambda: redis.tell("ZCARD", "watchbuddy:jobs:busy") == 2)
             with pytest.raises(TooManySessions):
                 await jobs.admit(None).__aenter__()
             await jobs.cancel(deleted.session_id)
@@ -377,14 +378,11 @@ def test_a_seek_at_a_web_process_changes_what_a_worker_does_next(machine: Any, r
                 reading = asyncio.create_task(read())
                 delivery.receive(SeekUpdate(290.0), now=1.0)
 
-                async def is_heard() -> bool:
-                    entries = await a.store.read(session.session_id)
-                    return any(
-                        isinstance(one.entry, Wanted) and one.entry.position == 290.0
-                        for one in entries
-                    )
-
-                await holds(is_heard)
+                # Of a process whatever is new is heard of by all who follow at the same time.
+                async with aclosing(works.store.follow(session.session_id)) as log:
+                    async for logged in log:
+                        if isinstance(logged.entry, Wanted) and logged.entry.position == 290.0:
+                            break
                 gate.set()
                 await holds(a.is_done(session))
                 reading.cancel()

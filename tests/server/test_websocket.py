@@ -13,12 +13,14 @@ import pytest
 from backstage import is_of_a_session
 from litestar import Litestar
 from litestar.testing import TestClient
-from patience import PATIENCE
+from patience import PATIENCE, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from watchbuddy_core.entries import Cancelled, Delivered, Failed, Placed, Ready
 from watchbuddy_core.errors import StaleFence, StorageFull
+from watchbuddy_core.events import PlayerEvent
+from watchbuddy_core.session import Delivery
 from watchbuddy_core.settings import Limits
 from watchbuddy_server.websocket import MOST_INVALID
 
@@ -32,13 +34,6 @@ def is_invalid(message: Any) -> bool:
         and message["error_code"] == "INVALID_MESSAGE"
         and bool(message["message"])
     )
-
-
-async def until(condition: Any) -> None:
-    """Let the server work until `condition()` holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 # --- from the session to the client ----------------------------------------------------
@@ -449,9 +444,18 @@ def test_a_client_that_says_goodbye_leaves_nothing_behind(
 
 
 def test_a_client_that_never_reads_costs_bounded_memory_and_is_still_heard(
-    watching: Any, backstage: Any, speak: Any
+    watching: Any, backstage: Any, speak: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reports are coalesced, and error replies beyond the bound are dropped."""
+    heard_reports = 0
+    receive = Delivery.receive
+
+    def count_and_receive(self: Delivery, event: PlayerEvent, *, now: float) -> None:
+        nonlocal heard_reports
+        heard_reports += 1
+        receive(self, event, now=now)
+
+    monkeypatch.setattr(Delivery, "receive", count_and_receive)
 
     async def test(viewer: Any) -> None:
         session_id = await backstage.ready(*[speak(10.0 * n, "x" * 2000) for n in range(1, 2000)])
@@ -472,6 +476,7 @@ def test_a_client_that_never_reads_costs_bounded_memory_and_is_still_heard(
                     await client.socket.send('{"type": "unheard of"}')
                     await client.socket.send("junk")
                     await asyncio.sleep(0)
+                await until(lambda said=said: heard_reports == said)
                 unsent = unsent + 100 if delivered() == before else 0
             assert said < 1999, "the network takes more than this test can send"
             stuck_at = delivered()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 from bad_network import bad_network
@@ -893,10 +893,10 @@ def test_a_database_that_is_not_there_is_told(server: RedisServer) -> None:
 )
 def test_what_answers_otherwise_is_told(answer: bytes | None, said: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1000):
-            if answer is not None:
-                writer.write(answer)
-        writer.close()
+        with closing(writer):  # also where the loop ends first
+            while await reader.read(1000):
+                if answer is not None:
+                    writer.write(answer)
 
     async def scenario() -> None:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
