@@ -140,6 +140,18 @@ class Hours:
         await asyncio.Event().wait()
 
 
+class Passing(Hours):
+    """One that goes on when somebody waits, by as much of it as is given."""
+
+    def __init__(self, share: float = 1.0) -> None:
+        super().__init__()
+        self._share = share
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds * self._share
+        await asyncio.sleep(0)
+
+
 def request(**fields: Any) -> CreateSession:
     asked = {"video_url": "library:film.mp4", "character_id": "miao", **fields}
     return CreateSession.model_validate(asked)
@@ -470,6 +482,59 @@ def test_a_deleted_session_tells_its_viewers_and_is_forgotten_soon(
             await sessions.forget_idle()
             with pytest.raises(SessionNotFound):
                 await sessions.end(session.session_id)
+
+    run(scenario())
+
+
+def test_sessions_that_are_removed_are_over_for_all_and_gone_at_once(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film, waits={0: asyncio.Event()})
+        made.source.videos["library:film.mp4"] = film
+        made.source.SCHEME = "library:"
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, clock=Passing(0.0))
+            ann = await sessions.start(request(user_id="ann"), created_at=0.0)
+            bob = await sessions.start(request(user_id="bob"), created_at=0.0)
+            while len(made.generator.briefs) < 2:
+                await asyncio.sleep(0.005)
+            with pytest.raises(SessionNotFound):
+                await sessions.remove([ann.session_id, "ses_0000000000000000"])
+            assert len(await made.store.list()) == 2
+
+            async def watch() -> list[Any]:
+                async with sessions.connect(ann, features=()) as delivery:
+                    comes.set()
+                    return [item async for item in delivery]
+
+            comes = asyncio.Event()
+            watching = asyncio.create_task(watch())
+            await comes.wait()
+            assert await sessions.remove_of_user("ann") == 1
+            assert watching.done(), "the viewer is told before it is gone"
+            told = watching.result()
+            assert told == [ScriptFailed("SESSION_CANCELLED", "The session was cancelled.")]
+            assert jobs.busy == 1
+            assert [one.session_id for one in await made.store.list()] == [bob.session_id]
+            assert not await made.store.read(ann.session_id)
+            assert await sessions.remove_of_user("ann") == 0
+
+    run(scenario())
+
+
+def test_who_does_not_go_keeps_no_session_from_being_removed(
+    studio: Any, run: Any, film: Video
+) -> None:
+    async def scenario() -> None:
+        made = studio(film)
+        async with LocalJobs(store=made.store, parts=made.parts) as jobs:
+            sessions = sessions_of(made, jobs, clock=Passing())
+            session = await sessions.start(request(), created_at=0.0)
+            async with sessions.connect(session):
+                await sessions.remove([session.session_id])
+                assert not await made.store.list()
+            await sessions.forget_idle()
 
     run(scenario())
 

@@ -41,6 +41,9 @@ _UNWATCHED = 150.0
 """Who is watched at another process is said to be needed at least every minute or so."""
 _AFTERLIFE = 60.0
 """Seconds for which a session that was deleted can still tell its viewers so."""
+_PARTING_SECONDS = 5.0
+"""So long has a connection to tell its viewer so, where nothing is to be kept any longer."""
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -261,6 +264,48 @@ class Sessions:
         if await self._end(await self.find(session_id)):
             await self.tidy()
 
+    async def remove(self, session_ids: Collection[str]) -> None:
+        """Delete sessions as `end` does, and what is kept of them at once.
+
+        Their connections have a few seconds to tell their viewers.
+
+        Raises:
+            SessionNotFound: one of them is not there; then none is deleted.
+        """
+        await self._remove([await self.find(session_id) for session_id in session_ids])
+
+    async def remove_of_user(self, user_id: str) -> int:
+        """Delete all sessions of a user, likewise; also those that begin meanwhile.
+
+        Returns:
+            How many that were.
+        """
+        count = 0
+        while theirs := [one for one in await self.store.list() if one.user_id == user_id]:
+            await self._remove(
+                [WatchSession(record, store=self.store, parts=self.parts) for record in theirs]
+            )
+            count += len(theirs)
+        return count
+
+    async def _remove(self, sessions: Sequence[WatchSession]) -> None:
+        for session in sessions:
+            await self._end(session)
+        await self._see_off([session.session_id for session in sessions])
+        for session in sessions:
+            # Somebody who was still connected may have had it begun once more.
+            await self._jobs.cancel(session.session_id)
+            await self._delete(session.session_id)
+        await self.tidy()
+
+    async def _see_off(self, session_ids: Collection[str]) -> None:
+        """Wait a while until nobody is connected to them any more."""
+        until = self._clock.now() + _PARTING_SECONDS
+        while self._clock.now() < until:
+            if not any(self._attend(session_id).connections for session_id in session_ids):
+                break
+            await self._clock.sleep(_LOOK_SECONDS)
+
     async def _end(self, session: WatchSession, message: str | None = None) -> bool:
         """Whether it was not over already."""
         await self._jobs.cancel(session.session_id)
@@ -297,10 +342,13 @@ class Sessions:
 
     async def _forget(self, session_id: str) -> None:
         await self._jobs.cancel(session_id)
-        if self._attendance[session_id].connections:
+        if self._attend(session_id).connections:
             return  # somebody has come meanwhile
+        await self._delete(session_id)
+
+    async def _delete(self, session_id: str) -> None:
         await self.store.delete(session_id)
-        del self._attendance[session_id]
+        self._attendance.pop(session_id, None)
 
     async def _make_room(self, now: float) -> None:
         """Forget those that nobody has needed for longest, as long as there are too many."""
@@ -315,7 +363,7 @@ class Sessions:
         for _, session_id in sorted(unneeded):
             if await self.store.size_bytes() <= self._store_bytes:
                 break
-            if not self._attendance[session_id].connections:
+            if not self._attend(session_id).connections:
                 await self._forget(session_id)
         self._is_full = await self.store.size_bytes() > self._store_bytes
 
