@@ -25,7 +25,8 @@
     ├── InvalidMessage                 a client's frame that is no message (INVALID_MESSAGE)
     ├── InvalidPosition                a time that is no time (also a ValueError)
     ├── StoreFailed                    what is kept of sessions cannot be read or written
-    │                                  (STORE_UNAVAILABLE)
+    │   │                              (STORE_UNAVAILABLE)
+    │   └── StoreInUse                 another program has it
     ├── StaleFence                     a replaced connection or a revived worker tried to write
     ├── MissingExtra                   an optional dependency is not installed
     ├── TranscriptionFailed            what is said could not be written down
@@ -276,6 +277,10 @@ class StoreFailed(WatchBuddyError):
 
     code = "STORE_UNAVAILABLE"
     retryable = True
+
+
+class StoreInUse(StoreFailed):
+    """Another program has the file of sessions, which one may have at a time."""
 
 
 class StaleFence(WatchBuddyError):

@@ -30,6 +30,7 @@ from watchbuddy_server.doors import Config, Doors
 from watchbuddy_server.errors import EXCEPTION_HANDLERS
 from watchbuddy_server.metrics import counting_unrouted
 from watchbuddy_server.plugin import WatchBuddyPlugin
+from watchbuddy_server.removing import Operator
 from watchbuddy_server.security import Cors, add_security_headers
 from watchbuddy_server.tokens import Tokens
 
@@ -50,6 +51,7 @@ def create_app(
     uploads: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     jobs: SaqJobs | None = None,
+    operator: Operator | None = None,
 ) -> Litestar:
     """The whole server as one ASGI application. The arguments are WatchBuddyPlugin's."""
     plugin = WatchBuddyPlugin(
@@ -64,6 +66,7 @@ def create_app(
         page=True,
         limits=limits,
         jobs=jobs,
+        operator=operator,
     )
     return Litestar(
         plugins=[plugin],

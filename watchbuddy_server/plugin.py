@@ -37,6 +37,7 @@ from watchbuddy_server.log import naming_session
 from watchbuddy_server.media import show_media
 from watchbuddy_server.metrics import Metrics, counting, show_metrics
 from watchbuddy_server.page import show_overlay, show_page, show_page_file
+from watchbuddy_server.removing import Operator, remove_sessions
 from watchbuddy_server.rest import (
     create_session,
     delete_session,
@@ -79,6 +80,7 @@ class WatchBuddyPlugin(InitPlugin):
         page: bool = False,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         jobs: SaqJobs | None = None,
+        operator: Operator | None = None,
     ) -> None:
         """
         Args:
@@ -100,6 +102,7 @@ class WatchBuddyPlugin(InitPlugin):
             page: whether the page is served as well, at the path itself.
             limits: how much the server takes on.
             jobs: those who prepare sessions, where this process does not.
+            operator: who may have any session deleted. None: nobody.
         """
         self.admission = Admission.of(
             origins=allow_origins,
@@ -138,6 +141,7 @@ class WatchBuddyPlugin(InitPlugin):
             session_seconds=limits.session_seconds,
             store_bytes=limits.store_bytes,
         )
+        self._operator = operator
         self._readiness = self._new_readiness()
         taking = (one for one in parts.sources if isinstance(one, UploadSource) and uploads)
         self._inbox = next(taking, None)
@@ -170,7 +174,9 @@ class WatchBuddyPlugin(InitPlugin):
                 upload_file,
             ),
             self._router(
-                "/", live, ready, show_metrics, show_asyncapi, watch, show_media, lend_upload
+                "/",
+                *(live, ready, show_metrics, show_asyncapi, watch, show_media),
+                *(lend_upload, remove_sessions),
             ),
         ]
         if self._page:
@@ -192,6 +198,7 @@ class WatchBuddyPlugin(InitPlugin):
                 "metrics": Provide(lambda: self.metrics, sync_to_thread=False),
                 "access": Provide(lambda: self.access, sync_to_thread=False),
                 "readiness": Provide(lambda: self._readiness, sync_to_thread=False),
+                "operator": Provide(lambda: self._operator, sync_to_thread=False),
                 "caller": Provide(caller_in, sync_to_thread=False),
             },
             guards=[guard_of(self.access, self.traffic)],

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from shlex import quote
 from socket import socket
 
 import uvicorn
 
-from watchbuddy_core.assembly import build_parts
+from watchbuddy_core.assembly import build_parts, sessions_file
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.session.job_queue import check_queue
 from watchbuddy_core.session.parts import Parts
@@ -21,9 +21,12 @@ from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.storage import Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.redis import RedisStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_server.access import Need
 from watchbuddy_server.app import base_url, create_app, listen, server_config
 from watchbuddy_server.front import with_prefix
+from watchbuddy_server.reaching import Reach, reachable
+from watchbuddy_server.removing import Operator
 from watchbuddy_server.security import is_loopback
 from watchbuddy_server.tokens import TokenFile, Tokens, tokens_file
 
@@ -75,6 +78,7 @@ async def serving(
     store = MemoryStore() if store is None else store
     parts = build_parts(settings, store=store if lasts else None)
     _lend_uploads(settings, parts)
+    operator = Operator.new(store.forget_user) if isinstance(store, SQLiteStore) else None
     app = create_app(
         parts=parts,
         store=store,
@@ -86,6 +90,7 @@ async def serving(
         need_token=_need(settings, tokens),
         uploads=_takes_uploads(settings),
         limits=settings.limits,
+        operator=operator,
     )
     if settings.jobs != "local":
         await check_queue(settings.store)
@@ -102,11 +107,21 @@ async def serving(
         coming_up = asyncio.create_task(server.up.wait())
         try:
             await asyncio.wait([running, coming_up], return_when=asyncio.FIRST_COMPLETED)
-            yield base_url(listening) + prefix
+            url = base_url(listening) + prefix
+            with _reachable(operator, settings, url):
+                yield url
         finally:
             coming_up.cancel()
             server.should_exit = True
             await running
+
+
+def _reachable(
+    operator: Operator | None, settings: Settings, url: str
+) -> AbstractContextManager[None]:
+    if operator is None:
+        return nullcontext()
+    return reachable(sessions_file(settings), Reach(url=url, key=operator.key))
 
 
 def refuse_alone(settings: Settings, what: str) -> None:

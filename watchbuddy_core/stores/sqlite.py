@@ -69,8 +69,9 @@ class SQLiteStore(Reading):
     Raises, on entering:
         MissingExtra: aiosqlite is not installed.
         StorageFull: there is no room on the disk.
-        StoreFailed: the file is of a newer version, or of another program; somebody else has
-            it; or it cannot be read.
+        StoreInUse: another program has it.
+        StoreFailed: the file is of a newer version, or of another program; or it cannot be
+            read.
     """
 
     def __init__(self, path: Path, *, retry_seconds: float = 8.0) -> None:

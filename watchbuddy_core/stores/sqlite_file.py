@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from watchbuddy_core.errors import MissingExtra, StorageFull, StoreFailed
+from watchbuddy_core.errors import MissingExtra, StorageFull, StoreFailed, StoreInUse
 from watchbuddy_core.locks import take
 
 if TYPE_CHECKING:
@@ -229,7 +229,8 @@ def locked(path: Path) -> Any:
     """A lock beside the file, held as long as what is returned is open. Blocks.
 
     Raises:
-        StoreFailed: another program holds it, or the folder cannot be used.
+        StoreInUse: another program holds it.
+        StoreFailed: the folder cannot be used.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -244,7 +245,7 @@ def locked(path: Path) -> Any:
         ) from exc
     if not take(file):
         file.close()
-        raise StoreFailed(
+        raise StoreInUse(
             "Another watchbuddy uses this data folder. Stop it, or choose another with --data-dir."
         )
     return file

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import click
 from watchbuddy_core import plugins
 from watchbuddy_core.assembly import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.configuration import configure
-from watchbuddy_core.errors import InvalidSettings, SessionNotFound
+from watchbuddy_core.errors import ConnectionLost, InvalidSettings, SessionNotFound, StoreInUse
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.session import Parts, SessionStatus
 from watchbuddy_core.session.history import History
@@ -26,10 +28,16 @@ from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_server.cli import options, running
+from watchbuddy_server.reaching import ask_to_remove
+from watchbuddy_server.removing import Removal
 from watchbuddy_server.terminal import printable
 
 Archive = SQLiteArchive | RedisStore
 _ID_WIDTH = 20
+_PATIENCE = 15.0
+"""Seconds in which a server that has just been started says where it is, or one that ends is
+gone."""
+_PAUSE = 0.2
 _json = click.option("--json", "wants_json", is_flag=True, help="For programs.")
 _user = click.option("--user", metavar="ID", help="All that is kept of this user.")
 _ids = click.argument("session_ids", nargs=-1, metavar="[SESSION_ID]…")
@@ -115,24 +123,13 @@ def remove_sessions(
 ) -> None:
     """Delete sessions, or all that is kept of a user, and the uploads that only they used.
 
-    Not while a server runs, but for one with its sessions in a Redis: ask the server.
+    A server that has them does it itself. Who watches one of them is told that it is over.
     """
     _refuse_both_or_none(session_ids, user)
     settings = _settings(config, given)
-
-    async def work() -> None:
-        async with _owned(settings) as store:
-            for session_id in session_ids:
-                await store.get(session_id)  # all of them are there, or nothing is deleted
-            for session_id in session_ids:
-                await (store.end if isinstance(store, RedisStore) else store.delete)(session_id)
-            gone = len(session_ids) if user is None else await store.forget_user(user)
-            if isinstance(store, SQLiteStore):  # else servers do, of which each has its own
-                in_use = [record.video_url for record in await store.list()]
-                await UploadSource(uploads_folder(settings), lasting=True).tidy(in_use)
-        click.echo(f"Deleted {gone} session{'' if gone == 1 else 's'}.")
-
-    running.run(work())
+    wanted = Removal(session_ids=tuple(dict.fromkeys(session_ids)), user_id=user)
+    gone = running.run(_remove_or_ask(settings, wanted))
+    click.echo(f"Deleted {gone} session{'' if gone == 1 else 's'}.")
 
 
 @sessions.command("backup")
@@ -185,6 +182,41 @@ async def _owned(settings: Settings) -> AsyncIterator[SQLiteStore | RedisStore]:
     else:
         async with SQLiteStore(sessions_file(settings)) as store:
             yield store
+
+
+async def _remove_or_ask(settings: Settings, wanted: Removal) -> int:
+    """How many sessions were deleted, here or by the server that has them.
+
+    Raises:
+        StoreInUse: another program has them, which does not answer.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return await _remove(settings, wanted)
+        except StoreInUse:
+            with suppress(ConnectionLost):  # it begins, or ends, or is no server
+                file = sessions_file(settings)
+                return (await asyncio.to_thread(ask_to_remove, file, wanted)).sessions
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(_PAUSE)
+
+
+async def _remove(settings: Settings, wanted: Removal) -> int:
+    """Raises: StoreInUse."""
+    async with _owned(settings) as store:
+        for session_id in wanted.session_ids:
+            await store.get(session_id)  # all of them are there, or nothing is deleted
+        for session_id in wanted.session_ids:
+            await (store.end if isinstance(store, RedisStore) else store.delete)(session_id)
+        count = len(wanted.session_ids)
+        if wanted.user_id is not None:
+            count += await store.forget_user(wanted.user_id)
+        if isinstance(store, SQLiteStore):  # else servers do, of which each has its own
+            in_use = [record.video_url for record in await store.list()]
+            await UploadSource(uploads_folder(settings), lasting=True).tidy(in_use)
+    return count
 
 
 def _refuse_both_or_none(session_ids: Sequence[str], user: str | None) -> None:
