@@ -268,6 +268,11 @@ class Settings(_Group):
     jobs: Literal["local", "saq"] = "local"
     """Who prepares sessions. local: the server itself; saq: the programs `watchbuddy worker` that
     have the same Redis as `store`."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where Prometheus reads the numbers of a worker: each has its own. 0: any free one. None:
+    nowhere. Those of a server are at its `/metrics`."""
+    metrics_host: str = "127.0.0.1"
+    """The address of that port. Whoever reaches it may read: no token is asked for."""
     log_format: Literal["text", "json"] = "text"
     """How a server logs, on its standard error. text: for people; json: an object a line."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"

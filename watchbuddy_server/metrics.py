@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Request, Response, get
@@ -12,11 +12,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from watchbuddy_server.errors import error_responses
-from watchbuddy_server.numbers import Numbers
+from watchbuddy_server.numbers import Numbers, WithoutBirthdays
+from watchbuddy_server.program_numbers import ProgramNumbers
 from watchbuddy_server.server_numbers import ServerNumbers
 from watchbuddy_server.session_numbers import SessionNumbers
 
@@ -36,6 +35,7 @@ class Metrics:
         numbers = Numbers(self.registry)
         self.sessions = SessionNumbers(numbers, shared=shared)
         self.server = ServerNumbers(numbers)
+        self.program = ProgramNumbers(numbers)
 
 
 # Both are functions that make functions: the framework copies what it is given, deeply, and
@@ -80,18 +80,6 @@ def counting_unrouted(metrics: Metrics) -> Callable[[Message, Scope], Awaitable[
     return count
 
 
-class _WithoutBirthdays(Collector):
-    """A registry, without a second series for each that tells when it began."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
-            yield metric
-
-
 @get(
     "/metrics",
     response_description="Numbers, in the text format of Prometheus or OpenMetrics.",
@@ -103,4 +91,4 @@ async def show_metrics(
 ) -> Response[bytes]:
     """What the program does, in numbers."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(_WithoutBirthdays(metrics.registry)), media_type=content_type)
+    return Response(encode(WithoutBirthdays(metrics.registry)), media_type=content_type)

@@ -215,7 +215,7 @@ class WatchBuddyPlugin(InitPlugin):
                 tasks.create_task(self._resume()),
                 tasks.create_task(self._readiness.look()),
                 tasks.create_task(self.sessions.sweep()),
-                tasks.create_task(self.metrics.server.time_loop()),
+                tasks.create_task(self.metrics.program.look()),
             ]
             yield
             self._readiness.is_stopping = True

@@ -1,14 +1,13 @@
-"""What happens to connections and requests, and how the program fares, in numbers."""
+"""What happens to connections and requests, in numbers, and how much there is to do."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NoReturn, get_args
+from typing import get_args
 
 from litestar.types import Scope
 
@@ -25,8 +24,6 @@ _CLOSES = (1000, 1001, 1002, 1003, 1005, GONE, 1007, 1009, 1012)
 """Besides ours: those of the protocol that clients, and the server below us, really use."""
 _METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 _STATUSES = frozenset(str(status.value) for status in HTTPStatus)
-_LOOK_SECONDS = 1.0
-"""From one look at the event loop to the next."""
 
 
 @dataclass(slots=True)
@@ -54,7 +51,6 @@ class ServerNumbers:
         self._workers = numbers.gauge(
             "workers", "Workers that can prepare sessions, where this process leaves it to them."
         )
-        self._tasks = numbers.gauge("tasks", "Things that the program does side by side.")
         self._connections = numbers.gauge("connections", "Connections of viewers that are open.")
         self._closes = numbers.counters(
             "websocket_closes",
@@ -63,9 +59,6 @@ class ServerNumbers:
             map(str, (*_CLOSES, *OUR_CLOSES)),
         )
         self._invalid = numbers.counter("invalid_messages", "Frames that were no messages.")
-        self._lag = numbers.histogram(
-            "event_loop_lag_seconds", "How late the event loop was, once a second.", QUICK
-        )
         self._requests = numbers.counter(
             "http_requests", "Requests that were answered.", "route", "method", "status"
         )
@@ -102,7 +95,7 @@ class ServerNumbers:
         """A frame was no message."""
         self._invalid.inc()
 
-    # --- the program -------------------------------------------------------------------
+    # --- jobs --------------------------------------------------------------------------
 
     def look_at(self, jobs: LocalJobs | SaqJobs) -> None:
         """From now on, tell how much is to do."""
@@ -110,14 +103,6 @@ class ServerNumbers:
         self._idle.set_function(lambda: jobs.idle)
         self._waiting.set_function(lambda: jobs.waiting)
         self._workers.set_function(lambda: jobs.workers or 0)
-        self._tasks.set_function(_tasks)
-
-    async def time_loop(self) -> NoReturn:
-        """Find out how late the event loop is. Runs until cancelled."""
-        while True:
-            due = time.monotonic() + _LOOK_SECONDS
-            await asyncio.sleep(_LOOK_SECONDS)
-            self._lag.observe(max(0.0, time.monotonic() - due))
 
     # --- requests ----------------------------------------------------------------------
 
@@ -135,11 +120,3 @@ class ServerNumbers:
 
     def time_request(self, route: str, seconds: float) -> None:
         self._request_seconds.labels(route).observe(seconds)
-
-
-def _tasks() -> int:
-    """How many tasks there are; outside of an event loop, none."""
-    try:
-        return len(asyncio.all_tasks())
-    except RuntimeError:
-        return 0

@@ -32,7 +32,7 @@ from watchbuddy_server.tokens import TokenFile, Tokens, tokens_file
 
 
 class AddressTaken(WatchBuddyError):
-    """The server cannot listen where it was told to."""
+    """A program cannot listen where it was told to."""
 
 
 class _Server(uvicorn.Server):
@@ -197,10 +197,14 @@ def _listening(host: str, port: int) -> socket:
     try:
         return listen(host, port)
     except OSError as exc:
-        # The socket module writes the address into its reason, which is said already.
-        number = exc.errno or 0
-        reason = os.strerror(number) if number > 0 else exc.strerror or str(exc)
-        raise AddressTaken(
-            f"Cannot listen at port {port} of {host}: {reason}."
-            " Choose another address with --host and --port."
-        ) from exc
+        raise taken(exc, host, port, "--host and --port") from exc
+
+
+def taken(exc: OSError, host: str, port: int, options: str) -> AddressTaken:
+    """Why nobody can listen there."""
+    # The socket module writes the address into its reason, which is said already.
+    number = exc.errno or 0
+    reason = os.strerror(number) if number > 0 else exc.strerror or str(exc)
+    return AddressTaken(
+        f"Cannot listen at port {port} of {host}: {reason}. Choose another address with {options}."
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
 from watchbuddy_core import errors, wire
@@ -19,6 +21,7 @@ from watchbuddy_core.session import LibraryPage, SessionStatus, SessionVideo
 from watchbuddy_server.characters import CharacterList
 from watchbuddy_server.health import Reason
 from watchbuddy_server.metrics import Metrics
+from watchbuddy_server.worker_numbers import WorkerNumbers
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -146,19 +149,24 @@ def test_the_plugins_page_names_every_moment_slot_and_group() -> None:
 OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 
 
+def counted() -> Iterator[Metric]:
+    """By servers and workers."""
+    for program in (Metrics(), WorkerNumbers()):
+        yield from program.registry.collect()
+
+
 def test_the_metrics_that_are_documented_are_those_that_there_are() -> None:
     rows = [line.split(" | ")[0] for line in OPERATING.splitlines() if line.startswith("| `")]
     documented = [
         name for row in rows for name in re.findall(r"`((?:watchbuddy|process)_\w+)`", row)
     ]
-    counted = [metric.name for metric in Metrics().registry.collect()]
-    assert sorted(documented) == sorted(counted)
+    assert sorted(documented) == sorted({metric.name for metric in counted()})
 
 
 def test_the_labels_of_a_metric_are_documented_with_it() -> None:
     rows = [line.split(" | ") for line in OPERATING.splitlines() if line.startswith("| `watch")]
     documented = {row[0].strip("| `"): set(re.findall(r"`(\w+)`", row[2])) for row in rows}
-    for metric in Metrics().registry.collect():
+    for metric in counted():
         labels = {name for sample in metric.samples for name in sample.labels} - {"le"}
         assert labels <= documented.get(metric.name, set())
 

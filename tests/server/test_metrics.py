@@ -37,7 +37,7 @@ from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
 from watchbuddy_core.video import Window
-from watchbuddy_server import server_numbers
+from watchbuddy_server import program_numbers
 from watchbuddy_server.metrics import Metrics
 from watchbuddy_server.numbers import Numbers
 from watchbuddy_server.plugin import WatchBuddyPlugin
@@ -246,10 +246,10 @@ def test_what_another_process_has_forgotten_is_remembered_by_none() -> None:
 
 
 def test_a_loop_that_is_held_up_is_seen(seen: Onlooking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_numbers, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(program_numbers, "_LOOK_SECONDS", 0.02)
 
     async def main() -> None:
-        looking = asyncio.create_task(seen.metrics.server.time_loop())
+        looking = asyncio.create_task(seen.metrics.program.look())
         await asyncio.sleep(0.005)
         asyncio.get_running_loop().call_soon(time.sleep, 0.1)
         await until(lambda: (seen.value("event_loop_lag_seconds_sum") or 0.0) > 0.05)

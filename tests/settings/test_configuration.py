@@ -26,6 +26,8 @@ OTHER: dict[str, tuple[str, str, Any]] = {
     "data_dir": ('"/a"', "/b", Path("/c")),
     "store": ('"memory"', "redis://127.0.0.1:6379/1", "unix:///run/redis.sock?db=2"),
     "jobs": ('"saq"', "local", "saq"),
+    "metrics_port": ("9101", "9102", 9103),
+    "metrics_host": ('"10.0.0.21"', "10.0.0.22", "::1"),
     "log_format": ('"json"', "text", "json"),
     "log_level": ('"info"', "debug", "error"),
     "allow_origins": ('["https://a.example"]', "https://b.example,null", ("*",)),

@@ -33,6 +33,8 @@ from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.tally import Tally
 from watchbuddy_core.session.watch import WatchSession
 from watchbuddy_core.session.workshop import Asker, Job, Workshop
+from watchbuddy_core.storage import Store
+from watchbuddy_core.stores.observed import StoreObserver, observed
 from watchbuddy_core.stores.redis import RedisStore
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Worker:
         concurrency: so many pieces of work (a video looked through, a window scripted) are done
             at a time.
         stop_seconds: so long may work take to end when it is told to.
+        observer: is told what is written to sessions.
     """
 
     def __init__(
@@ -84,8 +87,10 @@ class Worker:
         url: str,
         concurrency: int = 4,
         stop_seconds: float = 5.0,
+        observer: StoreObserver | None = None,
     ) -> None:
-        self._store = store
+        self._redis = store
+        self._store: Store = store if observer is None else observed(store, observer)
         self._parts = parts
         self._url = url
         self._concurrency = concurrency
@@ -101,11 +106,26 @@ class Worker:
         self._heard_at = 0.0
         """When it was asked last."""
 
+    @property
+    def busy(self) -> int:
+        """Of how many of its sessions something is done, or waits for a turn."""
+        return sum(job.pieces > 0 for job in [*self._jobs.values()])
+
+    @property
+    def idle(self) -> int:
+        """How many of them wait for what their viewers want next."""
+        return len(self._jobs) - self.busy
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for a turn."""
+        return self._workshop.waiting
+
     async def run(self) -> NoReturn:
         """Work until cancelled. What is in work then is left to others."""
         async with open_queue(self._url) as queue, asyncio.TaskGroup() as tasks:
             self._queue = queue
-            self._tally = Tally(self._store.line)
+            self._tally = Tally(self._redis.line)
             queue.worker_id = secrets.token_hex(8)
             queue.room, queue.may_sweep = self._room, self._may_sweep
             self._saq = self._new_worker(queue)
@@ -197,7 +217,7 @@ class Worker:
 
     async def _room(self) -> None:
         """Wait until there is room for one more job."""
-        while sum(job.pieces > 0 for job in self._jobs.values()) >= _AHEAD * self._concurrency:
+        while self.busy >= _AHEAD * self._concurrency:
             self._news.clear()
             await self._news.wait()
 

@@ -42,6 +42,7 @@ from watchbuddy_server.generating import generate_track, new_file, standard_outp
 from watchbuddy_server.listings import as_json, plugin_lines, plugin_rows
 from watchbuddy_server.serving import refuse_alone, serving
 from watchbuddy_server.terminal import watch_in_terminal
+from watchbuddy_server.worker_numbers import WorkerNumbers, readable
 
 _ENDING = 0.4
 """Of the time that a worker may take to end, for what is in work."""
@@ -123,6 +124,7 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
 @options.data_dir
 @options.shared_store
 @options.concurrency
+@options.metrics
 @options.config
 @_print_settings
 @options.log
@@ -443,6 +445,7 @@ async def _work(settings: Settings) -> None:
     async with open_store(settings) as store:
         assert isinstance(store, RedisStore)
         await check_queue(settings.store)
+        numbers = WorkerNumbers()
         worker = Worker(
             store=store,
             parts=build_parts(settings, store=store),
@@ -450,9 +453,18 @@ async def _work(settings: Settings) -> None:
             concurrency=settings.limits.preparing,
             # What is left is for giving back what does not end, and for the store.
             stop_seconds=settings.limits.shutdown_seconds * _ENDING,
+            observer=numbers.sessions,
         )
-        click.echo("Preparing sessions for the servers of this Redis, until Ctrl-C")
-        await worker.run()
+        async with AsyncExitStack() as held:
+            if settings.metrics_port is not None:
+                where = settings.metrics_host, settings.metrics_port
+                url = held.enter_context(readable(numbers.registry, *where))
+                click.echo(f"Numbers are at {url}")
+            click.echo("Preparing sessions for the servers of this Redis, until Ctrl-C")
+            tasks = await held.enter_async_context(asyncio.TaskGroup())
+            numbers.look_at(worker)
+            tasks.create_task(numbers.program.look())
+            await worker.run()
 
 
 async def _watch(

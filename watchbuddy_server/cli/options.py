@@ -165,6 +165,20 @@ concurrency = setting(
     type=click.IntRange(1),
     help="Pieces of work (a video looked through, a window scripted) at a time.  [default: 4]",
 )
+metrics = _options(
+    setting(
+        "metrics_port",
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        help="Where Prometheus reads what the worker does; 0 for a free one.  [default: nowhere]",
+    ),
+    setting(
+        "metrics_host",
+        "--metrics-host",
+        metavar="HOST",
+        help="The address of that port: whoever reaches it may read.  [default: 127.0.0.1]",
+    ),
+)
 log = _options(
     setting(
         "log_format",
