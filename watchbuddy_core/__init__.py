@@ -10,7 +10,7 @@ Contracts:  protocols (of plugins), storage (of stores), commons (of several pro
 Stages:     sources, understanding, characters, generation, placement, timeline, stores,
             tracks, scoring
 Session:    session (the producer and the deliverer around the log), client, player
-Programs:   settings, assembly (from settings to Parts), plugins, clips, testing
+Programs:   settings, folders, assembly (from settings to Parts), plugins, clips, testing
 
 Names are imported when they are first used, so this import costs next to nothing.
 """

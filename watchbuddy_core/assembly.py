@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from watchbuddy_core import plugins
-from watchbuddy_core.characters.folder import CardFolder
 from watchbuddy_core.commons import Shared
 from watchbuddy_core.errors import InvalidSettings, PluginProblem
+from watchbuddy_core.folders import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.protocols import ActionGenerator, Transcriber, VideoSource
 from watchbuddy_core.session.budget import Budget
 from watchbuddy_core.session.parts import Parts
@@ -90,21 +89,6 @@ def _cache(settings: Settings, caches: Caches | None, name: str, most_bytes: int
     if caches is not None:
         return caches.cache(name, most_bytes=most_bytes)
     return FileCache(settings.data_dir / name, most_bytes=most_bytes)
-
-
-def card_folder(settings: Settings) -> CardFolder:
-    """Where characters are kept that were brought along."""
-    return CardFolder(settings.data_dir / "characters", most=settings.limits.characters)
-
-
-def sessions_file(settings: Settings) -> Path:
-    """Where sessions are kept that outlive the program."""
-    return settings.data_dir / "sessions.sqlite"
-
-
-def uploads_folder(settings: Settings) -> Path:
-    """Where uploads are kept."""
-    return settings.data_dir / "uploads"
 
 
 @asynccontextmanager

@@ -1,19 +1,13 @@
-"""Making a script without playing it, and keeping it in a file."""
+"""Making a script without playing it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable
 
-from watchbuddy_core.errors import ProcessingFailed, WatchBuddyError
+from watchbuddy_core.errors import ProcessingFailed
 from watchbuddy_core.session import Noticed, Parts, WatchSession, track_of
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.reporting import Reporter
@@ -24,10 +18,6 @@ from watchbuddy_core.wire import CreateSession
 from watchbuddy_server.terminal import in_words
 
 Tell = Callable[[str], None]
-
-
-class FileNotWritten(WatchBuddyError):
-    """There is no room for a file, no right to write it, or something else in its place."""
 
 
 async def generate_track(
@@ -77,54 +67,3 @@ def _counted(what: str, counts: Counter[str]) -> str:
     head = f"{total or 'No'} {what}{'' if total == 1 else 's'}"
     parts = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return f"{head} ({parts})" if parts else head
-
-
-@contextmanager
-def standard_output() -> Iterator[BinaryIO]:
-    """Standard output, for bytes.
-
-    Raises:
-        KeyboardInterrupt: nobody reads any more, which ends the program as Ctrl-C does.
-        FileNotWritten: it leads to a disk that is full.
-    """
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-    except OSError as exc:
-        # What is left in the buffer would fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(exc, BrokenPipeError):
-            raise KeyboardInterrupt from None
-        raise _not_written("Standard output", exc) from exc
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears whole as the context is left; after an exception, not at all.
-
-    What is no regular file, such as a pipe, is written to as it comes.
-
-    Raises:
-        FileNotWritten: the folder is not there or cannot be written to, the disk is full.
-    """
-    try:
-        target = path.resolve()  # a link stays, and what it leads to is replaced
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
-                yield file
-            return
-        unfinished = target.with_name(f".watchbuddy-{secrets.token_hex(4)}.part")
-        try:
-            with unfinished.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as exc:
-        raise _not_written(str(path), exc) from exc
-
-
-def _not_written(what: str, exc: OSError) -> FileNotWritten:
-    return FileNotWritten(f"{what} cannot be written: {exc.strerror or exc}.")

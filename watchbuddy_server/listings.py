@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from watchbuddy_core import plugins
 from watchbuddy_core.plugins import Offered, Plugin
-from watchbuddy_server.terminal import printable
+from watchbuddy_server.printable import printable
 
 _Row = dict[str, object]
 

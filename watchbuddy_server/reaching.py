@@ -21,12 +21,30 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from watchbuddy_core.client.failures import error_of, reason
 from watchbuddy_core.errors import ConnectionLost, RequestRefused
-from watchbuddy_server.removing import REMOVAL_PATH, Removal, Removed
 
+REMOVAL_PATH = "/internal/sessions/removal"
 _ANSWER_SECONDS = 120.0
 """A user may have hundreds of sessions, and each is told to its viewer."""
 
 _log = logging.getLogger("watchbuddy.server")
+
+
+class Removal(BaseModel):
+    """What is to be deleted: sessions, or all that is kept of a user."""
+
+    model_config = ConfigDict(frozen=True)
+
+    session_ids: tuple[str, ...] = ()
+    user_id: str | None = None
+
+
+class Removed(BaseModel):
+    """It is deleted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sessions: int
+    """How many were."""
 
 
 class Reach(BaseModel):

@@ -15,32 +15,12 @@ from typing import Any
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
-from pydantic import BaseModel, ConfigDict
 
 from watchbuddy_core.errors import Unauthorized
 from watchbuddy_core.session import Sessions
 from watchbuddy_server.bodies import read_json
 from watchbuddy_server.lending import INTERNAL
-
-REMOVAL_PATH = "/internal/sessions/removal"
-
-
-class Removal(BaseModel):
-    """What is to be deleted: sessions, or all that is kept of a user."""
-
-    model_config = ConfigDict(frozen=True)
-
-    session_ids: tuple[str, ...] = ()
-    user_id: str | None = None
-
-
-class Removed(BaseModel):
-    """It is deleted."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sessions: int
-    """How many were."""
+from watchbuddy_server.reaching import REMOVAL_PATH, Removal, Removed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from socket import socket
 
 import uvicorn
 
-from watchbuddy_core.assembly import build_parts, sessions_file
+from watchbuddy_core.assembly import build_parts
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
+from watchbuddy_core.folders import sessions_file
 from watchbuddy_core.session.job_queue import check_queue
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.saq_jobs import SaqJobs

@@ -43,6 +43,7 @@ from watchbuddy_core.errors import WatchBuddyError
 from watchbuddy_core.player import Clock, ClockPlayer
 from watchbuddy_core.video import clock
 from watchbuddy_core.wire import Feature
+from watchbuddy_server.printable import printable
 
 _FRAMES_PER_SECOND = 10
 _LIVELY = 2.0
@@ -363,8 +364,3 @@ def lines_typed(say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         loop.remove_reader(sys.stdin)
-
-
-def printable(text: str) -> str:
-    """The text without what would steer a terminal: lines quote the subtitles of others."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,8 +1,8 @@
-"""What `import watchbuddy_core` costs: `python tests/bench/imports.py`.
+"""What `import watchbuddy_core` and short commands cost: `python tests/bench/imports.py`.
 
 Beside it, in turn: a fresh interpreter that imports asyncio and defines one pydantic
 model. The goal is a ratio of at most 1.5. The public names are timed as well: those cost
-what pydantic costs.
+what pydantic costs. So are commands that need no server.
 
     --before FOLDER    another state of this repository, such as a `git worktree` of it: each is
                        compared with the same there, in turn, and so is how long a server with
@@ -22,22 +22,29 @@ from statistics import median
 from time import perf_counter
 
 ROUNDS = 15
-PROGRAMS = {
-    "asyncio and one pydantic model": (
-        "import asyncio, pydantic\nclass Model(pydantic.BaseModel):\n    position: float"
-    ),
-    "import watchbuddy_core": "import watchbuddy_core",
-    "from watchbuddy_core import Timeline": "from watchbuddy_core import Timeline",
-    "from watchbuddy_core import WatchSession": "from watchbuddy_core import WatchSession",
-}
-
-
 HERE = Path(__file__).parents[2]
 
+BASELINE = "asyncio and one pydantic model"
+COMMAND = ("-m", "watchbuddy_server.cli")
+PROGRAMS = {
+    BASELINE: (
+        *("-c", "import asyncio, pydantic\nclass Model(pydantic.BaseModel):\n    position: float"),
+    ),
+    "import watchbuddy_core": ("-c", "import watchbuddy_core"),
+    "from watchbuddy_core import Timeline": ("-c", "from watchbuddy_core import Timeline"),
+    "from watchbuddy_core import WatchSession": ("-c", "from watchbuddy_core import WatchSession"),
+    "watchbuddy --version": (*COMMAND, "--version"),
+    "watchbuddy --help": (*COMMAND, "--help"),
+    "watchbuddy serve --help": (*COMMAND, "serve", "--help"),
+    "watchbuddy characters": (*COMMAND, "characters"),
+    "watchbuddy plugins": (*COMMAND, "plugins"),
+}
+SERVER = (*COMMAND, "serve", "--port", "0", "--data-dir", "data")
 
-def seconds(program: str) -> float:
+
+def seconds(program: tuple[str, ...]) -> float:
     began = perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, *program], check=True, stdout=subprocess.DEVNULL)
     return perf_counter() - began
 
 
@@ -48,30 +55,30 @@ def compare_programs() -> None:
     for _ in range(ROUNDS):
         for name, program in PROGRAMS.items():
             taken[name].append(seconds(program))
-    baseline = taken["asyncio and one pydantic model"]
+    baseline = taken[BASELINE]
     for name, times in taken.items():
         ratio = median(a / b for a, b in zip(times, baseline, strict=True))
         print(f"{name:42} {median(times) * 1000:6.0f} ms   ratio {ratio:4.2f}")
 
 
-def start(state: Path, program: str | None) -> tuple[float, float]:
+def start(state: Path, program: tuple[str, ...]) -> tuple[float, float]:
     """Seconds until a program of a state has ended, or its server listens; and of a processor."""
     environment = {**os.environ, "PYTHONPATH": str(state)}
     with tempfile.TemporaryDirectory(prefix="start-") as folder:
-        what = ("-c", program)
-        if program is None:
-            serve = ("serve", "--port", "0", "--data-dir", f"{folder}/data")
-            what = ("-m", "watchbuddy_server.cli", *serve)
         before, began = _used(), perf_counter()
         running = subprocess.Popen(
-            [sys.executable, *what],
+            [sys.executable, *program],
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder,
             env=environment,
         )
         assert running.stdout is not None
-        running.stdout.readline()
+        if program is SERVER:
+            running.stdout.readline()
+        else:
+            running.stdout.read()
+            running.wait()
         took = perf_counter() - began
         running.kill()
         running.wait()
@@ -85,8 +92,8 @@ def _used() -> float:
 
 
 def compare_states(before: Path) -> None:
-    programs = {**PROGRAMS, "watchbuddy serve, until it listens": None}
-    del programs["asyncio and one pydantic model"]
+    programs = {**PROGRAMS, "watchbuddy serve, until it listens": SERVER}
+    del programs[BASELINE]
     for name, program in programs.items():
         taken: dict[Path, list[tuple[float, float]]] = {before: [], HERE: []}
         for number in range(-1, ROUNDS):

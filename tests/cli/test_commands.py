@@ -14,11 +14,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 from patience import PATIENCE
 
 from watchbuddy_core.actions import Speak
 from watchbuddy_core.video import clock
+from watchbuddy_server.cli.commands import COMMANDS, cli
 from watchbuddy_server.demo import DURATION, FILE_NAME
 from watchbuddy_server.terminal import describe
 
@@ -49,6 +51,15 @@ def test_without_a_command_it_says_what_there_is(run):
     assert ran.returncode == 0
     for command in ("serve", "watch", "demo"):
         assert command in ran.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_listed_with_what_its_help_begins_with(name):
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == COMMANDS[name]
+    assert name in cli.list_commands(context)
 
 
 def test_it_says_its_version(run):
@@ -268,6 +279,20 @@ def test_without_the_extra_the_command_names_it(environment):
     assert ran.returncode == 1
     assert "pip install 'watchbuddy[server]'" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_without_the_extra_a_command_names_it_as_well(environment):
+    block = (
+        "import sys; sys.modules['uvicorn'] = None; sys.argv[1:] = ['serve', '--port', '0'];"
+        "from watchbuddy_server.cli import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", block], capture_output=True, text=True, env=environment, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("watchbuddy: uvicorn is missing. ")
+    assert "pip install 'watchbuddy[server]'" in ran.stderr
+    assert ran.stderr.count("\n") == 1
 
 
 def test_the_installed_command_is_the_same(environment):

@@ -134,7 +134,7 @@ def test_a_demo_that_is_terminated_while_it_makes_its_film_leaves_nothing(
 def test_to_be_terminated_where_no_exception_gets_through_is_not_forgotten():
     assert _ran("""
 import os, signal, sys
-from watchbuddy_server.cli import running
+from watchbuddy_server.cli import outcome, running
 
 class Destroyed:
     def __del__(self):
@@ -143,7 +143,7 @@ class Destroyed:
 async def work():
     print("still at work")
 
-signal.signal(signal.SIGTERM, running.terminate)
+signal.signal(signal.SIGTERM, outcome.terminate)
 Destroyed()
 running.run(work())
 """) == (TERMINATED, "")

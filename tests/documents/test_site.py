@@ -78,7 +78,10 @@ def test_every_command_is_there_with_its_help(site: Path) -> None:
     def check(command: click.Command, path: str) -> None:
         assert f"Usage: {path} " in html
         if isinstance(command, click.Group):
-            for name, further in command.commands.items():
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                further = command.get_command(context, name)
+                assert further is not None
                 check(further, f"{path} {name}")
 
     check(cli, "watchbuddy")

@@ -28,7 +28,7 @@ from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite_file import locked
 from watchbuddy_server.cli import sessions as command
 from watchbuddy_server.cli.sessions import sessions
-from watchbuddy_server.removing import Removal, Removed
+from watchbuddy_server.reaching import Removal, Removed
 
 SUBTITLES = b"1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n2\n00:00:21,000 --> 00:00:25,000\nBye.\n"
 RUN = (sys.executable, "-m", "watchbuddy_server.cli", "sessions")

@@ -45,6 +45,38 @@ def test_every_module_of_the_core_imports_without_extras() -> None:
     assert not modules_after(program) & (set(HEAVY) - {"pydantic"})
 
 
+def test_what_the_command_line_says_of_itself_loads_none_of_what_commands_need() -> None:
+    loaded = modules_after(commands_run(["--version"], ["--help"]))
+    assert "click" in loaded
+    assert not loaded & {*HEAVY, "asyncio", "rich"}
+
+
+def test_a_command_that_needs_no_server_loads_none(tmp_path: Path) -> None:
+    here = ["--data-dir", str(tmp_path)]
+    program = commands_run(
+        *(["plugins"], ["characters", *here], ["schema", "typescript"], ["tokens", "list", *here]),
+        *(["sessions", "show", "--help"], ["bench", "--help"], ["generate", "--help"]),
+        *([command, "--help"] for command in ("serve", "worker", "watch", "demo", "new")),
+    )
+    loaded = modules_after(program)
+    assert {"watchbuddy_server.cli.sessions", "watchbuddy_server.cli.serve"} <= loaded
+    assert not loaded & (set(HEAVY) - {"pydantic"})
+
+
+def commands_run(*command_lines: list[str]) -> str:
+    """A program that runs all these commands, one after the other."""
+    return (
+        "from contextlib import redirect_stdout, redirect_stderr\n"
+        "from io import StringIO\n"
+        "from watchbuddy_server.cli.commands import cli\n"
+        "from watchbuddy_server.cli.outcome import exit_code\n"
+        f"for sys.argv[1:] in {command_lines!r}:\n"
+        "    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):\n"
+        "        code = exit_code(cli)\n"
+        "    assert code == 0, sys.argv"
+    )
+
+
 def test_public_names_are_exactly_those_that_are_listed() -> None:
     listed = {name for names in watchbuddy_core._HOME.values() for name in names}
     assert set(watchbuddy_core.__all__) == listed

@@ -1,13 +1,14 @@
 """The command line: `watchbuddy serve`, `watch VIDEO`, `generate VIDEO -o FILE`, `demo`, …
 
-    options    what commands can be told, where several of them can
-    commands   what each does
-    new        what `new` writes, from templates
-    bench      how good tracks are, as far as that can be measured
-    schema     the protocol as documents
-    sessions   what those do that look after what a server keeps
-    tokens     and those that say who may use it
-    running    its event loop, signals, what it prints, and how it exits
+    commands     which there are; each stands in the module of its name
+    options      what commands can be told, where several of them can
+    videos       the video that one is given
+    track_files  the tracks that one is given
+    programs     what those have in common that run until they are told to end
+    running      the event loop, signals, and what is logged
+    ending       how a program ends in time, whatever is stuck
+    console      what is printed to while a command works
+    outcome      the exit code, and what went wrong
 
 Exit codes: 0 all went well, 1 it failed, 2 it was called wrongly, 130 Ctrl-C, 143 SIGTERM.
 What went wrong is one sentence on stderr.
@@ -27,13 +28,18 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         from watchbuddy_server.cli.commands import cli
-        from watchbuddy_server.cli.running import exit_code, terminate
+        from watchbuddy_server.cli.outcome import exit_code, terminate
     except ModuleNotFoundError as exc:
-        raise SystemExit(
-            f"watchbuddy: {exc.name} is missing; the command line needs an extra:"
-            " pip install 'watchbuddy[server]'."
-        ) from None
-    except KeyboardInterrupt:  # what is imported takes a second, and people change their mind
+        raise SystemExit(f"watchbuddy: {lacking(exc)}") from None
+    except KeyboardInterrupt:  # people change their mind
         raise SystemExit(130) from None
     signal.signal(signal.SIGTERM, terminate)
     sys.exit(exit_code(cli))
+
+
+def lacking(exc: ModuleNotFoundError) -> str:
+    """What to do where a part of the installation is not there."""
+    return (
+        f"{exc.name} is missing. What the command line needs comes with an extra:"
+        " pip install 'watchbuddy[server]'."
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from watchbuddy_core.actions import Density
-from watchbuddy_core.errors import InvalidReference, InvalidTrack
+from watchbuddy_core.errors import InvalidReference
 from watchbuddy_core.scoring import (
     OFFLINE,
     Reference,
@@ -25,10 +25,11 @@ from watchbuddy_core.scoring import (
     score,
 )
 from watchbuddy_core.settings import Settings
-from watchbuddy_core.tracks import Track, format_of, read_track
-from watchbuddy_server.benching import bench as bench_clips
 from watchbuddy_server.cli import options, running
-from watchbuddy_server.generating import FileNotWritten
+from watchbuddy_server.cli.console import make_console
+from watchbuddy_server.cli.outcome import complain
+from watchbuddy_server.cli.track_files import track_in
+from watchbuddy_server.new_files import FileNotWritten
 
 _FAILED = 1
 _NAME = 16
@@ -86,7 +87,7 @@ def bench(
     if tracks:
         _refuse_beside_tracks(keep)
         reference = _reference(reference_file) if reference_file is not None else None
-        scores = {str(path): score(_track(path), reference) for path in tracks}
+        scores = {str(path): score(track_in(path, named="TRACK"), reference) for path in tracks}
     else:
         scores = _of_clips(configured, seed=seed, keep=keep, density=density, text=text)
     mean = mean_figures(list(scores.values()))
@@ -96,7 +97,7 @@ def bench(
     else:
         click.echo("\n".join(_table(scores, mean)))
     for failure in failures:
-        running.complain(failure)
+        complain(failure)
     if failures:
         raise SystemExit(_FAILED)
 
@@ -109,7 +110,9 @@ def _refuse_beside_tracks(keep: Path | None) -> None:
 def _of_clips(
     settings: Settings, *, seed: int, keep: Path | None, density: Density | None, text: str
 ) -> dict[str, Score]:
-    with _folder(keep) as folder, running.make_console(stderr=True).status("") as status:
+    from watchbuddy_server.benching import bench as bench_clips
+
+    with _folder(keep) as folder, make_console(stderr=True).status("") as status:
         try:
             done = running.run(
                 bench_clips(
@@ -119,7 +122,7 @@ def _of_clips(
                     density=density,
                     text=text,
                     tell_progress=status.update,
-                    tell_notice=running.complain,
+                    tell_notice=complain,
                 )
             )
         except OSError as exc:
@@ -138,15 +141,6 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         except OSError as exc:
             raise FileNotWritten(f"{keep} cannot be written: {exc.strerror or exc}.") from exc
         yield keep
-
-
-def _track(path: Path) -> Track:
-    try:
-        return read_track(path.read_bytes(), format_of(path.name))
-    except OSError as exc:
-        raise click.FileError(str(path), exc.strerror) from exc
-    except InvalidTrack as exc:
-        raise InvalidTrack(f"{path}: {exc}") from exc
 
 
 def _reference(path: Path) -> Reference:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from watchbuddy_core.assembly import card_folder
 from watchbuddy_core.characters import CARD_FILES
 from watchbuddy_core.characters.cards import (
     MOST_BYTES,
@@ -20,12 +19,13 @@ from watchbuddy_core.characters.cards import (
 )
 from watchbuddy_core.configuration import configure
 from watchbuddy_core.errors import InvalidCharacterFile, UnknownCharacter
+from watchbuddy_core.folders import card_folder
 from watchbuddy_core.plugins import Offered, offered_characters
 from watchbuddy_core.settings import Settings
 from watchbuddy_server.cli import options, running
-from watchbuddy_server.generating import new_file
 from watchbuddy_server.listings import as_json, character_lines, character_rows
-from watchbuddy_server.terminal import printable
+from watchbuddy_server.new_files import new_file
+from watchbuddy_server.printable import printable
 
 
 @click.group("characters", invoke_without_command=True)

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-INTERRUPTED = 130
-TERMINATED = 143
+from watchbuddy_server.cli.outcome import INTERRUPTED, TERMINATED
+
 _STUCK = 1
 _SAME_PRESS = 1.0
 """Seconds within which a second signal is the first one, as terminals send it to everybody."""

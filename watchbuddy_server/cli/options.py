@@ -11,6 +11,7 @@ import click
 
 from watchbuddy_core.actions import Density
 from watchbuddy_core.configuration import Configuration, configure
+from watchbuddy_core.settings import Settings
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -58,6 +59,14 @@ def configured(config: Path | None, given: Mapping[str, Any]) -> Configuration:
     # An option that can be repeated, and was not given, is an empty tuple.
     arguments = {name: value or None if value == () else value for name, value in given.items()}
     return configure(arguments, spelled=spelled, file=config)
+
+
+def for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) -> Settings:
+    """For a server that nobody else uses: at any free port of this machine."""
+    here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "server_names": ()}
+    here = {**here, "access": "auto", "trusted_proxies": (), "path_prefix": ""}
+    here["jobs"] = "local"
+    return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 
 def setting(name: str, *spellings: str, **options: Any) -> Callable[[_F], _F]:

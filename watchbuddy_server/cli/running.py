@@ -1,11 +1,10 @@
-"""Running a command: its event loop, signals, what it prints, and how it exits."""
+"""Running a command: its event loop, its signals, and what it logs."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
-import os
 import signal
 import sys
 import threading
@@ -13,19 +12,13 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging.handlers import MemoryHandler
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, TypeVar
 
-import click
-from pydantic import ValidationError
-from rich.console import Console
-
-from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.log import JSONLines, SessionIds, TextLines
 from watchbuddy_core.redaction import Redaction
-from watchbuddy_server.cli.ending import INTERRUPTED, TERMINATED, Ending
-from watchbuddy_server.terminal import printable
+from watchbuddy_server.cli.ending import Ending
+from watchbuddy_server.cli.outcome import TERMINATED, terminated
 
-_USAGE = 2
 _MOST_EARLY = 1000
 """Records that are kept until it is known how to log."""
 
@@ -34,21 +27,7 @@ _COLLECTED_AFTER = (5_000, 10, 10)
 """Objects more, until the new ones are looked at; and so often, until older ones are, and all."""
 
 _log = logging.getLogger("watchbuddy.cli")
-_terminated = threading.Event()
-"""SIGTERM came outside of `run`."""
 _T = TypeVar("_T")
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Nobody reads any more (`watchbuddy watch … | head`): end as Ctrl-C does."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        signal.raise_signal(signal.SIGINT)
-
-
-def make_console(*, no_color: bool = False, stderr: bool = False) -> Console:
-    return _Console(no_color=no_color or None, highlight=False, soft_wrap=True, stderr=stderr)
 
 
 def take_open_files() -> None:
@@ -172,7 +151,7 @@ def run(
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
-    if _terminated.is_set():  # what a handler raises is lost in destructors, and callbacks of C
+    if terminated.is_set():  # what a handler raises is lost in destructors, and callbacks of C
         work.close()
         raise SystemExit(told_to_end)
     ending = Ending(grace_seconds=grace_seconds, told_to_end=told_to_end)
@@ -218,44 +197,3 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def terminate(*_: object) -> NoReturn:
-    """Leave by the ordinary way, so that what is temporary is removed."""
-    _terminated.set()
-    raise SystemExit(TERMINATED)
-
-
-def exit_code(command: click.Command) -> int:
-    """Run it; what went wrong is told in one sentence."""
-    try:
-        return command.main(standalone_mode=False) or 0
-    except click.ClickException as exc:
-        complain(exc.format_message())
-        return exc.exit_code
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-        complain(f"{first['loc'][0] if first['loc'] else 'The request'}: {first['msg']}.")
-        return _USAGE
-    except WatchBuddyError as exc:
-        complain(exc.message)
-        return _USAGE if isinstance(exc, InvalidSettings) else 1
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except Exception as exc:  # noqa: BLE001 - the end of the program
-        _log.debug("unforeseen", exc_info=True)
-        complain(f"Something unforeseen happened, {type(exc).__name__}: {exc}")
-    return 1
-
-
-def complain(message: str) -> None:
-    """Tell people what is wrong; or programs, where they read the log."""
-    if any(isinstance(one.formatter, JSONLines) for one in logging.getLogger().handlers):
-        _log.error("%s", message)
-    else:
-        say(f"watchbuddy: {message}")
-
-
-def say(message: str) -> None:
-    """One line to people; standard output is for what was asked for."""
-    click.echo(" ".join(printable(message).split()), err=True)

@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from watchbuddy_core import plugins
-from watchbuddy_core.assembly import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.configuration import configure
 from watchbuddy_core.errors import ConnectionLost, InvalidSettings, SessionNotFound, StoreInUse
+from watchbuddy_core.folders import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.session import Parts, SessionStatus
 from watchbuddy_core.session.history import History
@@ -28,9 +28,8 @@ from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_server.cli import options, running
-from watchbuddy_server.reaching import ask_to_remove
-from watchbuddy_server.removing import Removal
-from watchbuddy_server.terminal import printable
+from watchbuddy_server.printable import printable
+from watchbuddy_server.reaching import Removal, ask_to_remove
 
 Archive = SQLiteArchive | RedisStore
 _ID_WIDTH = 20
