@@ -26,12 +26,6 @@ START, MIDDLE, END = 10.0, 24.0, 40.0
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def it(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Three web processes and a worker."""
     films = made_once(tmp_path_factory, "scale/films", make_film)
@@ -43,11 +37,6 @@ def it(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iter
     finally:
         runner.run(opening.__aexit__(None, None, None))
     assert "Traceback" not in it.place.errors, it.place.errors
-
-
-@pytest.fixture
-def run(runner: asyncio.Runner) -> Run:
-    return lambda scenario: runner.run(asyncio.wait_for(scenario, PATIENCE))
 
 
 class Viewer:

@@ -72,12 +72,6 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def it(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     films = made_once(tmp_path_factory, "scale/films", make_film)
     place = Place(
@@ -124,11 +118,6 @@ def share_uploads(place: Place, *data: str) -> None:
     for name in data:
         (place.folder / name).mkdir()
         (place.folder / name / "uploads").symlink_to(shared)
-
-
-@pytest.fixture
-def run(runner: asyncio.Runner) -> Run:
-    return lambda scenario: runner.run(asyncio.wait_for(scenario, PATIENCE))
 
 
 def test_a_session_is_created_here_prepared_there_and_watched_through_a_third(
