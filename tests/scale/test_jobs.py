@@ -96,10 +96,14 @@ def test_a_seek_at_a_web_process_changes_what_a_worker_does_next(process: NewPro
                         pass
 
                 reading = asyncio.create_task(read())
-                delivery.receive(SeekUpdate(290.0), now=1.0)
 
-                # Of a process whatever is new is heard of by all who follow at the same time.
+                # What is new is heard of at the same time by all who follow at a process; but who
+                # has just begun to may read it before that.
                 async with aclosing(works.store.follow(session.session_id)) as log:
+                    stands = len(await works.store.read(session.session_id))
+                    while (await anext(log)).position < stands:
+                        pass
+                    delivery.receive(SeekUpdate(290.0), now=1.0)
                     async for logged in log:
                         if isinstance(logged.entry, Wanted) and logged.entry.position == 290.0:
                             break
