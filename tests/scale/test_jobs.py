@@ -313,6 +313,43 @@ def test_a_session_is_given_up_once(process: NewProcess, redis: RedisServer, qui
     run(scenario())
 
 
+def test_a_session_that_nobody_can_see_to_keeps_no_other_from_its_job(
+    process: NewProcess,
+    redis: RedisServer,
+    quick: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        a, works = process(), process()
+        async with web(a) as jobs:
+            sessions = [await a.session() for _ in range(3)]
+            for session in sessions:  # seen to in this order
+                await jobs.submit(session.session_id)
+            damaged, strange, sound = sessions
+            wear_out(redis, damaged)
+            redis.tell("XADD", f"watchbuddy:{{{damaged.session_id}}}:log", "1-0", "entry", "none")
+            queued = [f"saq:job:watchbuddy:{one.session_id}" for one in (strange, sound)]
+            redis.tell("DEL", *queued)
+            put = queue_module.JobQueue.put
+
+            async def put_all_but_one(self: Any, session_id: str) -> None:
+                if session_id == strange.session_id:
+                    raise ZeroDivisionError
+                await put(self, session_id)
+
+            monkeypatch.setattr(queue_module.JobQueue, "put", put_all_but_one)
+            async with worker(works):
+                await holds(a.is_done(sound))
+            assert works.windows == [0, 1, 2]
+        told = {one.message for one in caplog.records}
+        assert f"session {strange.session_id}: nobody can see to its job" in told
+        assert any(one.startswith(f"session {damaged.session_id}: its job has to") for one in told)
+
+    caplog.set_level(logging.INFO, logger="watchbuddy.jobs")
+    run(scenario())
+
+
 # --- while the Redis is away ---------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -298,11 +298,25 @@ class Worker:
         while True:
             await asyncio.sleep(_RECONCILE_SECONDS)
             with suppress(StoreFailed, StorageFull):
-                if not await self._tally.take_turn(_RECONCILE_SECONDS * 0.9):
+                if await self._tally.take_turn(_RECONCILE_SECONDS * 0.9):
+                    await self._see_to_all(await self._queue.missing(await self._tally.entered()))
+
+    async def _see_to_all(self, session_ids: Sequence[str]) -> None:
+        """Each of them, whatever is the matter with another."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _RECONCILE_SECONDS
+        for session_id in session_ids:
+            with about(session_id):
+                try:
+                    await self._see_to(session_id)
+                except (SessionNotFound, StaleFence):  # somebody sees to it
                     continue
-                for session_id in await self._queue.missing(await self._tally.entered()):
-                    with suppress(SessionNotFound, StaleFence):  # somebody sees to it
-                        await self._see_to(session_id)
+                except (StoreFailed, StorageFull) as exc:
+                    _log.info("session %s: its job has to wait: %s", session_id, exc)
+                    if loop.time() > until:  # it is the Redis, and not the session
+                        return
+                except Exception:  # noqa: BLE001 - of one session
+                    _log.exception("session %s: nobody can see to its job", session_id)
 
     async def _see_to(self, session_id: str) -> None:
         if await self._queue.is_hopeless(session_id):
