@@ -9,7 +9,7 @@ import pytest
 from patience import PATIENCE
 from redis.asyncio import Connection
 from redis_server import RedisServer, redis_server
-from saq.job import Status
+from saq.job import Job, Status
 
 from watchbuddy_core.errors import StoreFailed
 from watchbuddy_core.session import job_queue
@@ -91,6 +91,57 @@ def test_a_worker_that_is_silent_loses_its_jobs(monkeypatch: pytest.MonkeyPatch)
 
     with redis_server() as server:
         asyncio.run(scenario(server))
+
+
+@pytest.mark.parametrize("what", ["retry", "finish"])
+def test_what_comes_of_an_attempt_is_settled_once(what: str) -> None:
+    """By whoever found its worker silent, by another who saw the same and was held up, or by that
+    worker itself, which was but slow: each of them looked before the first one wrote."""
+
+    async def scenario(server: RedisServer) -> None:
+        async with (
+            open_queue(server.url) as slow,
+            open_queue(server.url) as first,
+            open_queue(server.url) as second,
+        ):
+            slow.worker_id, first.worker_id, second.worker_id = "510e", "f125", "5ec0"
+            await slow.put(SESSION)
+            its_own = await _taken(slow)
+            seen = [await first.job(SESSION), await second.job(SESSION)]
+            assert seen[0] is not None
+            assert seen[1] is not None
+            await first.retry(seen[0], "swept")
+            next_one = await _taken(first)
+            for queue, job in ((second, seen[1]), (slow, its_own)):
+                if what == "retry":
+                    await queue.retry(job, "swept")
+                else:
+                    await queue.finish(job, Status.ABORTED)
+            assert await first.touch([next_one]) == [], "it is still at work"
+            assert server.tell("LLEN", "saq:watchbuddy:queued") == 0
+            assert server.tell("LLEN", "saq:watchbuddy:active") == 1
+            await first.finish(next_one, Status.COMPLETE, result=7)
+            await second.retry(seen[1], "swept")
+            assert server.tell("LLEN", "saq:watchbuddy:queued") == 0
+            assert server.tell("LLEN", "saq:watchbuddy:active") == 0
+            assert server.tell("ZCARD", "saq:watchbuddy:incomplete") == 0
+            kept = await first.job(SESSION)
+            assert kept is not None
+            assert (kept.status, kept.attempts, kept.result) == (Status.COMPLETE, 2, 7)
+            assert 0 < server.tell("TTL", next_one.id) <= 60
+
+    with redis_server() as server:
+        asyncio.run(scenario(server))
+
+
+async def _taken(queue: JobQueue) -> Job:
+    """A job, as a worker begins it."""
+    job = await queue.dequeue()
+    assert job is not None
+    job.attempts, job.worker_id = job.attempts + 1, queue.worker_id
+    await job.update(status="active")
+    await queue.touch([job])
+    return job
 
 
 def test_a_connection_that_is_lost_while_it_is_made_is_made_again(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,30 @@ return silent
 """
 """Keys: a lock, the jobs that workers have, and those of these that no worker has begun yet, by
 when that was seen first."""
+
+_SETTLE = """
+local job = redis.call('GET', KEYS[1])
+if not job then return 0 end
+local status = string.match(job, '"status": ?"(%l+)"')
+local worker = string.match(job, '"worker_id": ?"(%x+)"') or ''
+local attempts = string.match(job, '"attempts": ?(%d+)') or '0'
+if worker ~= ARGV[1] or attempts ~= ARGV[2] then return 0 end
+if worker ~= '' and status ~= 'active' and status ~= 'aborting' then return 0 end
+redis.call('LREM', KEYS[2], 1, KEYS[1])
+if ARGV[4] == '' then
+    redis.call('ZREM', KEYS[3], KEYS[1])
+    redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[5])
+else
+    redis.call('LREM', KEYS[4], 1, KEYS[1])
+    redis.call('ZADD', KEYS[3], ARGV[4], KEYS[1])
+    redis.call('SET', KEYS[1], ARGV[3])
+    if ARGV[4] == '0' then redis.call('RPUSH', KEYS[4], KEYS[1]) end
+end
+return 1
+"""
+"""Keys: of the job, the jobs that workers have, all jobs by when they are due, and those that
+wait. It is told whose job it was in which attempt, and what it is from now on; then when it is due
+again, 0 for at once; else for how long it is remembered."""
 
 _END = """
 local now = redis.call('TIME')[1]
@@ -244,13 +269,12 @@ class JobQueue(RedisQueue):
             await self.redis.delete(_WORKER + self.worker_id)
 
     async def _run(
-        self, script: str, keys: Sequence[str], words: Sequence[str | int] = ()
-    ) -> list[Any]:
+        self, script: str, keys: Sequence[str], words: Sequence[str | bytes | float] = ()
+    ) -> Any:
         """What Lua returns that is sent to the Redis but once."""
         if script not in self._scripts:
             self._scripts[script] = self.redis.register_script(script)
-        found: list[Any] = await self._scripts[script](keys=keys, args=words)
-        return found
+        return await self._scripts[script](keys=keys, args=words)
 
     # --- as SAQ calls it ---------------------------------------------------------------
 
@@ -316,8 +340,7 @@ class JobQueue(RedisQueue):
         return [key.decode() for key, _ in silent]
 
     async def _retry(self, job: Job, error: str | None) -> None:
-        if await self._is_lost(job):
-            return
+        worker_id, attempts = job.worker_id, job.attempts
         if error == ENDED_BY_WORKER:
             job.attempts -= 1
         if error == ENDED_BY_WORKER or job.attempts < _AT_ONCE:
@@ -325,25 +348,34 @@ class JobQueue(RedisQueue):
         else:
             job.retry_delay, job.retry_backoff = _FIRST_PAUSE, _LONGEST_PAUSE
         job.worker_id = None
-        await super()._retry(job, error)
+        delay = job.next_retry_delay()
+        await self._settle(job, worker_id, attempts, due=time.time() + delay if delay else 0)
 
     async def _finish(
         self, job: Job, status: Status, *, result: Any = None, error: str | None = None
     ) -> None:
-        if not await self._is_lost(job):
+        if self.worker_id:
+            await self._settle(job, job.worker_id, job.attempts)
+        else:  # it has just been taken out of those that wait
             await super()._finish(job, status, result=result, error=error)
 
-    async def _is_lost(self, job: Job) -> bool:
-        """Whether it is ours, and was taken from us: then it is another's to say how it went."""
-        from saq.job import Status
+    async def _settle(
+        self, job: Job, worker_id: str | None, attempts: int, *, due: float | None = None
+    ) -> None:
+        """Write down what comes of an attempt, unless that was settled already: by who found its
+        worker silent, or by that worker, which was but slow.
 
-        if not self.worker_id or job.worker_id != self.worker_id:
-            return False
-        kept = await self.job(job.key)
-        if kept is None:
-            return True
-        is_ours = (kept.worker_id, kept.attempts) == (job.worker_id, job.attempts)
-        return not is_ours or kept.status == Status.QUEUED
+        SAQ writes down whatever it is told. Two that act on one attempt would take the job from
+        the next one, whose work is paid for by then.
+
+        Args:
+            due: in seconds since 1970, when it is to be begun again. None: never.
+        """
+        keys = [job.id, self._active, self._incomplete, self._queued]
+        text = self.serialize(job)
+        when: str | float = "" if due is None else due
+        if await self._run(_SETTLE, keys, [worker_id or "", attempts, text, when, job.ttl]):
+            await self.notify(job)
 
 
 def require_saq() -> None:
