@@ -6,7 +6,6 @@ Each has its own store, its own queue and its own generator, as a process has.
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from logged import warnings_in
 from patience import until
 from processes import NewProcess, Process, holds, job, run, wear_out, web, worker
 from redis_server import RedisServer, redis_server
@@ -144,7 +144,7 @@ def test_one_that_was_thought_dead_stops_and_says_nothing_of_the_job_any_more(
                     await until(lambda: next_one.windows == [0])
                     hangs.clear()
                     await until(lambda: not revived._jobs)
-                    assert job(redis, session)["status"] == "active"
+                    assert job(redis, session.session_id)["status"] == "active"
                     gate.set()
                     await holds(a.is_done(session))
         entries = [one.entry for one in await _log_of(session, redis)]
@@ -215,7 +215,7 @@ def test_a_worker_that_ends_gives_back_what_does_not_end(
                 async with worker(next_one):
                     await until(lambda: next_one.windows)
                     # One that has to be found out counts: this would be the second attempt.
-                    assert job(redis, session)["attempts"] == 1
+                    assert job(redis, session.session_id)["attempts"] == 1
                     await holds(a.is_done(session))
                 may_end.set()
                 await ending
@@ -391,7 +391,7 @@ def test_while_the_redis_is_away_nothing_is_promised_and_nobody_works_themselves
 
     with redis_server() as redis:
         run(scenario(redis))
-    told = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    told = warnings_in(caplog)
     assert len(told) < 20, [one.getMessage() for one in told]
     assert not any(one.exc_info for one in told)
 

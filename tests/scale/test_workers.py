@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ import httpx
 import pytest
 from crashing.film import make_film
 from crashing.place import Call, Place, Program, free_port
+from machines import ready
 from own_clock import own_clock
 from patience import PATIENCE
+from processes import job
 from redis_server import RedisServer, redis_server
 from shared import made_once
 
@@ -52,13 +53,10 @@ class Installation:
         return status
 
     async def is_ready(self, session_id: str, *, web: int = 0) -> None:
-        while (await self.status(session_id, web=web))["status"] != "ready":
-            await asyncio.sleep(0.05)
+        await ready(self.http, session_id, at=self.webs[web])
 
     def job(self, session_id: str) -> dict[str, Any]:
-        """What the queue knows of its job."""
-        job: dict[str, Any] = json.loads(self.redis.tell("GET", f"saq:job:watchbuddy:{session_id}"))
-        return job
+        return job(self.redis, session_id)
 
     def calls(self, name: str) -> list[Call]:
         return [call for call in self.place.calls() if call.wish == name]

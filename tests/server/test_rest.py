@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar, get
 from litestar.exceptions import TooManyRequestsException
 from litestar.testing import TestClient
+from logged import warnings_in
 from patience import PATIENCE
 
 from watchbuddy_core.session import Parts
@@ -347,7 +348,7 @@ def test_a_request_that_breaks_off_in_the_middle_does_no_harm(
             await asyncio.to_thread(break_off, urlsplit(url).netloc)
 
     asyncio.run(main())
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings_in(caplog) == []
 
 
 def test_the_routes_can_be_mounted_in_an_application_of_somebody_else(parts: Parts) -> None:

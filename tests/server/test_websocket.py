@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import socket
-import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from backstage import is_of_a_session
 from litestar import Litestar
 from litestar.testing import TestClient
+from logged import warnings_in
 from patience import PATIENCE, until
+from raw_sockets import vanish
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -166,7 +166,7 @@ def test_of_many_connections_at_once_the_last_one_stays(
                 end.cancel()
 
     watching(test)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings_in(caplog) == []
 
 
 def test_a_take_over_between_two_steps_of_connecting_is_a_take_over(
@@ -184,48 +184,43 @@ def test_a_take_over_between_two_steps_of_connecting_is_a_take_over(
     watching(test)
 
 
+@pytest.fixture
+def closes_when_the_store_fails(
+    watching: Any, backstage: Any, monkeypatch: pytest.MonkeyPatch, speak: Any
+) -> Callable[[Exception], None]:
+    """See that a connection is closed with 1011 where a write to the store fails so."""
+
+    def closes(error: Exception) -> None:
+        async def fail(*_: object) -> int:
+            raise error
+
+        async def test(viewer: Any) -> None:
+            async with viewer(await backstage.ready(speak(1.0))) as client:
+                assert await client.hear() == READY
+                monkeypatch.setattr(backstage.store, "append", fail)
+                await client.say(type="timestamp_update", timestamp=1.5)
+                assert await client.end() == (1011, "INTERNAL_ERROR")
+
+        watching(test)
+
+    return closes
+
+
 @pytest.mark.parametrize("error", [RuntimeError, OSError])
 def test_a_store_that_fails_closes_with_1011_and_tells_the_log_alone(
     error: type[Exception],
-    watching: Any,
-    backstage: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    closes_when_the_store_fails: Callable[[Exception], None],
     caplog: pytest.LogCaptureFixture,
-    speak: Any,
 ) -> None:
-    async def fail(*_: object) -> int:
-        raise error("/var/disk is full")
-
-    async def test(viewer: Any) -> None:
-        async with viewer(await backstage.ready(speak(1.0))) as client:
-            assert await client.hear() == READY
-            monkeypatch.setattr(backstage.store, "append", fail)
-            await client.say(type="timestamp_update", timestamp=1.5)
-            assert await client.end() == (1011, "INTERNAL_ERROR")
-
-    watching(test)
+    closes_when_the_store_fails(error("/var/disk is full"))
     assert sum("/var/disk" in str(record.exc_info) for record in caplog.records) == 1
 
 
 def test_a_store_without_room_for_a_connection_closes_it_and_tells_its_operator_itself(
-    watching: Any,
-    backstage: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    speak: Any,
+    closes_when_the_store_fails: Callable[[Exception], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(*_: object) -> int:
-        raise StorageFull("The server has no room to keep sessions.")
-
-    async def test(viewer: Any) -> None:
-        async with viewer(await backstage.ready(speak(1.0))) as client:
-            assert await client.hear() == READY
-            monkeypatch.setattr(backstage.store, "append", fail)
-            await client.say(type="timestamp_update", timestamp=1.5)
-            assert await client.end() == (1011, "INTERNAL_ERROR")
-
-    watching(test)
-    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    closes_when_the_store_fails(StorageFull("The server has no room to keep sessions."))
+    assert warnings_in(caplog) == []
 
 
 # --- from the client -------------------------------------------------------------------
@@ -383,17 +378,10 @@ def test_a_frame_above_64_kib_closes_with_1009(
         await until(lambda: backstage.connections() == 0)
 
     watching(test)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings_in(caplog) == []
 
 
 # --- ends ------------------------------------------------------------------------------
-
-
-def _abort(client: Any) -> None:
-    """Cut the connection without a goodbye."""
-    raw: socket.socket = client.socket.transport.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.socket.transport.abort()
 
 
 @pytest.mark.parametrize("moment", ["before ready", "idle", "while sending"])
@@ -421,12 +409,12 @@ def test_a_client_that_vanishes_leaves_nothing_behind(
                     for n in range(20):
                         await client.say(type="timestamp_update", timestamp=n / 10)
                         await client.say(type="seek_update", timestamp=0)
-                _abort(client)
+                vanish(client.socket.transport)
             await until(lambda: backstage.connections() == 0)
         await until(lambda: tasks() <= tasks_before)
 
     watching(test)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings_in(caplog) == []
 
 
 def test_a_client_that_says_goodbye_leaves_nothing_behind(
@@ -440,7 +428,7 @@ def test_a_client_that_says_goodbye_leaves_nothing_behind(
             await until(lambda: backstage.connections() == 0)
 
     watching(test)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings_in(caplog) == []
 
 
 def test_a_client_that_never_reads_costs_bounded_memory_and_is_still_heard(
@@ -489,7 +477,7 @@ def test_a_client_that_never_reads_costs_bounded_memory_and_is_still_heard(
                 errors += heard.get("type") == "error"
             assert delivered() <= stuck_at + 2
             assert errors < 2 * said
-            _abort(client)
+            vanish(client.socket.transport)
 
     watching(test)
 
@@ -512,4 +500,4 @@ def test_a_server_that_shuts_down_closes_with_1012(
         assert backstage.connections() == 0
 
     asyncio.run(main())
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert warnings_in(caplog) == []

@@ -47,12 +47,22 @@ async def prepared(client: httpx.AsyncClient, video_url: str) -> str:
     request = {"video_url": video_url, "character_id": "miao"}
     answer = await client.post("/api/v1/sessions", json=request)
     session_id: str = answer.json()["session_id"]
+    await ready(client, session_id)
+    return session_id
+
+
+async def ready(client: httpx.AsyncClient, session_id: str, *, at: str = "") -> None:
+    """Wait until a session is.
+
+    Args:
+        at: the address of the server that is asked, where the client has none.
+    """
     async with asyncio.timeout(PATIENCE):
         while True:
-            status = (await client.get(f"/api/v1/sessions/{session_id}")).json()
+            status = (await client.get(f"{at}/api/v1/sessions/{session_id}")).json()
             if status["status"] in ("ready", "failed"):
                 assert status["status"] == "ready", status
-                return session_id
+                return
             await asyncio.sleep(0.02)
 
 

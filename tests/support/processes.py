@@ -130,16 +130,14 @@ async def holds(condition: Callable[[], Coroutine[Any, Any, object]]) -> None:
         await asyncio.sleep(0.02)
 
 
-def job(redis: RedisServer, session: WatchSession) -> dict[str, Any]:
-    """What the queue knows of it."""
-    found: dict[str, Any] = json.loads(
-        redis.tell("GET", f"saq:job:watchbuddy:{session.session_id}")
-    )
+def job(redis: RedisServer, session_id: str) -> dict[str, Any]:
+    """What the queue knows of a session's job."""
+    found: dict[str, Any] = json.loads(redis.tell("GET", f"saq:job:watchbuddy:{session_id}"))
     return found
 
 
 def wear_out(redis: RedisServer, session: WatchSession) -> None:
     """Leave its job as SAQ does that finds it silent in its last attempt."""
-    last = {**job(redis, session), "attempts": 20, "status": "aborted"}
+    last = {**job(redis, session.session_id), "attempts": 20, "status": "aborted"}
     redis.tell("DEL", "saq:watchbuddy:queued", "saq:watchbuddy:incomplete")
     redis.tell("SET", f"saq:job:watchbuddy:{session.session_id}", json.dumps(last))

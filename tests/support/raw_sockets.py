@@ -125,10 +125,21 @@ class Raw:
             return self.closed_with
 
     def reset(self) -> None:
-        """Vanish: no goodbye of WebSocket's, and none of TCP's."""
-        raw: socket.socket = self.writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        vanish(self.writer.transport)
+
+    def leave(self, how: str) -> None:
+        """`reset`, or `finish`, which says goodbye to TCP alone."""
+        if how == "reset":
+            self.reset()
+        else:
+            self.writer.close()
+
+
+def vanish(transport: asyncio.WriteTransport) -> None:
+    """Say no goodbye of WebSocket's, and none of TCP's."""
+    raw: socket.socket = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def handshake(path: str, *headers: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:

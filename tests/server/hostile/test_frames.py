@@ -257,10 +257,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_behind(
             async with hall.raw() as client:
                 await client.upgrade(await backstage.ready(), and_send=and_send)
                 await client.send(sent)
-                if how == "reset":
-                    client.reset()
-                else:
-                    client.writer.close()
+                client.leave(how)
             await hall.is_empty()
         assert backstage.connections() == 0
         await is_served(hall, backstage, speak)
@@ -278,10 +275,7 @@ def test_a_handshake_that_is_left_in_the_middle_leaves_nothing_behind(
         for _ in range(3):
             async with hall.raw() as client:
                 await client.send(whole[: int(len(whole) * kept)])
-                if how == "reset":
-                    client.reset()
-                else:
-                    client.writer.close()
+                client.leave(how)
         await hall.is_empty()
         assert backstage.connections() == 0
 
