@@ -6,6 +6,7 @@ Each has its own store, its own queue and its own generator, as a process has.
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
