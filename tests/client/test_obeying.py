@@ -345,7 +345,8 @@ async def test_a_replay_of_the_last_passage_is_not_the_end(server, watching):
             await room.running
     assert server.completed == [("a", "done")]
     there, back = server.seeks
-    assert (round(there.timestamp), round(back.timestamp)) == (8, 5)
+    assert round(there.timestamp) == 8
+    assert 5.0 <= back.timestamp < 8.0  # where it had come to by then
     assert server.reports[-1].timestamp == 10.0
 
 

@@ -259,16 +259,20 @@ def test_a_session_that_is_gone_while_its_worker_cannot_hear_is_not_made_once_mo
     """Deleted, or lost with what a Redis had not written down."""
 
     async def scenario() -> None:
-        a, works = process(), process(waits={1: asyncio.Event()})
+        a, works = process(), process(waits={1: asyncio.Event(), 2: asyncio.Event()})
         async with web(a) as jobs, worker(works) as one:
             session = await a.session()
             await jobs.submit(session.session_id)
-            await until(lambda: 1 in works.windows)
+            await until(lambda: works.windows == [0, 1])
+            leaps = Wanted(position=290.0, moved=True)
+            fence = await a.store.fence(session.session_id, "deliverer")
+            await a.store.append(session.session_id, [leaps], fence)
+            await until(lambda: works.windows == [0, 1, 2])  # so it has heard, until now
             keys = redis.tell("KEYS", f"*{session.session_id}*")
             redis.tell("DEL", *[key for key in keys if not key.startswith(b"saq")])
             redis.tell("CLIENT", "KILL", "TYPE", "pubsub")
             await until(lambda: not one._jobs)
-            assert works.windows == [0, 1]
+            assert works.windows == [0, 1, 2]
             assert not redis.tell("KEYS", f"*{session.session_id}}}:log")
 
     run(scenario())
