@@ -14,7 +14,7 @@ from shared import made_once
 
 from watchbuddy_core.actions import Draft, Speak
 from watchbuddy_core.clips import Picture, Shot, Tone, make_clip
-from watchbuddy_core.entries import Cancelled, Feedback, Placed, Ready, Scripted, Withdrawn
+from watchbuddy_core.entries import Cancelled, Feedback, Moved, Placed, Ready, Scripted, Withdrawn
 from watchbuddy_core.errors import ActionGenerationFailed
 from watchbuddy_core.events import Due, SeekUpdate, TimestampUpdate
 from watchbuddy_core.session import (
@@ -373,6 +373,23 @@ def test_a_mute_silences_at_once_and_also_what_was_said_before(watching: Any) ->
                 delivery.receive(TimestampUpdate(float(second)), now=20.0 + second)
             await asyncio.sleep(0.02)
             assert it.lines() == first
+
+    watching(test)
+
+
+def test_a_mute_silences_what_was_due_in_the_same_breath(watching: Any) -> None:
+    """A connection that comes back says many things at once."""
+
+    async def test(it: Watching, produce: Any) -> None:
+        await produce()
+        async with it.connected() as delivery:
+            delivery.receive(TimestampUpdate(9.0), now=9.0)
+            delivery.receive(TimestampUpdate(10.0), now=10.0)
+            delivery.feed_back("mute")
+            await until(lambda: DensityChanged("muted") in it.sent)
+            delivery.receive(SeekUpdate(0.0), now=20.0)
+            await it.wait_for(bool, Moved)
+            assert it.lines() == []
 
     watching(test)
 

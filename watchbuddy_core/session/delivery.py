@@ -325,7 +325,7 @@ class Delivery:
     def _take_due(self, now: float | None = None) -> bool:
         """Whether anything is due. While it is muted, the companion makes faces and no more:
         at once, whatever was placed before."""
-        due = [item for item in self._timeline.actions_due() if not self._is_unwanted(item.action)]
+        due = [item for item in self._timeline.actions_due() if not self._is_unwanted(item)]
         talked_over: list[str] = []
         for item in due:
             action = item.action
@@ -341,8 +341,11 @@ class Delivery:
         self._finish_replies()
         return bool(due)
 
-    def _is_unwanted(self, action: Action) -> bool:
+    def _is_unwanted(self, item: Due | ReplyStarted | ReplyFinished) -> bool:
         """While it is muted, the companion makes faces, and answers who talks to it."""
+        if not isinstance(item, Due):
+            return False
+        action = item.action
         is_loud = not isinstance(action, Expression | EndReaction)
         return self._density == "muted" and is_loud and action.id not in self._known_answers
 
@@ -439,6 +442,7 @@ class Delivery:
         density = self._density_after(wish)
         if density != self._density:
             self._density = density
+            self._due = [item for item in self._due if not self._is_unwanted(item)]
             self._to_log.append(Feedback(wish=wish, density=density))
             self._answers.append(JobWanted())
         self._answers.append(DensityChanged(density))
