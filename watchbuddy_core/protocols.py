@@ -218,6 +218,8 @@ class Brief:
     """What they have seen by then, ascending and apart. `understanding` holds no more."""
     talk: tuple[Exchange, ...] = ()
     """What was said before, the oldest first."""
+    begun: tuple[str, ...] = ()
+    """What was said already of the answer that is asked for, before it was cut off."""
     language: str | None = None
     """The viewer's, as an ISO 639 code. What their wish says goes before it."""
     video_url: str = ""
@@ -255,10 +257,12 @@ class Conversation(Protocol):
     def reply(self, brief: Brief, message: str) -> AsyncIterator[Draft]:
         """Yield the answer, from nothing but what the viewer has seen.
 
-        Its actions are carried out at once, one after another, whatever their times.
+        Its actions are carried out at once, one after another, whatever their times. Those that
+        stand already, where an answer was cut off and is asked for again, are left out: it need
+        not know of `begun`.
 
         Args:
-            brief: with `position`, `watched` and `talk`.
+            brief: with `position`, `watched`, `talk` and `begun`.
             message: what the viewer says; several lines, where they said several things.
 
         Raises:

@@ -114,6 +114,13 @@ def test_a_reply_has_the_talk_and_the_message_each_on_its_line() -> None:
     assert "1:40, which is second 100" in text
     assert "(10)" in text
     assert "(11)" not in text  # begins at 105 s
+    assert "cut off" not in text
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_behind_what_was_said() -> None:
+    brief = replace(briefs_for(QUINN)[1], position=100.0, begun=("He is the baker,",))
+    text = str(reply_messages(brief, "Who is he?")[1]["content"])
+    assert "cut off. Go on behind this, and do not say it again:\n> He is the baker,\n" in text
 
 
 def test_a_long_transcript_is_cut_from_the_front_and_thinned_for_the_outline() -> None:

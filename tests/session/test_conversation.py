@@ -31,11 +31,13 @@ from watchbuddy_core.events import ActionCompleted, Due, SeekUpdate, TimestampUp
 from watchbuddy_core.protocols import Brief, Exchange
 from watchbuddy_core.session import (
     Delivery,
+    DensityChanged,
     Noticed,
     Outgoing,
     Parts,
     ReplyFinished,
     ReplyStarted,
+    ScriptReady,
     StopSpeaking,
     WatchSession,
 )
@@ -135,6 +137,12 @@ class Talk:
     async def ready(self) -> None:
         async with asyncio.timeout(PATIENCE):
             while not await self.entries(Ready):
+                await asyncio.sleep(0.001)
+
+    async def until_stands(self, kind: type, times: int) -> None:
+        """Wait until there are so many of these entries."""
+        async with asyncio.timeout(PATIENCE):
+            while len(await self.entries(kind)) < times:
                 await asyncio.sleep(0.001)
 
     async def answered(self, times: int = 1) -> None:
@@ -601,6 +609,64 @@ def test_a_question_that_a_crash_left_open_is_answered_once(talk: Callable[..., 
     asyncio.run(scenario())
 
 
+def test_an_answer_that_a_crash_has_cut_off_goes_on(talk: Callable[..., Talk]) -> None:
+    """What stands of it is not said again, and what was said meanwhile is answered behind it."""
+
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        it = talk(answering(line("One."), gate, line("Two.")))
+        async with it.running(), it.connected() as delivery:
+            await it.ready()
+            it.play(delivery, 0, 9)
+            delivery.ask("Well?")
+            await it.until(lambda: it.lines() == ["One."])
+            delivery.ask("And then?")
+            await it.until_stands(Asked, 2)
+        gate.set()
+        async with it.connected() as delivery, it.running():
+            delivery.receive(TimestampUpdate(9.0), now=100.0)
+            await it.answered(2)
+            assert it.lines() == ["Two.", "One.", "Two."]
+        asked = [(message, brief.begun) for brief, message in it.generator.messages]
+        assert asked == [("Well?", ()), ("Well?", ("One.",)), ("And then?", ())]
+        assert it.generator.messages[1][0].talk == ()
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_may_not_have_arrived_is_sent_again_where_it_was_sent(
+    talk: Callable[..., Talk],
+) -> None:
+    """And not where the viewer was when they asked: thinking takes a while."""
+
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        script = [Draft(action=Speak(trigger_timestamp=2.0, text="Hm."), evidence_until=0.0)]
+        it = talk(answering(gate, line("Here it is."), drafts=script))
+        async with it.running():
+            async with it.connected() as delivery:
+                await it.ready()
+                now = it.play(delivery, 0, 5)
+                await it.until(it.lines)
+                delivery.receive(ActionCompleted(it.actions()[0].id), now=now)
+                now = it.play(delivery, 5, 9, now=now)
+                delivery.ask("Well?")
+                await it.until(lambda: it.generator.messages)
+                it.play(delivery, 9, 20, now=now)
+                delivery.feed_back("unmute")
+                await it.until(lambda: it.told(DensityChanged))  # and all before was taken in
+                gate.set()
+                await it.until(lambda: "Here it is." in it.lines())
+                first = it.actions()[-1]
+            async with it.connected() as delivery:
+                delivery.receive(TimestampUpdate(21.0), now=100.0)
+                await it.until(it.lines)
+                assert it.actions() == [first]
+                assert first.trigger_timestamp == 20.0
+
+    asyncio.run(scenario())
+
+
 def test_an_answer_that_was_on_its_way_comes_to_the_next_connection(
     talk: Callable[..., Talk],
 ) -> None:
@@ -623,10 +689,12 @@ def test_an_answer_that_was_on_its_way_comes_to_the_next_connection(
                 delivery.receive(TimestampUpdate(11.0), now=100.0)
                 await it.until(lambda: it.lines() == ["Here it is."])
                 assert it.actions()[0].trigger_timestamp == 11.0
+                await it.answered()
+                assert list(map(type, it.sent)) == [ScriptReady, ReplyStarted, Due, ReplyFinished]
             async with it.connected() as delivery:
                 delivery.receive(TimestampUpdate(30.0), now=200.0)
-                await asyncio.sleep(0.02)
-                assert it.lines() == []
+                await it.answered()  # nobody knows whether the last connection was told
+                assert list(map(type, it.sent)) == [ScriptReady, ReplyFinished]
 
     asyncio.run(scenario())
 

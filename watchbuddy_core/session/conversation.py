@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +65,8 @@ class Answering:
     """Answers one turn after another, beside the production of the script.
 
     A turn is all that was said since the last answer. What comes before its first action is
-    answered with it: the work begins anew. What comes later is the next turn.
+    answered with it: the work begins anew. What comes later is the next turn. An answer that an
+    earlier attempt has begun goes on: what stands of it is not said again.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Answering:
 
     async def _look_after_turn(self, tasks: asyncio.TaskGroup) -> None:
         """End the turn at work if it is not what is wanted, and begin the next one."""
-        asked = tuple(self._history.asked.values())
+        asked = self._history.turn
         wait = 0.0
         if self._turn is not None and not self._turn.done():
             is_interrupted = not set(self._answered) <= set(asked)
@@ -139,7 +140,7 @@ class Answering:
                 last = self._answered[-1].message_id
                 await self._journal.write(Replied(message_id=last, actions=(), finished=True))
         if asked:
-            self._answered, self._has_begun = asked, False
+            self._answered, self._has_begun = asked, bool(self._history.begun)
             self._turn = tasks.create_task(self._answer(asked, wait))
 
     # --- one turn ----------------------------------------------------------------------
@@ -163,7 +164,8 @@ class Answering:
         known = (brief.title, message, *heard, *talked, *self._known())
         evidence = Evidence(self._cues(footage), known, self._phrases())
         rules = _Rules(brief, evidence)
-        said: list[Action] = []
+        standing = list(self._history.begun)
+        said = list(standing)
         dropped: list[Drop] = []
         problem = None
         try:
@@ -173,10 +175,12 @@ class Answering:
                         action = rules.checked(draft)
                         if isinstance(action, Drop):
                             dropped.append(action)
-                            continue
-                        said.append(action)
-                        await self._say(message_id, action)
-                        if len(said) == MOST_ACTIONS:
+                        elif (like := _like(action, standing)) is not None:
+                            standing.remove(like)
+                        else:
+                            said.append(action)
+                            await self._say(message_id, action)
+                        if len(said) >= MOST_ACTIONS:
                             break
         except StaleFence:
             raise
@@ -234,7 +238,6 @@ class Answering:
             if one.memory and seen.share_of(one.window.start, one.window.end) >= _MOSTLY
         ]
         nearest = max(memories, key=lambda one: one.window.end, default=None)
-        said = len(asked)
         return Brief(
             title=footage.video.title if footage else "",
             window=window,
@@ -251,7 +254,8 @@ class Answering:
             last_lines=tuple(history.lines_heard[-_LINES:]),
             position=position,
             watched=watched,
-            talk=tuple(history.talk[:-said][-_EXCHANGES:]),
+            talk=tuple(history.talk[-_EXCHANGES:]),
+            begun=tuple(one.text for one in history.begun if isinstance(one, Speak)),
             video_url=record.video_url,
             desk=WorkDesk(
                 "reply",
@@ -289,6 +293,16 @@ class Answering:
 _OFFLINE = OfflineGenerator()
 _LINES = 8
 _EXCHANGES = 12
+
+
+def _like(action: Action, others: Iterable[Action]) -> Action | None:
+    """The one of the others that does the same; None: none does."""
+    what = _what(action)
+    return next((other for other in others if _what(other) == what), None)
+
+
+def _what(action: Action) -> dict[str, object]:
+    return action.model_dump(exclude={"id", "trigger_timestamp", "comment"})
 
 
 class Seen:

@@ -250,10 +250,12 @@ class Delivery:
             if not history.was_sent(action.id) and action.id not in history.withdrawn
         ]
         """Those that nobody was sent yet: they belong where the viewer is, wherever that is."""
-        self._has_started = False
-        """Whether this connection knows of the answer that has begun."""
-        self._finishing: list[str] = []
-        """The messages whose answers are whole, and may not have been sent to the end."""
+        self._replied = history.replied
+        self._started: str | None = None
+        """The last message of which this connection knows that its answer has begun."""
+        self._finishing = [] if history.answered is None else [history.answered]
+        """The messages whose answers are whole, and may not have been sent to the end; the last
+        one at first, since nobody knows whether an older connection was told in time."""
         self._answering = _Answering()
         self._line_clock = LineClock()
         self._is_new = True
@@ -319,7 +321,7 @@ class Delivery:
             self._note_completed(event, now)
         elif isinstance(event, TimestampUpdate | SeekUpdate):
             self._note_wanted(event, moved, now)
-        if due or moved or self._to_log or (self._early_ready and not self._announced):
+        if due or moved or self._due or self._to_log or (self._early_ready and not self._announced):
             self._wake.set()
 
     def _take_due(self, now: float | None = None) -> bool:
@@ -403,13 +405,12 @@ class Delivery:
             self._add_answers(replied.actions)
         if replied.finished:
             self._finishing.append(replied.message_id)
-            self._has_started = False
         self._take_due()
 
     def _start_reply(self, message_id: str) -> None:
-        if not self._has_started and self._chat:
+        if message_id != self._started and self._chat:
             self._due.append(ReplyStarted(message_id))
-        self._has_started = True
+        self._started = message_id
 
     def _add_answers(self, actions: Iterable[Action]) -> None:
         """Where the viewer is now; before they have begun to play, at once as well."""
@@ -646,6 +647,8 @@ class Delivery:
         """
         if not self._announced or (self._is_new and self._timeline.position is not None):
             return
+        if self._waiting_answers and self._replied is not None:
+            self._start_reply(self._replied)
         self._add_answers(self._waiting_answers)
         self._waiting_answers.clear()
         once = announcements(self._withheld.values())

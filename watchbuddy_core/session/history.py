@@ -110,10 +110,13 @@ class History:
         """The actions of answers: sent at most once, and no part of the script."""
         self.asked: dict[str, Asked] = {}
         """What the viewer said and has no whole answer to yet, by id of the message."""
-        self.replying: str | None = None
-        """The message whose answer has begun and not ended."""
+        self.replied: str | None = None
+        """The last message that has an answer, be it only begun."""
+        self.answered: str | None = None
+        """The last one that has a whole answer."""
+        self._begun: tuple[Action, ...] = ()
         self._talk: list[tuple[Asked | None, tuple[str, ...]]] = []
-        """What was said between them: the viewer's words, or the ids of an answer."""
+        """What was said between them: the viewer's words, or the ids of a part of an answer."""
         self.dropped_answers: Counter[str] = Counter()
         self.withdrawn: set[str] = set()
         self.spent: list[Spent] = []
@@ -191,6 +194,7 @@ class History:
             case Delivered():
                 ids = (*entry.ids, *entry.redelivered)
                 self._fired.update(dict.fromkeys(ids, entry.playhead.epoch))
+                self._place_answers(entry)
                 for id in ids:  # what was acknowledged before was an earlier pass
                     self._acked.pop(id, None)
                 self._move(entry.playhead)
@@ -222,11 +226,21 @@ class History:
         self.answers.update((action.id, action) for action in entry.actions)
         self._talk.append((None, tuple(action.id for action in entry.actions)))
         self.dropped_answers.update(drop.reason for drop in entry.dropped)
-        self.replying = None if entry.finished else entry.message_id
+        self._begun = (*self.begun, *entry.actions)
+        self.replied = entry.message_id
+        self.answered = entry.message_id if entry.finished else self.answered
         if entry.finished and entry.message_id in self.asked:
             answered = list(self.asked)
             for id in answered[: answered.index(entry.message_id) + 1]:
                 del self.asked[id]
+
+    def _place_answers(self, entry: Delivered) -> None:
+        """An answer is where the viewer was when it was sent, and not when they asked."""
+        head = entry.playhead.head
+        for id, lateness in zip(entry.ids, entry.lateness, strict=False):
+            if id in self.answers and head is not None:
+                at = {"trigger_timestamp": round(max(head / SECOND - lateness, 0.0), 3)}
+                self.answers[id] = self.answers[id].model_copy(update=at)
 
     def _time(self, entry: Acked) -> None:
         line = self.script.get(entry.action_id) or self.answers.get(entry.action_id)
@@ -344,11 +358,29 @@ class History:
         ]
 
     @property
+    def turn(self) -> tuple[Asked, ...]:
+        """What the next answer is to: all that was said since the last one, or what the answer
+        is to that has begun and is not whole."""
+        asked = tuple(self.asked.values())
+        if self.replied not in self.asked:
+            return asked
+        return asked[: list(self.asked).index(self.replied) + 1]
+
+    @property
+    def begun(self) -> tuple[Action, ...]:
+        """What stands of an answer that is not whole; nothing, where the next has not begun."""
+        return self._begun if self.replied in self.asked else ()
+
+    @property
     def talk(self) -> list[Exchange]:
-        """What viewer and companion have said to each other, the oldest first."""
+        """What viewer and companion have said to each other, the oldest first, but for what has
+        no whole answer yet."""
         talk: list[Exchange] = []
+        begun = {action.id for action in self.begun}
         for asked, answer in self._talk:
-            if asked is not None:
+            if begun.intersection(answer):
+                continue
+            if asked is not None and asked.message_id not in self.asked:
                 talk.append(Exchange(who="viewer", text=asked.text))
             lines = filter(None, map(self.heard_of, answer))
             talk += (Exchange(who="companion", text=line) for line in lines)

@@ -160,6 +160,10 @@ def reply_messages(
         position=clock(position),
         second=f"{position:.0f}",
         message="\n".join(f"> {quoted_piece(line)}" for line in message.splitlines() if line),
+        begun=_section(
+            "You had begun to answer, and were cut off. Go on behind this, and do not say it again",
+            "\n".join(f"> {quoted_piece(line)}" for line in brief.begun),
+        ),
         name=next(iter(brief.character.name.values())),
     )
     return [_companion(brief), _user(text, pictures)]
