@@ -35,12 +35,9 @@ States
     event               IDLE            FOLLOW                  HOLD
     ------------------  --------------  ----------------------  --------------------------
     report, ahead       join            follow, send            near the target: land;
-    report, back <= B   -               nothing (jitter)          played on from there and
-    report, back > B    -               user seek, send           not from the origin: land,
-                                                                  follow; 5 s over or 3 s
-                                                                  past the origin: give the
-                                                                  jump up, follow; else
-                                                                  nothing
+    report, back <= B   -               nothing (jitter)          5 s over or 3 s past the
+    report, back > B    -               user seek, send           origin: give the jump
+                                                                  up, follow; else nothing
     seek                join, send      user seek, send         near the target: land;
                                                                   else user seek
     completed           nothing         forget as unacked       the jump: land
@@ -400,9 +397,6 @@ class Timeline:
         if abs(u - jump.target) <= self._near:
             self._land(u, now)
             self._send_due(self._lateness)
-        elif self._has_played_on(jump, u, now):
-            self._land(jump.target, jump.since)
-            self._follow(u, now)
         elif (
             self._waited(jump.since, now) >= self._hold_seconds
             or u > jump.origin + _PLAYED_PAST_ORIGIN
@@ -411,13 +405,6 @@ class Timeline:
             self._follow(u, now)
         elif now < jump.since:
             self._jump = jump.model_copy(update={"since": now})
-
-    def _has_played_on(self, jump: JumpState, u: int, now: float) -> bool:
-        """Whether the jump has landed, and nothing was heard of it for a while: the player is
-        where it has played on to from the target, and cannot have from the origin."""
-        most = 2.5 * self._waited(jump.since, now) * SECOND + SECOND
-        has_left = not -self._back <= u - jump.origin <= most
-        return has_left and 0 <= u - jump.target <= most
 
     def _follow(self, u: int, now: float) -> None:
         head = self._head

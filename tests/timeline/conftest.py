@@ -241,22 +241,11 @@ class BruteForce:
         # "abs(u-target)<=T: land"
         if abs(u - jump.target) <= micro(self.landing_tolerance):
             self.land(jump, u, now)
-        # "where it can have been played to from the target, and not from the origin: land there,
-        #  treat as FOLLOW"
-        elif self.played_on(jump, u, now):
-            self.land(jump, jump.target, jump.since)
-            self.follow(u, now)
         # "until hold_seconds are over or u > origin + 3 s of plain playing:
         #  then drop the jump, treat as FOLLOW"
         elif now - jump.since >= self.hold_seconds or u > jump.origin + PLAYED_ON:
             self.close_jump()
             self.follow(u, now)
-
-    def played_on(self, jump: Move, u: int, now: float) -> bool:
-        can_play = micro(2.5 * max(now - jump.since, 0.0) + 1.0)
-        from_the_target = 0 <= u - jump.target <= can_play
-        from_the_origin = -micro(self.back_tolerance) <= u - jump.origin <= can_play
-        return from_the_target and not from_the_origin
 
     def follow(self, u: int, now: float) -> None:
         assert self.head is not None

@@ -265,27 +265,6 @@ def test_a_report_near_the_target_lands(watch: Watch) -> None:
     assert viewer.at(30.5) == "b"
 
 
-def test_a_report_from_behind_the_target_lands_where_it_can_have_been_played_to(
-    watch: Watch,
-) -> None:
-    """A client says nothing for a while where its connection breaks, or its tab is hidden. The
-    way back must not be taken for the user's: everything would be said again."""
-    viewer = watch(line("a", 7.0), line("b", 8.0), jump("s", 10.0, to=3.0), line("c", 5.0))
-    assert viewer.at(7.0) == "a"
-    assert viewer.at(8.0) == "b"
-    assert viewer.at(10.0) == "s"
-    assert viewer.at(5.5, after=2.5) == "c", "what was played over since, and nothing else"
-    assert viewer.at(8.5, after=3.0) == ""
-    assert viewer.at(10.5, after=2.0) == ""
-
-
-def test_a_report_from_further_on_than_can_have_been_played_does_not_land(watch: Watch) -> None:
-    viewer = watch(jump("s", 20.0, to=3.0), line("a", 9.0))
-    assert viewer.at(20.0) == "s"
-    assert viewer.at(9.0, after=1.0) == "", "it may still be on its way"
-    assert viewer.at(9.0, after=4.0) == "a", "its time is over: the user has sought"
-
-
 @pytest.mark.parametrize("cause", ["user", "action", None])
 def test_a_seek_near_the_target_lands_whoever_is_said_to_have_caused_it(
     watch: Watch, cause: SeekCause | None
