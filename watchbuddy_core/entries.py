@@ -331,6 +331,10 @@ Entry = Annotated[
 
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
+DISPENSABLE = frozenset({"wanted", "acked", "left_out"})
+"""Kinds of entries that tell where a viewer was, and no more: what a store may pass over when it
+has little room. Without them nothing is sent twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Logged:

@@ -157,7 +157,7 @@ class House:
 
     def is_watched(self, session_id: str) -> bool:
         """Whether anybody is connected to a session whose script is there."""
-        return bool(self.store._followers.get(session_id))
+        return self.store._followers.count(session_id) > 0
 
 
 def script(*actions: Action) -> Track:

@@ -47,9 +47,8 @@ class Backstage:
 
     def connections(self) -> int:
         """How many connections follow a log of the store right now; a session's job does too."""
-        following = sum(len(followers) for followers in self.store._followers.values())
         jobs = sum(task.get_name().startswith("produce ") for task in asyncio.all_tasks())
-        return following - jobs
+        return self.store._followers.count() - jobs
 
 
 def is_of_a_session(task: asyncio.Task[Any]) -> bool:

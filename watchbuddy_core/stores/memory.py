@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from watchbuddy_core.accounts import is_before, of_session
 from watchbuddy_core.actions import Density
 from watchbuddy_core.entries import Entry, Fence, Logged, Role
 from watchbuddy_core.errors import BudgetReached, SessionNotFound, StaleFence
 from watchbuddy_core.storage import Cache, ProgressReport, SessionRecord
+from watchbuddy_core.stores.listeners import Listeners
 from watchbuddy_core.stores.progress import ProgressBoard
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class MemoryStore:
@@ -27,7 +22,7 @@ class MemoryStore:
         self._needs: dict[str, float] = {}
         self._logs: dict[str, list[Logged]] = {}
         self._newest: dict[tuple[str, Role], int] = {}
-        self._followers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._followers = Listeners()
         self._progress = ProgressBoard()
         self._spent: dict[str, float] = {}
         self._preferences: dict[tuple[str, str], Density] = {}
@@ -94,15 +89,14 @@ class MemoryStore:
                 raise StaleFence(fence.role, fence.number, newest)
         log = self._logs.setdefault(session_id, [])
         log += [Logged(position, entry) for position, entry in enumerate(entries, len(log) + 1)]
-        for follower in self._followers.get(session_id, ()):
-            follower.set()
+        self._followers.wake(session_id)
         return len(log)
 
     async def read(self, session_id: str, after: int = 0) -> Sequence[Logged]:
         return self._logs.get(session_id, [])[after:]
 
     async def follow(self, session_id: str, after: int = 0) -> AsyncIterator[Logged]:
-        with _waked_by(self._followers, session_id) as grown:
+        with self._followers.listening(session_id) as grown:
             while True:
                 grown.clear()
                 for logged in await self.read(session_id, after):
@@ -178,18 +172,3 @@ class MemoryCache:
         while self._bytes > self._most_bytes:
             _, gone = self._values.popitem(last=False)
             self._bytes -= len(gone)
-
-
-@contextmanager
-def _waked_by(
-    waiting: defaultdict[str, set[asyncio.Event]], session_id: str
-) -> Iterator[asyncio.Event]:
-    """An event among those that are set when there is news of a session."""
-    event = asyncio.Event()
-    waiting[session_id].add(event)
-    try:
-        yield event
-    finally:
-        waiting[session_id].discard(event)
-        if not waiting[session_id]:
-            del waiting[session_id]

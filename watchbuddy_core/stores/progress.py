@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator
 
 from watchbuddy_core.storage import ProgressReport
+from watchbuddy_core.stores.listeners import Listeners
 
 
 class ProgressBoard:
@@ -14,18 +13,15 @@ class ProgressBoard:
 
     def __init__(self) -> None:
         self._latest: dict[str, ProgressReport] = {}
-        self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listeners = Listeners()
 
     def publish(self, session_id: str, report: ProgressReport) -> None:
         self._latest[session_id] = report
-        for listener in self._listeners.get(session_id, ()):
-            listener.set()
+        self._listeners.wake(session_id)
 
     async def reports(self, session_id: str) -> AsyncIterator[ProgressReport]:
         told: ProgressReport | None = None
-        published = asyncio.Event()
-        self._listeners[session_id].add(published)
-        try:
+        with self._listeners.listening(session_id) as published:
             while True:
                 published.clear()
                 latest = self._latest.get(session_id)
@@ -34,10 +30,6 @@ class ProgressBoard:
                     told = latest
                 else:
                     await published.wait()
-        finally:
-            self._listeners[session_id].discard(published)
-            if not self._listeners[session_id]:
-                del self._listeners[session_id]
 
     def forget(self, session_id: str) -> None:
         """The session is deleted."""

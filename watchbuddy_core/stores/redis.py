@@ -29,7 +29,7 @@ from pydantic import ValidationError
 
 from watchbuddy_core.accounts import is_of_user, of_session
 from watchbuddy_core.actions import Density
-from watchbuddy_core.entries import ENTRY, Cancelled, Entry, Fence, Logged, Role
+from watchbuddy_core.entries import DISPENSABLE, ENTRY, Cancelled, Entry, Fence, Logged, Role
 from watchbuddy_core.errors import (
     BudgetReached,
     SessionNotFound,
@@ -68,7 +68,6 @@ _NOTED = "watchbuddy:preferences:noted"
 _PREFERENCES_ARE_KEPT_MS = 365 * 86400 * 1000
 _MOST_ENTRIES = 200_000
 """Of one log. Above half of that, what only tells where a viewer was is passed over."""
-_DISPENSABLE = {"wanted", "acked", "left_out"}
 _WORTH_COMPRESSING = 1000
 """Bytes of an entry."""
 _AROUND_BYTES = 6000
@@ -262,7 +261,7 @@ class RedisStore:
         is_live = role != "producer"
         words: list[str | bytes | int] = []
         for entry in entries:
-            kind = "dispensable" if entry.kind in _DISPENSABLE else ""
+            kind = "dispensable" if entry.kind in DISPENSABLE else ""
             words += (kind, _packed(entry))
         outcome, number = await self.line.run(
             scripts.APPEND,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from watchbuddy_core.entries import Role
+from watchbuddy_core.entries import DISPENSABLE, Role
 from watchbuddy_core.errors import StorageFull
 
 Row = tuple[str, int, str, str]
@@ -13,8 +13,6 @@ Row = tuple[str, int, str, str]
 
 _AROUND_BYTES = 200
 """What a row costs beside its text."""
-_DISPENSABLE = {"wanted", "acked", "left_out"}
-"""Kinds of entries that tell where a viewer was. Without them nothing is sent twice."""
 
 
 class Tail:
@@ -67,7 +65,7 @@ class Tail:
         )
         if fullness >= 1.0:
             raise StorageFull("The server has no room to keep sessions.")
-        return fullness < 0.5 or kind not in _DISPENSABLE
+        return fullness < 0.5 or kind not in DISPENSABLE
 
     def keep(
         self,
