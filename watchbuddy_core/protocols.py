@@ -33,6 +33,10 @@ Progress = Callable[[float | None, str], None]
 """Called with a fraction done (0 to 1, or None where unknown) and what is happening."""
 
 
+def untold(fraction: float | None, message: str) -> None:
+    """A Progress that nobody follows."""
+
+
 class Match(IntEnum):
     """How well a source and a URL fit. The highest wins."""
 

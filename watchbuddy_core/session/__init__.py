@@ -35,9 +35,10 @@ from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.reporting import Covered, Noticed
 from watchbuddy_core.session.screening import Screening, SessionVideo, Showable
 from watchbuddy_core.session.sessions import Sessions
+from watchbuddy_core.session.status import SessionStatus
 from watchbuddy_core.session.track import entries_of, track_of
 from watchbuddy_core.session.turns import Turns
-from watchbuddy_core.session.watch import SessionStatus, WatchSession
+from watchbuddy_core.session.watch import WatchSession
 
 __all__ = [
     "NOT_FOUND",

@@ -18,7 +18,6 @@ from watchbuddy_core.errors import (
     StaleFence,
     StorageFull,
     StoreFailed,
-    VideoDownloadFailed,
     VideoUnavailable,
     VideoUnreadable,
     WatchBuddyError,
@@ -26,6 +25,7 @@ from watchbuddy_core.errors import (
 from watchbuddy_core.protocols import Estimator, Onlooker, Progress, WishReader
 from watchbuddy_core.session.budget import Purse
 from watchbuddy_core.session.conversation import Answering, Footage
+from watchbuddy_core.session.fetching import fetched
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.listening import Listening, with_words
@@ -34,7 +34,6 @@ from watchbuddy_core.session.scripting import Scripting
 from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.windows import Viewer, next_window
 from watchbuddy_core.session.writing import Writing, content_of
-from watchbuddy_core.sources import choose_source
 from watchbuddy_core.sources.limits import refuse_long
 from watchbuddy_core.storage import ProgressReport, SessionRecord, Store
 from watchbuddy_core.understanding import grid, survey, understand
@@ -240,15 +239,7 @@ class Producer:
             end_time=record.end_time,
             words_only=self._is_looked_at(),
         )
-        try:
-            with plugin_code():
-                source = choose_source(request.url, self._parts.sources)
-                async with asyncio.timeout(self._parts.fetching_seconds):
-                    return await source.open(request, self._progress("fetching"))
-        except MissingExtra as exc:
-            raise VideoUnavailable(str(exc)) from exc
-        except TimeoutError:
-            raise VideoDownloadFailed("Fetching the video took too long.") from None
+        return await fetched(request, self._parts, self._progress("fetching"))
 
     def _is_looked_at(self) -> bool:
         """Whether the generator looks at the video where it is."""

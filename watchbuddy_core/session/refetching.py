@@ -7,17 +7,15 @@ import logging
 from dataclasses import dataclass
 
 from watchbuddy_core.errors import (
-    MissingExtra,
     ProcessingFailed,
     RequestRefused,
     StoreFailed,
     VideoDownloadFailed,
     VideoNotReady,
-    VideoUnavailable,
 )
+from watchbuddy_core.protocols import untold
+from watchbuddy_core.session.fetching import fetched
 from watchbuddy_core.session.parts import Parts
-from watchbuddy_core.session.strangers import plugin_code
-from watchbuddy_core.sources import choose_source
 from watchbuddy_core.video import Video, VideoRequest
 
 _log = logging.getLogger("watchbuddy.session")
@@ -101,14 +99,7 @@ class Refetching:
 
     async def _open(self, url: str) -> Video:
         try:
-            with plugin_code():
-                source = choose_source(url, self._parts.sources)
-                async with asyncio.timeout(self._parts.fetching_seconds):
-                    return await source.open(VideoRequest(url=url), _nobody)
-        except MissingExtra as exc:
-            raise VideoUnavailable(str(exc)) from exc
-        except TimeoutError:
-            raise VideoDownloadFailed("Fetching the video took too long.") from None
+            return await fetched(VideoRequest(url=url), self._parts, untold)
         except (ProcessingFailed, RequestRefused, StoreFailed):
             raise
         except Exception as exc:  # of a plugin
@@ -116,7 +107,3 @@ class Refetching:
             raise VideoDownloadFailed(
                 "Fetching the video has failed. The server's log says more."
             ) from exc
-
-
-def _nobody(fraction: float | None, message: str) -> None:
-    """Nobody is told how far it is."""

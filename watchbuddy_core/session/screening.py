@@ -19,11 +19,11 @@ from watchbuddy_core.errors import (
     VideoUnavailable,
     VideoUnplayable,
 )
-from watchbuddy_core.protocols import Progress
+from watchbuddy_core.protocols import Progress, untold
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.refetching import Refetching
-from watchbuddy_core.session.watch import SessionError
+from watchbuddy_core.session.status import SessionError
 from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.understanding.playable import Form, form_of, put_into
 from watchbuddy_core.video import Chapter, Loudness, Video
@@ -148,7 +148,7 @@ class Screening:
             f"{form.container}-{video.content_id}",
             record.video_url,
             partial(_copied, video, form.container),
-            _nobody,
+            untold,
         )
         assert copy.path is not None
         return Showable(copy.path, form.media_type)
@@ -197,7 +197,3 @@ async def _copied(
     into = folder / f"video.{container}"
     await put_into(video.path, container, into)
     return video.model_copy(update={"path": into, "subtitles": ()})
-
-
-def _nobody(fraction: float | None, message: str) -> None:
-    """Nobody is told how far it is."""

@@ -20,7 +20,7 @@ from watchbuddy_core.folders import card_folder, sessions_file, uploads_folder
 from watchbuddy_core.generation.offline import OfflineGenerator
 from watchbuddy_core.session import Parts, SessionStatus
 from watchbuddy_core.session.history import History
-from watchbuddy_core.session.watch import status_of
+from watchbuddy_core.session.status import status_of
 from watchbuddy_core.settings import Settings, is_redis
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.storage import SessionRecord

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from watchbuddy_core.protocols import Match
+from watchbuddy_core.protocols import Match, untold
 from watchbuddy_core.sources.local import LocalSource, library_url
 from watchbuddy_core.video import Video, VideoRequest
 
@@ -29,7 +29,7 @@ async def opened(url: str, libraries: Sequence[Path]) -> Video | None:
     source = LocalSource(libraries)
     if source.match(url) is Match.NO:
         return None
-    return await source.open(VideoRequest(url=url), _say_nothing)
+    return await source.open(VideoRequest(url=url), untold)
 
 
 async def duration_of(url: str, libraries: Sequence[Path]) -> float | None:
@@ -37,8 +37,4 @@ async def duration_of(url: str, libraries: Sequence[Path]) -> float | None:
     from watchbuddy_core.understanding import survey
 
     video = await opened(url, libraries)
-    return (await survey(video, _say_nothing)).duration if video else None
-
-
-def _say_nothing(fraction: float | None, message: str) -> None:
-    """A Progress that nobody follows."""
+    return (await survey(video, untold)).duration if video else None

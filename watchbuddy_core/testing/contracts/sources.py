@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from watchbuddy_core.errors import ProcessingFailed
-from watchbuddy_core.protocols import Match, VideoSource
+from watchbuddy_core.protocols import Match, VideoSource, untold
 from watchbuddy_core.testing.contracts.broken import ContractBroken, require
 from watchbuddy_core.understanding import survey
 from watchbuddy_core.video import (
@@ -65,7 +65,7 @@ def _match(source: VideoSource, url: str) -> Match:
 
 async def _check_failure(source: VideoSource, url: str) -> None:
     try:
-        await source.open(VideoRequest(url=url), _unheard)
+        await source.open(VideoRequest(url=url), untold)
     except ProcessingFailed:
         return
     except Exception as exc:
@@ -100,13 +100,13 @@ async def _check_opening(source: VideoSource, url: str) -> None:
         video.content_id and video.content_id == again.content_id,
         "The same content has the same content_id, and not an empty one.",
     )
-    overview = await survey(video, _unheard)
+    overview = await survey(video, untold)
     require(overview.duration > 0, "The video has a length.")
 
 
 async def _check_cancelling(source: VideoSource, url: str) -> None:
     before = asyncio.all_tasks()
-    opening = asyncio.ensure_future(source.open(VideoRequest(url=url), _unheard))
+    opening = asyncio.ensure_future(source.open(VideoRequest(url=url), untold))
     await asyncio.sleep(0)
     was_cancelled = opening.cancel()
     await asyncio.wait([opening])
@@ -117,7 +117,3 @@ async def _check_cancelling(source: VideoSource, url: str) -> None:
         )
     left = asyncio.all_tasks() - before - {opening}
     require(not left, f"A cancelled opening leaves tasks behind: {left}.")
-
-
-def _unheard(fraction: float | None, message: str) -> None:
-    """Progress that nobody follows."""
