@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,6 +15,7 @@ from watchbuddy_core.errors import RateLimited, StorageFull, StoreFailed, TooMan
 from watchbuddy_core.log import about
 from watchbuddy_core.player import Clock, WallClock
 from watchbuddy_core.protocols import Keeper
+from watchbuddy_core.session.attendance import Attendance
 from watchbuddy_core.session.delivery import Delivery
 from watchbuddy_core.session.history import History, SessionState
 from watchbuddy_core.session.job_runner import JobRunner
@@ -44,19 +44,6 @@ _AFTERLIFE = 60.0
 _PARTING_SECONDS = 5.0
 """So long has a connection to tell its viewer so, where nothing is to be kept any longer."""
 _LOOK_SECONDS = 0.05
-
-
-@dataclass(slots=True)
-class _Attendance:
-    """Whether somebody is connected to a session, and when it was last needed."""
-
-    needed_at: float
-    noted_at: float | None = None
-    """What of that the store knows."""
-    noted: float | None = None
-    """As it stands there, in seconds since 1970."""
-    connections: int = 0
-    is_deleted: bool = False
 
 
 class Sessions:
@@ -115,7 +102,7 @@ class Sessions:
         """The store holds too much, and there is nobody to be forgotten."""
         self._wall = wall
         self._clock: Clock = clock or WallClock()
-        self._attendance: dict[str, _Attendance] = {}
+        self._attendance = Attendance(store, clock=self._clock, wall=wall)
 
     async def start(
         self,
@@ -146,7 +133,7 @@ class Sessions:
                 caller=caller,
                 address=address,
             )
-            self._attend(session.session_id)
+            self._attendance.of(session.session_id)  # it is needed from now on
             await self._jobs.submit(session.session_id)
         return session
 
@@ -189,12 +176,12 @@ class Sessions:
         self, session: WatchSession, *, features: Collection[Feature] = ()
     ) -> AsyncIterator[Delivery]:
         """A connection with these features; the session is in use as long as it lasts."""
-        attendance = self._attend(session.session_id)
-        attendance.connections += 1
+        attended = self._attendance.of(session.session_id)
+        attended.connections += 1
         try:
-            if self._clock.now() - attendance.needed_at > self._idle_seconds / 2:
+            if self._clock.now() - attended.needed_at > self._idle_seconds / 2:
                 # Before another program forgets it.
-                await self._try(partial(self._note_needs, self._clock.now()))
+                await self._try(partial(self._attendance.note, self._clock.now()))
             async with session.connect(
                 lookahead=HOLD_SECONDS if "hold" in features else 0.0,
                 early_ready="early_ready" in features,
@@ -205,8 +192,8 @@ class Sessions:
                     await self.go_on(session.session_id)
                 yield delivery
         finally:
-            attendance.connections -= 1
-            attendance.needed_at = self._clock.now()
+            attended.connections -= 1
+            attended.needed_at = self._clock.now()
 
     async def go_on(self, session_id: str) -> None:
         """See to it that what a session's log asks for is done.
@@ -236,7 +223,7 @@ class Sessions:
                 if meet is not None:
                     meet(record.session_id, history.state)
                 if history.cancelled:
-                    self._attend(record.session_id).is_deleted = True
+                    self._attendance.of(record.session_id).is_deleted = True
                 if history.is_unfinished and not history.cancelled:
                     await self._jobs.submit(record.session_id)
             except (StorageFull, StoreFailed) as exc:
@@ -302,17 +289,17 @@ class Sessions:
         """Wait a while until nobody is connected to them any more."""
         until = self._clock.now() + _PARTING_SECONDS
         while self._clock.now() < until:
-            if not any(self._attend(session_id).connections for session_id in session_ids):
+            if not any(self._attendance.of(session_id).connections for session_id in session_ids):
                 break
             await self._clock.sleep(_LOOK_SECONDS)
 
     async def _end(self, session: WatchSession, message: str | None = None) -> bool:
         """Whether it was not over already."""
         await self._jobs.cancel(session.session_id)
-        attendance = self._attend(session.session_id)
-        if attendance.is_deleted:
+        attended = self._attendance.of(session.session_id)
+        if attended.is_deleted:
             return False
-        attendance.is_deleted, attendance.needed_at = True, self._clock.now()
+        attended.is_deleted, attended.needed_at = True, self._clock.now()
         await session.cancel(message)
         self.screening.close(session.session_id)
         return True
@@ -323,18 +310,18 @@ class Sessions:
         now = self._clock.now()
         try:
             records = await self.store.list()
-            await self._learn_needs(now)
+            await self._attendance.learn(now)
             for record in records:
-                attendance = self._attend(record.session_id)
+                attended = self._attendance.of(record.session_id)
                 if self._wall() - record.created_at > self._session_seconds:
                     session = WatchSession(record, store=self.store, parts=self.parts)
                     await self._end(session, _TOO_OLD)
-                most = _AFTERLIFE if attendance.is_deleted else self._idle_seconds
-                if not attendance.connections and now - attendance.needed_at > most:
+                most = _AFTERLIFE if attended.is_deleted else self._idle_seconds
+                if not attended.connections and now - attended.needed_at > most:
                     await self._forget(record.session_id)
             await self._make_room(now)
-            await self._note_needs(now)
-            self._overlook({record.session_id for record in records})
+            await self._attendance.note(now)
+            self._attendance.overlook({record.session_id for record in records})
             await self._forget_days()
             await self.store.shrink()
         finally:  # also where the disk is full: it makes room
@@ -342,63 +329,25 @@ class Sessions:
 
     async def _forget(self, session_id: str) -> None:
         await self._jobs.cancel(session_id)
-        if self._attend(session_id).connections:
+        if self._attendance.of(session_id).connections:
             return  # somebody has come meanwhile
         await self._delete(session_id)
 
     async def _delete(self, session_id: str) -> None:
         await self.store.delete(session_id)
-        self._attendance.pop(session_id, None)
+        self._attendance.forget(session_id)
 
     async def _make_room(self, now: float) -> None:
         """Forget those that nobody has needed for longest, as long as there are too many."""
         if self._store_bytes is None:
             return
         quiet = _UNWATCHED if isinstance(self.store, Shared) else _AFTERLIFE
-        unneeded = [
-            (attendance.needed_at, session_id)
-            for session_id, attendance in self._attendance.items()
-            if not attendance.connections and now - attendance.needed_at > quiet
-        ]
-        for _, session_id in sorted(unneeded):
+        for session_id in self._attendance.unneeded(quiet, now):
             if await self.store.size_bytes() <= self._store_bytes:
                 break
-            if not self._attend(session_id).connections:
+            if not self._attendance.of(session_id).connections:
                 await self._forget(session_id)
         self._is_full = await self.store.size_bytes() > self._store_bytes
-
-    async def _note_needs(self, now: float) -> None:
-        """Write down when sessions were needed last: it counts over a restart."""
-        wall = self._wall()
-        news: dict[str, _Attendance] = {}
-        for session_id, attendance in self._attendance.items():
-            if attendance.connections:
-                attendance.needed_at = now
-            if attendance.needed_at != attendance.noted_at:
-                news[session_id] = attendance
-        needs = {one: wall - (now - attendance.needed_at) for one, attendance in news.items()}
-        if needs:
-            await self.store.note_needs(needs)
-        for session_id, attendance in news.items():
-            attendance.noted_at, attendance.noted = attendance.needed_at, needs[session_id]
-
-    async def _learn_needs(self, now: float) -> None:
-        """When others have needed sessions: another program may share them."""
-        wall = self._wall()
-        for session_id, at in (await self.store.needs()).items():
-            attendance = self._attend(session_id)
-            if at != attendance.noted:
-                attendance.needed_at = max(attendance.needed_at, now - max(wall - at, 0.0))
-
-    def _overlook(self, kept: Collection[str]) -> None:
-        """Those that another program has forgotten."""
-        gone = [
-            session_id
-            for session_id, attendance in self._attendance.items()
-            if session_id not in kept and not attendance.connections
-        ]
-        for session_id in gone:
-            del self._attendance[session_id]
 
     async def _forget_days(self) -> None:
         """What was spent long ago is no business of today's budgets."""
@@ -407,17 +356,6 @@ class Sessions:
         if day != self._forgotten_to:
             await self.store.forget_days(day)
             self._forgotten_to = day
-
-    async def _recall_needs(self) -> None:
-        """When sessions were needed last, as an earlier run of the program has noted it.
-
-        While there was no program nobody could come: those that are overdue have a while.
-        """
-        now, wall = self._clock.now(), self._wall()
-        longest = self._idle_seconds - min(_GRACE, self._idle_seconds / 2)
-        for session_id, at in (await self.store.needs()).items():
-            needed_at = now - min(max(wall - at, 0.0), longest)
-            self._attendance.setdefault(session_id, _Attendance(needed_at))
 
     async def tidy(self) -> None:
         """Have the sources delete what no session needs any more."""
@@ -429,7 +367,7 @@ class Sessions:
                 in_use = frozenset(
                     record.video_url
                     for record in await self.store.list()
-                    if not self._attend(record.session_id).is_deleted
+                    if not self._attendance.of(record.session_id).is_deleted
                 )
             try:
                 await keeper.tidy(in_use)
@@ -438,7 +376,9 @@ class Sessions:
 
     async def sweep(self) -> None:
         """Tidy up at once, then forget idle sessions now and then. Runs until cancelled."""
-        await self._try(self._recall_needs)
+        # While there was no program nobody could come: those that are overdue have a while.
+        longest = self._idle_seconds - min(_GRACE, self._idle_seconds / 2)
+        await self._try(partial(self._attendance.recall, longest))
         await self._try(self.tidy)
         while True:
             await self._clock.sleep(min(self._idle_seconds / _SWEEPS, _LONGEST_SWEEP))
@@ -451,7 +391,3 @@ class Sessions:
             _log.info("sessions are not looked after for the time being: %s", exc)
         except Exception:  # noqa: BLE001 - a store that fails for a moment ends nothing
             _log.exception("sessions could not be looked after")
-
-    def _attend(self, session_id: str) -> _Attendance:
-        """One that this program has not met before counts as needed now."""
-        return self._attendance.setdefault(session_id, _Attendance(self._clock.now()))
