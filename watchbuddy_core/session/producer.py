@@ -6,38 +6,31 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Container
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
 
 from watchbuddy_core.actions import Density
-from watchbuddy_core.entries import Failed, Fence, Ready, Scripted, Stage, StageName, Usage
+from watchbuddy_core.entries import Failed, Fence, Ready, Scripted, Stage, StageName
 from watchbuddy_core.errors import (
     ActionGenerationFailed,
     InvalidTimeRange,
-    MissingExtra,
     ProcessingFailed,
     StaleFence,
     StorageFull,
     StoreFailed,
-    VideoUnavailable,
-    VideoUnreadable,
     WatchBuddyError,
 )
-from watchbuddy_core.protocols import Estimator, Onlooker, Progress, WishReader
 from watchbuddy_core.session.budget import Purse
 from watchbuddy_core.session.conversation import Answering, Footage
-from watchbuddy_core.session.fetching import fetched
 from watchbuddy_core.session.history import History
 from watchbuddy_core.session.journal import Journal
 from watchbuddy_core.session.listening import Listening, with_words
+from watchbuddy_core.session.opening import Film, Opening
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.scripting import Scripting
-from watchbuddy_core.session.strangers import plugin_code
 from watchbuddy_core.session.windows import Viewer, next_window
 from watchbuddy_core.session.writing import Writing, content_of
-from watchbuddy_core.sources.limits import refuse_long
 from watchbuddy_core.storage import ProgressReport, SessionRecord, Store
-from watchbuddy_core.understanding import grid, survey, understand
-from watchbuddy_core.video import Overview, Understanding, Video, VideoRequest, Window
+from watchbuddy_core.understanding import understand
+from watchbuddy_core.video import Understanding, Window
 
 _log = logging.getLogger("watchbuddy.session")
 
@@ -52,22 +45,6 @@ _DOING: dict[StageName, str] = {
 _STORE_PAUSE = 2.0
 """Seconds after which a window is tried again that nothing could be written of."""
 _TOOK_TOO_LONG = "Preparing the video took too long, so its rest has no companion."
-_SHORTEST_RANGE = 1.0
-"""A range shorter than this, in seconds, has no room for an action."""
-
-
-@dataclass(slots=True)
-class _Film:
-    """The video, looked through and cut into windows."""
-
-    video: Video
-    overview: Overview
-    start: float
-    end: float
-    """The range that is watched, in media seconds."""
-    windows: tuple[Window, ...]
-    is_elsewhere: bool = False
-    """Nobody here holds the video: the generator looks at it where it is."""
 
 
 class Producer:
@@ -98,6 +75,7 @@ class Producer:
         self._parts = parts
         self._history = history
         self._attempt = fence.number
+        self._opening = Opening(record, parts=parts, tell=self._tell)
         self._journal = Journal(record.session_id, log=store, fence=fence, history=history)
         self._purse = Purse(record, ledger=store, budget=parts.budget)
         self._answering = Answering(record, parts=parts, journal=self._journal, purse=self._purse)
@@ -199,103 +177,35 @@ class Producer:
 
     # --- the video ---------------------------------------------------------------------
 
-    async def _prepare(self) -> _Film:
+    async def _prepare(self) -> Film:
+        opening = self._opening
         await self._enter(Stage(stage="fetching"))
         async with self._work("fetching"):
-            video = await self._fetch()
+            video = await opening.fetch()
         await self._enter(Stage(stage="understanding", title=video.title, video=video))
         async with self._work("understanding"):
-            overview = await self._survey(video)
-        refuse_long(overview.duration, self._parts.video_seconds)
-        start, end = self._range(overview)
-        windows = grid(overview, start, end)
+            overview = await opening.look_through(video)
+        film = opening.cut(video, overview)
         await self._enter(
             Stage(
                 stage="generating",
                 title=video.title,
                 duration=overview.duration,
-                start=start,
-                end=end,
-                notes=self._notes(),
-                estimate=await self._estimate(overview, windows),
+                start=film.start,
+                end=film.end,
+                notes=opening.notes(),
+                estimate=await opening.estimate(film),
                 video=video,
                 chapters=overview.chapters,
             )
         )
-        is_elsewhere = video.path is None and self._is_looked_at()
-        return _Film(video, overview, start, end, windows, is_elsewhere)
+        return film
 
     async def _enter(self, stage: Stage) -> None:
         """Write it down; but a script that was ready once stays so, whatever is placed anew."""
         if not self._history.ready:
             await self._journal.write(stage.model_copy(update={"attempt": self._attempt}))
             self._tell(ProgressReport(stage.stage, None, _DOING[stage.stage]))
-
-    async def _fetch(self) -> Video:
-        record = self._record
-        request = VideoRequest(
-            url=record.video_url,
-            start_time=record.start_time,
-            end_time=record.end_time,
-            words_only=self._is_looked_at(),
-        )
-        return await fetched(request, self._parts, self._progress("fetching"))
-
-    def _is_looked_at(self) -> bool:
-        """Whether the generator looks at the video where it is."""
-        generator = self._parts.generator
-        with plugin_code():
-            return isinstance(generator, Onlooker) and generator.looks_at(self._record.video_url)
-
-    async def _survey(self, video: Video) -> Overview:
-        try:
-            async with asyncio.timeout(self._parts.preparing_seconds):
-                return await survey(video, self._progress("understanding"), self._parts.cache)
-        except TimeoutError:
-            raise ActionGenerationFailed("Looking through the video took too long.") from None
-        except MissingExtra as exc:
-            raise VideoUnavailable(str(exc)) from exc
-        except VideoUnreadable as exc:
-            if video.path is None or await asyncio.to_thread(video.path.exists):
-                raise
-            raise VideoUnavailable("The video was deleted before it was looked through.") from exc
-
-    def _range(self, overview: Overview) -> tuple[float, float]:
-        start = self._record.start_time
-        end = min(self._record.end_time or overview.duration, overview.duration)
-        if end - start < _SHORTEST_RANGE:
-            raise InvalidTimeRange(
-                f"The video is {overview.duration:.1f} seconds long; "
-                f"nothing of it lies in the requested range."
-                if start >= overview.duration
-                else "The requested range is shorter than a second."
-            )
-        return start, end
-
-    def _notes(self) -> tuple[str, ...]:
-        generator = self._parts.generator
-        if not self._record.text or not isinstance(generator, WishReader):
-            return ()
-        with plugin_code():
-            character = self._parts.characters[self._record.character_id]
-            return generator.notes(self._record.text, character)
-
-    async def _estimate(self, overview: Overview, windows: tuple[Window, ...]) -> Usage | None:
-        generator = self._parts.generator
-        if not isinstance(generator, Estimator):
-            return None
-        try:
-            with plugin_code():
-                return await generator.estimate(self._record.video_url, overview, windows)
-        except Exception:  # noqa: BLE001 - of a plugin; what it costs is told when it is spent
-            _log.exception("what a script will use could not be estimated")
-            return None
-
-    def _progress(self, stage: StageName) -> Progress:
-        def report(fraction: float | None, message: str) -> None:
-            self._tell(ProgressReport(stage, fraction, message))
-
-        return report
 
     def _tell(self, report: ProgressReport) -> None:
         if report != self._told:  # what was told may have to go to other machines
@@ -304,9 +214,7 @@ class Producer:
 
     # --- its windows -------------------------------------------------------------------
 
-    async def _script_all(
-        self, film: _Film, scripting: Scripting, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def _script_all(self, film: Film, scripting: Scripting, tasks: asyncio.TaskGroup) -> None:
         """Script what the viewer comes to, until all is scripted or something has failed.
 
         Where nothing is wanted for the time being it waits for news.
@@ -383,11 +291,11 @@ class Producer:
             self._worked_seconds > self._parts.preparing_seconds
         )
 
-    async def _script(self, i: int, film: _Film, scripting: Scripting) -> None:
+    async def _script(self, i: int, film: Film, scripting: Scripting) -> None:
         """One window, from the video to its actions in the log."""
         window = film.windows[i]
         try:
-            if film.is_elsewhere and not self._is_looked_at():
+            if film.is_elsewhere and not self._opening.is_looked_at():
                 await self._bring_here(film)
             async with self._work("generating"):
                 if self._is_overdue and window.index not in self._history.scripted:
@@ -421,7 +329,7 @@ class Producer:
         self._news.set()
 
     async def _generate(
-        self, i: int, film: _Film, scripting: Scripting, understood: Understanding
+        self, i: int, film: Film, scripting: Scripting, understood: Understanding
     ) -> Scripted:
         """One window's drafts. Where nothing can be written down, nothing is bought either: it
         is tried again, and keeps its turn meanwhile, since the others fare no better."""
@@ -448,7 +356,7 @@ class Producer:
                 "" if total.cost is None else f", ${used.cost:.4f} of ${total.cost:.4f} so far",
             )
 
-    async def _bring_here(self, film: _Film) -> None:
+    async def _bring_here(self, film: Film) -> None:
         """Fetch the video after all: the generator could not look at it where it is.
 
         The windows stay as they are. Where it cannot be fetched, its words have to do.
@@ -458,9 +366,9 @@ class Producer:
                 return
             film.is_elsewhere = False
             try:
-                film.video = await self._fetch()
+                film.video = await self._opening.fetch()
                 film.overview = film.overview.model_copy(
-                    update={"streams": (await self._survey(film.video)).streams}
+                    update={"streams": (await self._opening.look_through(film.video)).streams}
                 )
             except ProcessingFailed as exc:
                 _log.info("session %s: %s", self._record.session_id, exc)
@@ -474,9 +382,7 @@ class Producer:
                 if outlined is not None:
                     await self._journal.write(outlined)
 
-    async def _listen(
-        self, film: _Film, window: Window, understood: Understanding
-    ) -> Understanding:
+    async def _listen(self, film: Film, window: Window, understood: Understanding) -> Understanding:
         """Take down what is said, once; and what is known with it."""
         heard = self._history.heard
         if window.index not in heard and understood.speech:
