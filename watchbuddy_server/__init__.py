@@ -2,9 +2,8 @@
 
     app         create_app: the server of its own; listen and server_config: how it is run
     plugin      WatchBuddyPlugin: the same routes in any Litestar application
-    rest        POST /api/v1/sessions
+    rest        /api/v1/sessions
     websocket   /ws/{session_id}
-    sessions    what both need of the core
     security    which browsers may talk to it
     errors      what went wrong, as HTTP says it
     serving     the server inside a program that does something beside it

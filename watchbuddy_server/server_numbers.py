@@ -13,7 +13,7 @@ from litestar.types import Scope
 
 from watchbuddy_core.events import Skipped, SkipReason
 from watchbuddy_core.session import LocalJobs
-from watchbuddy_core.session.outgoing import OUR_CLOSES
+from watchbuddy_core.session.framing import OUR_CLOSES
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_server.errors import STATUS_OF, error_of
 from watchbuddy_server.numbers import OTHER, QUICK, Numbers

@@ -35,7 +35,7 @@ from watchbuddy_core.errors import (
 )
 from watchbuddy_core.events import Due
 from watchbuddy_core.session import Delivery, JobWanted, Sessions
-from watchbuddy_core.session.outgoing import (
+from watchbuddy_core.session.framing import (
     INTERNAL_ERROR,
     NOT_FOUND,
     RATE_LIMITED,

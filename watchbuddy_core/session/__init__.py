@@ -8,8 +8,19 @@ The two sides share nothing but the log, so they may run in different processes,
 and either may die and go on from what the log says.
 """
 
-from watchbuddy_core.session.delivery import (
-    Delivery,
+from watchbuddy_core.session.delivery import Delivery
+from watchbuddy_core.session.framing import (
+    NOT_FOUND,
+    REPLACED,
+    TOO_MANY_INVALID,
+    Close,
+    frames,
+)
+from watchbuddy_core.session.history import SessionState
+from watchbuddy_core.session.job_runner import JobRunner
+from watchbuddy_core.session.jobs import LocalJobs
+from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
+from watchbuddy_core.session.outgoing import (
     DensityChanged,
     JobWanted,
     Outgoing,
@@ -19,17 +30,6 @@ from watchbuddy_core.session.delivery import (
     ScriptFailed,
     ScriptReady,
     StopSpeaking,
-)
-from watchbuddy_core.session.history import SessionState
-from watchbuddy_core.session.job_runner import JobRunner
-from watchbuddy_core.session.jobs import LocalJobs
-from watchbuddy_core.session.library import Library, LibraryPage, LibraryVideo
-from watchbuddy_core.session.outgoing import (
-    NOT_FOUND,
-    REPLACED,
-    TOO_MANY_INVALID,
-    Close,
-    frames,
 )
 from watchbuddy_core.session.parts import Parts
 from watchbuddy_core.session.reporting import Covered, Noticed

@@ -41,7 +41,18 @@ from watchbuddy_core.events import (
 )
 from watchbuddy_core.session.history import WATCHED_STEP, History, announcements
 from watchbuddy_core.session.line_clock import LineClock
-from watchbuddy_core.session.reporting import News, Reporter
+from watchbuddy_core.session.outgoing import (
+    DensityChanged,
+    JobWanted,
+    Outgoing,
+    Replaced,
+    ReplyFinished,
+    ReplyStarted,
+    ScriptFailed,
+    ScriptReady,
+    StopSpeaking,
+)
+from watchbuddy_core.session.reporting import Reporter
 from watchbuddy_core.session.windows import AHEAD
 from watchbuddy_core.speech import spoken_seconds
 from watchbuddy_core.storage import ProgressReport, SessionLog
@@ -67,76 +78,8 @@ _MORE: dict[Density, Density] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptReady:
-    """The script is there. Comes once per connection, before the first action."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptFailed:
-    """There will be no script. Nothing follows."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """A newer connection has taken the session over. Nothing follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class DensityChanged:
-    """How much the companion says from here on."""
-
-    density: Density
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyStarted:
-    """What follows, up to ReplyFinished, answers what the viewer said."""
-
-    message_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyFinished:
-    """The answer is over."""
-
-    message_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobWanted:
-    """Something stands in the log that the session's job is to do: see that it runs.
-
-    Nothing is sent for it.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class StopSpeaking:
-    """The viewer has interrupted: what is being said ends."""
-
-
-Outgoing = (
-    Due
-    | ScriptReady
-    | ScriptFailed
-    | Replaced
-    | DensityChanged
-    | ReplyStarted
-    | ReplyFinished
-    | StopSpeaking
-    | JobWanted
-    | ProgressReport
-    | News
-)
-"""What a connection is given, one after the other."""
-
-
-class _Answering:
-    """Knows whether an answer is being spoken."""
+class _SpokenAnswer:
+    """The answer that is being spoken, if one is."""
 
     def __init__(self) -> None:
         self._lines: dict[str, float] = {}
@@ -256,7 +199,7 @@ class Delivery:
         self._finishing = [] if history.answered is None else [history.answered]
         """The messages whose answers are whole, and may not have been sent to the end; the last
         one at first, since nobody knows whether an older connection was told in time."""
-        self._answering = _Answering()
+        self._answering = _SpokenAnswer()
         self._line_clock = LineClock()
         self._is_new = True
         """Nothing has been heard of the player yet: the position is that of an older connection."""
