@@ -271,6 +271,13 @@ class Timeline:
         """Whether the action has gone out in this session."""
         return action_id in self._fired
 
+    def gives_up(self, action_id: str, report: TimestampUpdate, *, now: float) -> bool:
+        """Whether this report would end the wait for a jump, as for one that was not made."""
+        jump = self._jump
+        if jump is None or jump.action_id != action_id:
+            return False
+        return self._is_given_up(jump, _microseconds(report.position), now)
+
     # --- what comes out ----------------------------------------------------------------
 
     def comes_again(self, action_id: str) -> bool:
@@ -397,14 +404,15 @@ class Timeline:
         if abs(u - jump.target) <= self._near:
             self._land(u, now)
             self._send_due(self._lateness)
-        elif (
-            self._waited(jump.since, now) >= self._hold_seconds
-            or u > jump.origin + _PLAYED_PAST_ORIGIN
-        ):
+        elif self._is_given_up(jump, u, now):
             self._close_jump()
             self._follow(u, now)
         elif now < jump.since:
             self._jump = jump.model_copy(update={"since": now})
+
+    def _is_given_up(self, jump: JumpState, u: int, now: float) -> bool:
+        is_over = self._waited(jump.since, now) >= self._hold_seconds
+        return is_over or u > jump.origin + _PLAYED_PAST_ORIGIN
 
     def _follow(self, u: int, now: float) -> None:
         head = self._head

@@ -512,20 +512,55 @@ def test_reports_are_coalesced_while_the_client_is_slow() -> None:
     run(scenario())
 
 
+class Halting(MemoryStore):
+    """Takes nothing in as long as `goes` is not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes = asyncio.Event()
+
+    async def append(self, session_id: str, entries: Sequence[Entry], fence: Any) -> int:
+        await self.goes.wait()
+        return await super().append(session_id, entries, fence)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "sent_at_last"),
+    [
+        (TimestampUpdate(7.9), ["jump"]),
+        (TimestampUpdate(8.1), []),
+        (SeekUpdate(20.0), []),
+        (SeekUpdate(2.0, "action", "jump"), ["jump"]),
+    ],
+)
+def test_a_jump_that_waits_for_the_log_is_not_made_once_the_player_is_elsewhere(
+    meanwhile: PlayerEvent, sent_at_last: list[str]
+) -> None:
+    """It would take a viewer back who has sought, or has played on for so long that the landing
+    is waited for no more: it would then be a seek of theirs."""
+
+    async def scenario() -> None:
+        store = Halting()
+        written = Written(store)
+        store.goes.set()
+        await written.script(Seek(id="jump", trigger_timestamp=5.0, target_timestamp=2.0))
+        async with written.watching() as (delivery, sent):
+            delivery.receive(TimestampUpdate(3.0), now=1.0)
+            await settled()
+            store.goes.clear()
+            delivery.receive(TimestampUpdate(5.0), now=2.0)
+            await settled()
+            delivery.receive(meanwhile, now=4.9)
+            store.goes.set()
+            await settled()
+            assert ids(sent) == sent_at_last
+
+    run(scenario())
+
+
 def test_what_waits_for_the_log_is_not_sent_once_the_user_has_sought_elsewhere() -> None:
     """Seconds later a client could not tell that it belongs to what was left. What is said once
     in all is sent: it would not come again."""
-
-    class Halting(MemoryStore):
-        """Takes nothing in as long as `goes` is not set."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.goes = asyncio.Event()
-
-        async def append(self, session_id: str, entries: Sequence[Entry], fence: Any) -> int:
-            await self.goes.wait()
-            return await super().append(session_id, entries, fence)
 
     async def scenario() -> None:
         store = Halting()

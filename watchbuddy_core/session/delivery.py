@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from secrets import token_hex
 
-from watchbuddy_core.actions import Action, Density, EndReaction, Expression, Speak
+from watchbuddy_core.actions import Action, Density, EndReaction, Expression, Jump, Speak
 from watchbuddy_core.entries import (
     Acked,
     Asked,
@@ -491,13 +491,22 @@ class Delivery:
                 self._line_clock.disturb()
 
     def _is_left_behind(self, item: Due | ReplyStarted | ReplyFinished) -> bool:
-        """Whether the user has sought while it waited to be written, or for the client.
+        """Whether the player is elsewhere since it waited to be written, or for the client.
 
-        Where they have sought to, it is due when it is played over. A client lets go of what
-        crosses its seek, but only for a moment, and the log may have been away for long.
+        Where the user has sought to, it is due when it is played over. A client lets go of what
+        crosses its seek, but only for a moment, and the log may have been away for long. A jump
+        is not made any more, nor is one for which nobody waits: the player has played on.
         """
-        sought = self._inbox.seek is not None and self._inbox.seek[0].cause != "action"
-        return sought and isinstance(item, Due) and self._timeline.comes_again(item.action.id)
+        if not isinstance(item, Due):
+            return False
+        action, seek, report = item.action, self._inbox.seek, self._inbox.report
+        sought = seek is not None and seek[0].cause != "action"
+        if isinstance(action, Jump):
+            is_late = report is not None and self._timeline.gives_up(
+                action.id, report[0], now=report[1]
+            )
+            return sought or is_late
+        return sought and self._timeline.comes_again(action.id)
 
     def _is_ready(self) -> bool:
         if self._is_complete or not self._early_ready:
