@@ -32,7 +32,7 @@ from watchbuddy_core.errors import RateLimited, RequestRefused, UploadStalled, U
 from watchbuddy_server.access import Caller
 from watchbuddy_server.errors import Forbidden, error_responses
 from watchbuddy_server.traffic import Traffic, address_of
-from watchbuddy_server.uploads import TakesFile, hear_out, receive
+from watchbuddy_server.uploads import Body, TakesFile, receive
 
 _AT_A_TIME = 2
 """Cards that are taken in. Each may be in memory more than once, unpacked."""
@@ -95,9 +95,7 @@ class Arrivals:
         self._turns = asyncio.Semaphore(_AT_A_TIME)
         self._waiting = 0
 
-    async def take(
-        self, request: Request[Any, Any, Any], id: str | None, clash: Clash, by: str
-    ) -> CharacterSummary:
+    async def take(self, body: Body, id: str | None, clash: Clash, by: str) -> CharacterSummary:
         """Raises: RateLimited, UploadStalled, UploadTooLarge, MalformedRequest, and what
         Cast.add does."""
         if self._waiting >= _MOST_WAITING:
@@ -105,7 +103,7 @@ class Arrivals:
         self._waiting += 1
         try:
             async with self._turns:
-                content = await _received(request)
+                content = await _received(body)
                 return await asyncio.to_thread(self._add, content, id, clash, by)
         finally:
             self._waiting -= 1
@@ -132,14 +130,14 @@ class _Received:
         return b"".join(self._pieces)
 
 
-async def _received(request: Request[Any, Any, Any]) -> bytes:
-    body = _Received()
+async def _received(body: Body) -> bytes:
+    card = _Received()
     try:
         async with asyncio.timeout(_MOST_SECONDS):
-            await receive(request, body)
+            await receive(body, card)
     except TimeoutError:
         raise UploadStalled("The card did not arrive in time.") from None
-    return body.content()
+    return card.content()
 
 
 @get(
@@ -213,6 +211,7 @@ async def bring_character(
     ] = "refuse",
 ) -> CharacterSummary:
     """Take a character card in (PNG, JSON or CHARX), as the body or as the file of a form."""
+    body = Body(request)
     try:
         if not arrivals.are_welcome:
             raise Forbidden(
@@ -220,9 +219,9 @@ async def bring_character(
                 "watchbuddy characters import FILE."
             )
         await traffic.upload(address_of(request))
-        return await arrivals.take(request, id, clash, caller.name or _SOMEBODY)
+        return await arrivals.take(body, id, clash, caller.name or _SOMEBODY)
     except RequestRefused:
-        await hear_out(request)
+        await body.hear_out()
         raise
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, Self
 from urllib.parse import unquote
 
 from litestar import Request, post
@@ -89,6 +88,7 @@ async def upload_file(
     name: Annotated[str | None, QueryParameter(description="What the file is called.")] = None,
 ) -> Upload:
     """Take a video, a recording or subtitles in, to be watched under the address in the answer."""
+    body = Body(request)
     try:
         if inbox is None:
             raise Forbidden(
@@ -96,9 +96,9 @@ async def upload_file(
                 'watchbuddy serve --uploads, or uploads = "on" in watchbuddy.toml.'
             )
         await traffic.upload(address_of(request))
-        return await _receive(request, inbox, caller.name, name)
+        return await _receive(body, inbox, caller.name, name)
     except RequestRefused:
-        await hear_out(request)
+        await body.hear_out()
         raise
 
 
@@ -113,34 +113,70 @@ class Sink(Protocol):
         """So much more."""
 
 
-async def _receive(
-    request: Request[Any, Any, Any], inbox: UploadSource, sender: str, name: str | None
-) -> Upload:
-    announced = request.content_length or 0
-    around = _MOST_AROUND_BYTES if _is_form(request) else 0
+class Body:
+    """What a request brings, piece by piece.
+
+    Where somebody has stopped reading, the next one goes on.
+    """
+
+    def __init__(self, request: Request[Any, Any, Any]) -> None:
+        self.request = request
+        self._pieces = request.stream()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Raises: MalformedRequest: the client has gone before the end."""
+        try:
+            while not (piece := await anext(self._pieces)):
+                pass
+        except InternalServerException:
+            raise MalformedRequest("The request ended before its body did.") from None
+        except asyncio.CancelledError:  # which has ended what was waited for, and not the body
+            self._pieces = self.request.stream()
+            raise
+        return piece
+
+    async def hear_out(self) -> None:
+        """Let a client that wants the connection closed finish what it is sending, for a while.
+
+        Closed before, the connection would be reset, and the answer lost. Others are answered
+        at once: what they send on is thrown away by the server.
+        """
+        if self.request.headers.get("connection", "").lower() == "close":
+            with suppress(TimeoutError, MalformedRequest):
+                async with asyncio.timeout(_HEAR_OUT_SECONDS):
+                    async for _ in self:
+                        pass
+
+
+async def _receive(body: Body, inbox: UploadSource, sender: str, name: str | None) -> Upload:
+    announced = body.request.content_length or 0
+    around = _MOST_AROUND_BYTES if _is_form(body) else 0
     async with inbox.arrival(announced - around, sender=sender) as arrival:
-        called = await receive(request, arrival)
+        called = await receive(body, arrival)
         return await arrival.finish(name or called)
 
 
-async def receive(request: Request[Any, Any, Any], sink: Sink) -> str:
+async def receive(body: Body, sink: Sink) -> str:
     """Take the file that a request brings, as the body itself or in a form; what it is called.
 
     Raises:
         MalformedRequest: not all of it came, or there is not one file in the form.
     """
-    if _is_form(request):
-        return await _receive_form(request, sink)
-    async for chunk in _chunks(request):
-        await sink.write(chunk)
-    return _file_name(request.headers.get("content-disposition", ""))
+    if _is_form(body):
+        return await _receive_form(body, sink)
+    async for piece in body:
+        await sink.write(piece)
+    return _file_name(body.request.headers.get("content-disposition", ""))
 
 
-def _is_form(request: Request[Any, Any, Any]) -> bool:
-    return request.content_type[0].lower() == _FORM
+def _is_form(body: Body) -> bool:
+    return body.request.content_type[0].lower() == _FORM
 
 
-async def _receive_form(request: Request[Any, Any, Any], sink: Sink) -> str:
+async def _receive_form(body: Body, sink: Sink) -> str:
     """Take the one file of a form; what else it holds is passed over.
 
     Raises:
@@ -149,11 +185,12 @@ async def _receive_form(request: Request[Any, Any, Any], sink: Sink) -> str:
     called: str | None = None
     is_file = False
     try:
-        with PushMultipartParser(request.content_type[1].get("boundary", "")) as parser:
+        boundary = body.request.content_type[1].get("boundary", "")
+        with PushMultipartParser(boundary) as parser:
             received = 0
-            async for chunk in _chunks(request):
-                received += len(chunk)
-                for event in parser.parse(chunk):
+            async for piece in body:
+                received += len(piece)
+                for event in parser.parse(piece):
                     if isinstance(event, MultipartSegment):
                         is_file = event.filename is not None
                         if is_file and called is not None:
@@ -168,33 +205,6 @@ async def _receive_form(request: Request[Any, Any, Any], sink: Sink) -> str:
     if called is None:
         raise MalformedRequest("There is no file in the form.")
     return called
-
-
-async def _chunks(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    """The body as it arrives.
-
-    Raises:
-        MalformedRequest: the client has gone before its end.
-    """
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                yield chunk
-    except InternalServerException:
-        raise MalformedRequest("The request ended before its body did.") from None
-
-
-async def hear_out(request: Request[Any, Any, Any]) -> None:
-    """Let a client that wants the connection closed finish what it is sending, for a while.
-
-    Closed before, the connection would be reset, and the answer lost. Others are answered at
-    once: what they send on is thrown away by the server.
-    """
-    if request.headers.get("connection", "").lower() == "close":
-        with suppress(TimeoutError, MalformedRequest):
-            async with asyncio.timeout(_HEAR_OUT_SECONDS):
-                async for _ in _chunks(request):
-                    pass
 
 
 def _file_name(disposition: str) -> str:

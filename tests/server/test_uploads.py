@@ -26,6 +26,7 @@ from watchbuddy_core.settings import Settings
 from watchbuddy_core.sources.uploads import UploadSource
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.video import VideoRequest
+from watchbuddy_server import uploads
 from watchbuddy_server.app import create_app
 from watchbuddy_server.plugin import WatchBuddyPlugin
 from watchbuddy_server.serving import serving
@@ -241,6 +242,21 @@ def test_a_form_without_the_one_file_is_refused_and_leaves_nothing(uploading: An
             response = await server.http.post(UPLOADS, content=body, headers=headers)
             assert error_of(response) == (400, "MALFORMED_REQUEST"), i
         assert server.files() == []
+
+    uploading(test)
+
+
+def test_a_client_that_has_sent_all_is_answered_at_once(
+    uploading: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it wants the connection closed: nothing more is to be heard out."""
+    monkeypatch.setattr(uploads, "_HEAR_OUT_SECONDS", 10 * PATIENCE)
+
+    async def test(server: Server) -> None:
+        for body, headers in NO_FORMS:
+            headers = {**headers, "Connection": "close"}
+            response = await server.http.post(UPLOADS, content=body, headers=headers)
+            assert error_of(response) == (400, "MALFORMED_REQUEST")
 
     uploading(test)
 
