@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +34,32 @@ def standard_output() -> Iterator[BinaryIO]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(exc, BrokenPipeError):
             raise KeyboardInterrupt from None
+        raise _not_written("Standard output", exc) from exc
+
+
+class StandardOutput(TextIOWrapper):
+    """Standard output, for text; where it cannot be written, that is told of it by name.
+
+    `flush` and `write` raise FileNotWritten where it leads to a disk that is full, and
+    BrokenPipeError as ever.
+    """
+
+    def write(self, text: str, /) -> int:
+        with _told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _told():
+            super().flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
         raise _not_written("Standard output", exc) from exc
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from patience import PATIENCE
+
+from watchbuddy_server.cli.commands import cli
+from watchbuddy_server.new_files import FileNotWritten
 
 FAILED, CALLED_WRONGLY, TERMINATED = 1, 2, 143
 
@@ -28,6 +33,8 @@ def sentence(ran, code: int) -> str:
     [
         (["dance"], "No such command 'dance'."),
         (["watch"], "Missing argument 'VIDEO'."),
+        (["tokens"], "`tokens` does one of these: add, list, new, rm."),
+        (["sessions"], "backup, export, list, rm, show."),
         (["serve", "--port", "99999"], "99999 is not in the range"),
         (["serve", "--port", "high"], "'high' is not a valid integer"),
         (["serve", "--library", "no/such/folder"], "'no/such/folder' does not exist"),
@@ -106,6 +113,51 @@ def test_a_value_that_no_request_takes_is_told_by_its_name(run, clip, arguments,
     assert field in said
     assert "pydantic" not in said
     assert "xxxx" not in said
+
+
+FULL = "watchbuddy: Standard output cannot be written: No space left on device.\n"
+
+
+@pytest.fixture
+def run_into_a_full_disk(environment):
+    def run(*arguments: object) -> tuple[int, str]:
+        with open("/dev/full", "w") as full:
+            ran = subprocess.run(
+                [sys.executable, "-m", "watchbuddy_server.cli", *map(str, arguments)],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                env=environment,
+                timeout=PATIENCE,
+                check=False,
+            )
+        return ran.returncode, ran.stderr
+
+    return run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /dev/full")
+def test_standard_output_that_takes_nothing_is_told(run_into_a_full_disk, clip):
+    assert run_into_a_full_disk("schema", "json") == (FAILED, FULL)
+    assert run_into_a_full_disk("--help") == (FAILED, FULL)
+    assert run_into_a_full_disk("watch", clip, "--speed", 100) == (FAILED, FULL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /dev/full")
+def test_a_token_that_nobody_has_seen_lets_nobody_in(run, run_into_a_full_disk):
+    assert run_into_a_full_disk("tokens", "add", "anna") == (FAILED, FULL)
+    assert run("tokens", "list").stdout == ""
+
+
+def test_a_card_that_cannot_be_deleted_is_told(tmp_path, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    (tmp_path / "characters").mkdir()
+    (tmp_path / "characters" / "aqua.json").write_text("{}")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(FileNotWritten, match="aqua cannot be deleted: Read-only"):
+        cli.main(["characters", "rm", "aqua", "--data-dir", str(tmp_path)], standalone_mode=False)
 
 
 # --- signals -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import click
 import pytest
 
 from watchbuddy_server.cli.new import write_package
+from watchbuddy_server.new_files import FileNotWritten
 
 LONGEST = "half-moon-over-the-river"
 NAMES = {"character": "rosa", "source": LONGEST, "generator": "owl", "scheduler": "calm-evening"}
@@ -110,6 +112,22 @@ def test_what_is_there_already_is_left_as_it_is(tmp_path: Path) -> None:
         write_package("generator", "owl", tmp_path)
     assert [path.name for path in mine.iterdir()] == ["README.md"]
     assert (mine / "README.md").read_text() == "Mine."
+
+
+def test_a_disk_that_is_full_is_told_and_keeps_no_half_of_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def write_some(path: Path, text: str, **options: Any) -> int:
+        if path.name == "__init__.py":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, text, **options)
+
+    monkeypatch.setattr(Path, "write_text", write_some)
+    with pytest.raises(FileNotWritten, match="watchbuddy-owl cannot be written: No space left"):
+        write_package("generator", "owl", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

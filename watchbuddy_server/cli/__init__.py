@@ -23,10 +23,20 @@ from io import TextIOWrapper
 
 def main() -> None:
     """Run the command line, and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(errors="replace")
     try:
+        from watchbuddy_server.new_files import StandardOutput
+
+        if isinstance(out := sys.stdout, TextIOWrapper):
+            encoding, by_line, at_once = out.encoding, out.line_buffering, out.write_through
+            sys.stdout = StandardOutput(
+                out.detach(),
+                encoding=encoding,
+                errors="replace",
+                line_buffering=by_line,
+                write_through=at_once,
+            )
         from watchbuddy_server.cli.commands import cli
         from watchbuddy_server.cli.outcome import exit_code, terminate
     except ModuleNotFoundError as exc:

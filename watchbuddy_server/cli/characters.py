@@ -24,7 +24,7 @@ from watchbuddy_core.plugins import Offered, offered_characters
 from watchbuddy_core.settings import Settings
 from watchbuddy_server.cli import options, running
 from watchbuddy_server.listings import as_json, character_lines, character_rows
-from watchbuddy_server.new_files import new_file
+from watchbuddy_server.new_files import FileNotWritten, new_file
 from watchbuddy_server.printable import printable
 
 
@@ -125,7 +125,10 @@ def remove_cards(ids: tuple[str, ...], config: Path | None, **given: Any) -> Non
     for id in ids:
         folder.file_of(id)  # all of them are there, or nothing is deleted
     for id in dict.fromkeys(ids):
-        folder.remove(id)
+        try:
+            folder.remove(id)
+        except OSError as exc:
+            raise FileNotWritten(f"{id} cannot be deleted: {exc.strerror or exc}.") from exc
     click.echo(f"Deleted {len(set(ids))} character{'' if len(set(ids)) == 1 else 's'}.")
 
 

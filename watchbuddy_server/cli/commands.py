@@ -12,7 +12,7 @@ COMMANDS = {
     "demo": "Make a short clip, serve it, and watch it with the companion.",
     "generate": "Write what the companion does in VIDEO to a file, without playing it.",
     "new": "Write a package with a plugin of your own, tests included.",
-    "plugins": "List what is installed: sources, generators, schedulers, characters.",
+    "plugins": "List what is installed: sources, generators, schedulers, transcribers, characters.",
     "schema": "Print what goes over the wire, for programs in other languages.",
     "serve": "Serve the API until Ctrl-C.",
     "sessions": "See, export, back up and delete what `serve` keeps in its data folder, or in a"
@@ -22,6 +22,16 @@ COMMANDS = {
     "worker": "Prepare sessions for servers that have `--jobs saq`, until Ctrl-C.",
 }
 """How the help of each begins. A command stands in the module of its name."""
+
+
+class CommandGroup(click.Group):
+    """One that names its commands where none is given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            named = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"`{ctx.info_name}` does one of these: {named}.", ctx)
+        return super().parse_args(ctx, args)
 
 
 class _Commands(click.Group):

@@ -7,6 +7,7 @@ the package around them. `$name` and the like are filled in; nothing else happen
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
@@ -17,6 +18,7 @@ from string import Template
 import click
 
 from watchbuddy_core import plugins
+from watchbuddy_server.new_files import FileNotWritten
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_NAME = 24
@@ -112,6 +114,7 @@ def write_package(kind: str, name: str, into: Path) -> Path:
 
     Raises:
         click.BadParameter: there is such a folder already, or the name cannot be had.
+        FileNotWritten: there is no room for it, or no right to write it; nothing is left of it.
     """
     _refuse_name(kind, name)
     package = f"watchbuddy-{name}"
@@ -146,12 +149,20 @@ def write_package(kind: str, name: str, into: Path) -> Path:
     except FileExistsError:
         raise click.BadParameter(f"{folder} exists; nothing was changed.") from None
     except OSError as exc:
-        raise click.FileError(str(folder), exc.strerror) from exc
-    for path, text in contents.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", newline="\n")
+        raise _not_written(folder, exc) from exc
+    try:
+        for path, text in contents.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as exc:  # half a package would be in the way of a whole one
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _not_written(folder, exc) from exc
     return folder
+
+
+def _not_written(folder: Path, exc: OSError) -> FileNotWritten:
+    return FileNotWritten(f"{folder} cannot be written: {exc.strerror or exc}.")
 
 
 def _refuse_name(kind: str, name: str) -> None:

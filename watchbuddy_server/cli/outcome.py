@@ -46,6 +46,8 @@ def exit_code(command: click.Command) -> int:
 
 def _verdict(exc: Exception) -> tuple[str, int]:
     """What is said of it, and the exit code."""
+    while isinstance(exc, ExceptionGroup):  # of what failed together, what failed first
+        exc = exc.exceptions[0]
     match exc:
         case click.ClickException():
             return exc.format_message(), exc.exit_code

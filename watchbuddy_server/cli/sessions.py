@@ -28,6 +28,7 @@ from watchbuddy_core.stores.redis import RedisStore
 from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.stores.sqlite_archive import SQLiteArchive
 from watchbuddy_server.cli import options, running
+from watchbuddy_server.cli.commands import CommandGroup
 from watchbuddy_server.printable import printable
 from watchbuddy_server.reaching import Removal, ask_to_remove
 
@@ -42,7 +43,7 @@ _user = click.option("--user", metavar="ID", help="All that is kept of this user
 _ids = click.argument("session_ids", nargs=-1, metavar="[SESSION_ID]…")
 
 
-@click.group("sessions")
+@click.group("sessions", cls=CommandGroup)
 def sessions() -> None:
     """See, export, back up and delete what `serve` keeps in its data folder, or in a Redis."""
     running.log_to_stderr(running.OneLine, level=logging.ERROR)

@@ -12,12 +12,14 @@ import click
 
 from watchbuddy_core.configuration import configure
 from watchbuddy_server.cli import options, running
+from watchbuddy_server.cli.commands import CommandGroup
+from watchbuddy_server.new_files import FileNotWritten
 from watchbuddy_server.tokens import TokenFile, hash_of, new_token, tokens_file
 
 _name = click.argument("name")
 
 
-@click.group("tokens")
+@click.group("tokens", cls=CommandGroup)
 def tokens() -> None:
     """Say who may use a server that others can reach.
 
@@ -32,7 +34,13 @@ def tokens() -> None:
 @options.config
 def add_token(name: str, config: Path | None, **given: Any) -> None:
     """Make a token for NAME, and print it. It cannot be had again."""
-    click.echo(_file(config, given).add(name, now=time.time()))
+    file = _file(config, given)
+    token = file.add(name, now=time.time())
+    try:
+        click.echo(token)
+    except (FileNotWritten, BrokenPipeError):  # nobody has seen it, and the name is free again
+        file.remove(name)
+        raise
 
 
 @tokens.command("list")
