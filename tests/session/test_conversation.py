@@ -375,6 +375,30 @@ def test_the_viewers_own_words_are_no_spoilers(talk: Callable[..., Talk]) -> Non
     asyncio.run(scenario())
 
 
+def test_an_answer_that_comes_as_a_jump_is_made_is_said_where_it_leads(
+    talk: Callable[..., Talk],
+) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+        jump = Draft(action=Seek(trigger_timestamp=12.0, target_timestamp=4.0), evidence_until=0.0)
+        it = talk(answering(gate, line("Here it is."), drafts=[jump]))
+        async with it.running(), it.connected() as delivery:
+            await it.ready()
+            now = it.play(delivery, 0, 9)
+            delivery.ask("Well?")
+            await it.until(lambda: it.generator.messages)
+            delivery.receive(TimestampUpdate(12.0), now=now + 3)
+            await it.until(it.actions)
+            gate.set()
+            await it.until(lambda: it.told(ReplyStarted))
+            delivery.receive(SeekUpdate(4.0, "action", it.actions()[0].id), now=now + 3.5)
+            await it.answered()
+            assert it.lines() == ["Here it is."]
+            assert it.actions()[1].trigger_timestamp == 4.0
+
+    asyncio.run(scenario())
+
+
 def test_while_an_answer_is_spoken_the_script_keeps_quiet_and_that_is_told(
     talk: Callable[..., Talk],
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from secrets import token_hex
@@ -254,6 +254,8 @@ class Delivery:
         if self._is_new and isinstance(event, TimestampUpdate | SeekUpdate):
             self._is_new = False
             self._release()
+        elif self._waiting_answers and not self._is_new:
+            self._place_answers()
         due = self._take_due(now)
         if due and self._waiting_since is None:
             self._waiting_since = now
@@ -339,13 +341,12 @@ class Delivery:
         self._wake.set()
 
     def _take_answer(self, replied: Replied) -> None:
-        """A part of an answer: it belongs where the viewer is now."""
+        """A part of an answer: it belongs where the viewer is now, or where a jump leads them."""
         self._start_reply(replied.message_id)
         self._known_answers.update(action.id for action in replied.actions)
-        if self._is_new and self._timeline.position is not None:
-            self._waiting_answers += replied.actions
-        else:
-            self._add_answers(replied.actions)
+        self._waiting_answers += replied.actions
+        if not self._is_new or self._timeline.position is None:
+            self._place_answers()
         if replied.finished:
             self._finishing.append(replied.message_id)
         self._take_due()
@@ -355,8 +356,11 @@ class Delivery:
             self._due.append(ReplyStarted(message_id))
         self._started = message_id
 
-    def _add_answers(self, actions: Iterable[Action]) -> None:
+    def _place_answers(self) -> None:
         """Where the viewer is now; before they have begun to play, at once as well."""
+        if self._timeline.playhead.jump is not None:
+            return
+        actions, self._waiting_answers = self._waiting_answers, []
         position = self._timeline.position
         if position is None:
             self._due += map(Due, actions)
@@ -601,8 +605,7 @@ class Delivery:
             return
         if self._waiting_answers and self._replied is not None:
             self._start_reply(self._replied)
-        self._add_answers(self._waiting_answers)
-        self._waiting_answers.clear()
+        self._place_answers()
         once = announcements(self._withheld.values())
         for is_once, some in groupby(self._withheld.values(), lambda action: action.id in once):
             self._timeline.add(some, once=is_once)
