@@ -92,6 +92,17 @@ def test_a_file_is_served_whole_and_in_pieces(client: Client, films: Path) -> No
     assert head.headers["content-length"] == str(len(content))
 
 
+def test_who_asks_for_what_is_no_part_is_given_the_whole(client: Client, films: Path) -> None:
+    content = (films / "film.mp4").read_bytes()
+    path = f"/media/{prepared(client, 'library:film.mp4')}"
+    for asked in ("bytes=5-1", "bytes=x", "items=0-1", "bytes", "bytes=", "bytes=0-1,x"):
+        whole = client.get(path, headers={"Range": asked})
+        assert (whole.status_code, whole.content) == (200, content), asked
+    for asked, part in (("bytes=0-0", content[:1]), ("Bytes = 5-", content[5:])):
+        given = client.get(path, headers={"Range": asked})
+        assert (given.status_code, given.content) == (206, part), asked
+
+
 @pytest.mark.parametrize("name", ["film.mkv", "film.ts", "film.flv"])
 def test_where_only_the_container_is_in_the_way_it_is_another(
     client: Client, films: Path, name: str
