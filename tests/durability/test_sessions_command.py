@@ -86,6 +86,16 @@ def test_sessions_are_listed_and_shown_while_the_server_runs(
     assert json.loads(said(host.data, "show", two[0])) == host.status(two[0])
 
 
+@pytest.mark.parametrize("arguments", [("rm", "ses_1"), ("rm", "--user", "ann"), ("list",)])
+def test_where_nothing_is_kept_that_is_told_and_nothing_is_made(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ran = run(tmp_path / "nowhere", *arguments)
+    told = f"watchbuddy: No sessions are kept in {tmp_path / 'nowhere'}.\n"
+    assert (ran.returncode, ran.stderr) == (1, told)
+    assert not list(tmp_path.iterdir())
+
+
 def test_all_data_of_a_user_is_exported_and_deleted(host: Any, two: tuple[str, str]) -> None:
     ann, bob = two
     exported = [

@@ -611,6 +611,9 @@ def test_a_copy_that_is_not_whole_does_not_have_its_name(
         assert "copy.sqlite" not in copies()
         raise StoreFailed("cut off")
 
+    async def find_no_room(*_: object) -> None:
+        raise StorageFull("The server has no room to keep sessions.")
+
     async def scenario(store: SQLiteStore) -> None:
         (tmp_path / "copy.sqlite.part").write_bytes(b"of a program that was killed")
         (tmp_path / "copy.sqlite.part-wal").write_bytes(b"likewise")
@@ -618,6 +621,10 @@ def test_a_copy_that_is_not_whole_does_not_have_its_name(
             with monkeypatch.context() as patch:
                 patch.setattr(archive, "_copy_into", cut_off)
                 with pytest.raises(StoreFailed, match="cut off"):
+                    await archive.back_up(copy)
+                assert not copies()
+                patch.setattr(archive, "_copy_into", find_no_room)
+                with pytest.raises(StorageFull, match=r"There is no room for .*copy\.sqlite\.$"):
                     await archive.back_up(copy)
             assert not copies()
             await archive.back_up(copy)

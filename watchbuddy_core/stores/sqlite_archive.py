@@ -95,7 +95,7 @@ class SQLiteArchive(Reading):
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as held:
             if not await asyncio.to_thread(self._path.is_file):
-                raise StoreFailed("No sessions are kept in this data folder.")
+                raise StoreFailed(f"No sessions are kept in {self._path.parent}.")
             self._reader = await held.enter_async_context(database(self._path, read_only=True))
             self._version = await check(self._reader)
             self._held = held.pop_all()
@@ -143,7 +143,10 @@ class SQLiteArchive(Reading):
         except OSError as exc:
             await asyncio.to_thread(remove, part)
             raise StoreFailed(f"{into} cannot be written: {exc.strerror}.") from exc
-        except (StorageFull, StoreFailed, sqlite3.Error):
+        except StorageFull as exc:
+            await asyncio.to_thread(remove, part)
+            raise StorageFull(f"There is no room for {into}.") from exc
+        except (StoreFailed, sqlite3.Error):
             await asyncio.to_thread(remove, part)
             raise
 

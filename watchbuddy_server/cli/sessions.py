@@ -180,7 +180,10 @@ async def _owned(settings: Settings) -> AsyncIterator[SQLiteStore | RedisStore]:
         async with RedisStore(settings.store) as shared:
             yield shared
     else:
-        async with SQLiteStore(sessions_file(settings)) as store:
+        file = sessions_file(settings)
+        async with SQLiteArchive(file):  # to delete is not to make one
+            pass
+        async with SQLiteStore(file) as store:
             yield store
 
 
