@@ -255,7 +255,7 @@ class Settings(_Group):
 
     libraries: tuple[Path, ...] = ()
     """Folders whose files are `library:relative/path`. Nothing outside them is reachable."""
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """The address to listen at."""
     port: int = Field(default=8000, ge=0, le=65535)
     """The port to listen at. 0: any free one."""
@@ -271,7 +271,7 @@ class Settings(_Group):
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """Where Prometheus reads the numbers of a worker: each has its own. 0: any free one. None:
     nowhere. Those of a server are at its `/metrics`."""
-    metrics_host: str = "127.0.0.1"
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
     """The address of that port. Whoever reaches it may read: no token is asked for."""
     log_format: Literal["text", "json"] = "text"
     """How a server logs, on its standard error. text: for people; json: an object a line."""

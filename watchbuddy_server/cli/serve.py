@@ -63,8 +63,10 @@ def serve(config: Path | None, print_settings: bool, **settings: Any) -> None:
 
 async def _serve(settings: Settings) -> None:
     from watchbuddy_core.assembly import open_store
-    from watchbuddy_server.serving import serving
+    from watchbuddy_server.serving import refuse_alone, serving
 
+    if settings.peer_url is not None:
+        refuse_alone(settings, "--peer-url")
     # What is left is for the jobs and the store.
     drain = max(1, int(settings.limits.shutdown_seconds / 2))
     async with AsyncExitStack() as held:

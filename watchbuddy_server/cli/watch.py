@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from math import inf
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -30,6 +31,18 @@ _SAME_LENGTH = 1.0
 _log = logging.getLogger("watchbuddy.cli")
 
 
+def _server(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    try:
+        place = urlsplit(text or "")
+        is_one = place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0
+    except ValueError:
+        is_one = False
+    if text is not None and not is_one:
+        wanted = "no address of a server, such as http://127.0.0.1:8000"
+        raise click.BadParameter(f"{text} is {wanted}.", ctx, param)
+    return text
+
+
 @click.command("watch")
 @options.video
 @options.library
@@ -44,7 +57,7 @@ _log = logging.getLogger("watchbuddy.cli")
     type=options.FILE,
     help="Play a script again that `generate` has written, or the lines of any subtitles.",
 )
-@click.option("--server", default=None, help="Use this running server: http://127.0.0.1:8000.")
+@click.option("--server", callback=_server, help="Use this running server: http://127.0.0.1:8000.")
 @click.option(
     "--token-file",
     type=options.FILE,
