@@ -26,7 +26,12 @@ from watchbuddy_server.worker_numbers import readable
 
 
 def test_without_a_redis_in_common_nobody_can_work_for_another(run):
-    for command in (("worker",), ("serve", "--port", 0, "--jobs", "saq", "--store", "memory")):
+    serve = ("serve", "--port", 0)
+    for command in (
+        ("worker",),
+        (*serve, "--jobs", "saq", "--store", "memory"),
+        (*serve, "--peer-url", "http://127.0.0.1:8000"),
+    ):
         ran = run(*command)
         assert ran.returncode == 2, ran.stderr
         assert ran.stdout == ""
