@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from redis_server import redis_server
 
+from watchbuddy_core.entries import Ready
 from watchbuddy_core.errors import MissingExtra
 from watchbuddy_core.session.saq_jobs import SaqJobs
 from watchbuddy_core.storage import SessionRecord
@@ -120,6 +121,40 @@ def test_what_a_worker_does_can_be_read_where_it_is_told_to_say_it(
         assert told["watchbuddy_worker_work_waiting",] == 0
         assert told["watchbuddy_tasks",] > 0
         assert not any("ses_" in text for key in told for label in key[1:] for text in label)
+
+
+def test_a_worker_with_jobs_ends_in_order_where_its_redis_hangs(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "film.srt").write_text("1\n00:00:01,000 --> 00:00:03,000\nHello.\n")
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"[limits]\nshutdown_seconds = {PATIENCE}\n")
+    with redis_server() as server:
+        worker = start(
+            *("worker", "--store", server.url, "--library", tmp_path, "--data-dir", tmp_path),
+            *("--config", settings),
+        )
+
+        async def scenario() -> None:
+            async with (
+                RedisStore(server.url) as store,
+                SaqJobs(store=store, url=server.url) as jobs,
+            ):
+                record = SessionRecord(
+                    session_id="ses_00000000000000aa",
+                    video_url="library:film.srt",
+                    character_id="miao",
+                    created_at=time.time(),
+                )
+                await store.put(record)
+                await jobs.submit(record.session_id)
+                async for logged in store.follow(record.session_id):
+                    if isinstance(logged.entry, Ready):  # its job waits for a viewer now
+                        break
+
+        asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+        with server.silent():
+            worker.send_signal(signal.SIGTERM)
+            _, errors = worker.communicate(timeout=2 * PATIENCE)
+        assert (worker.returncode, errors) == (0, "")
 
 
 def numbers_at(url: str) -> dict[tuple[Any, ...], float]:

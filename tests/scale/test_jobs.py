@@ -411,3 +411,32 @@ def _known(session: WatchSession) -> Callable[[str], Coroutine[Any, Any, Any]]:
 async def _log_of(session: WatchSession, redis: RedisServer) -> Sequence[Logged]:
     async with RedisStore(redis.url) as store:
         return await store.read(session.session_id)
+
+
+def test_a_worker_ends_also_where_its_redis_does_not_answer_any_more(
+    process: NewProcess, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its work does not end by itself then: whoever has paid wants it to be written down."""
+
+    async def scenario() -> None:
+        a, works = process(), process(waits={0: asyncio.Event()})
+        produce = WatchSession.produce
+
+        async def pay(self: WatchSession, **options: Any) -> int:
+            try:
+                return await produce(self, **options)
+            finally:
+                await works.store.settle(["2026-01-31/"], 0.0, 0.1)
+
+        monkeypatch.setattr(WatchSession, "produce", pay)
+        is_at_work = asyncio.Event()
+        async with web(a) as jobs, works.store:
+            ending = asyncio.create_task(_end_when(is_at_work, works))
+            session = await a.session()
+            await jobs.submit(session.session_id)
+            await until(lambda: works.windows)
+            with redis.silent():
+                is_at_work.set()
+                await ending
+
+    run(scenario())

@@ -8,6 +8,7 @@ with redis_server() as server:
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import tempfile
@@ -80,6 +81,16 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It takes connections and commands, and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def tell(self, *command: str | bytes | int) -> Any:
         """Give it a command, and return what it answers. Blocks."""

@@ -177,6 +177,7 @@ class JobQueue(RedisQueue):
     _scripts: dict[str, AsyncScript]
     _waiter: asyncio.Task[object] | None = None
     _is_closed = False
+    _is_left = False
 
     def __repr__(self) -> str:
         return f"JobQueue({self.name})"
@@ -260,11 +261,13 @@ class JobQueue(RedisQueue):
         return [jobs[int(i) - 1] for i in lost]
 
     async def leave(self) -> None:
-        """This worker is there no more: whatever it still has is for others to take.
+        """This worker is there no more: whatever it still has is for others to take, and what
+        comes of that is theirs to say.
 
         Raises:
             StorageFull, StoreFailed
         """
+        self._is_left = True
         async with failures_told():
             await self.redis.delete(_WORKER + self.worker_id)
 
@@ -371,6 +374,8 @@ class JobQueue(RedisQueue):
         Args:
             due: in seconds since 1970, when it is to be begun again. None: never.
         """
+        if self._is_left:
+            return
         keys = [job.id, self._active, self._incomplete, self._queued]
         text = self.serialize(job)
         when: str | float = "" if due is None else due

@@ -21,7 +21,7 @@ import logging
 import secrets
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -50,6 +50,8 @@ from watchbuddy_core.stores.redis_line import (
     Greet,
     Line,
     Patience,
+    ended,
+    opened,
 )
 from watchbuddy_core.stores.redis_log import Following, Row, fields, rows
 from watchbuddy_core.stores.redis_news import News
@@ -124,11 +126,12 @@ class RedisStore:
         trouble = Trouble(self._address.place)
         async with AsyncExitStack() as held:
             greet = Identity(self._address.place).check
-            self.line = await held.enter_async_context(self._line("writes", trouble, greet=greet))
+            self.line = self._line("writes", trouble, greet=greet)
+            self._reader = self._line("reads", trouble)
+            self._aside = self._line("caches", trouble)
+            await held.enter_async_context(opened(self.line, self._reader, self._aside))
             await look_at(self.line, self._address.place)
             trouble.is_silent = False
-            self._reader = await held.enter_async_context(self._line("reads", trouble))
-            self._aside = await held.enter_async_context(self._line("caches", trouble))
             connector = self._address.connector("news", self._reply_seconds)
             self._news = News(connector, trouble=trouble, ping_seconds=self._reply_seconds)
             self._reports = Reports(
@@ -136,7 +139,7 @@ class RedisStore:
             )
             for work in (self._news.listen(), self._reports.send()):
                 task = asyncio.create_task(work)
-                held.push_async_callback(_ended, task)
+                held.push_async_callback(ended, task)
             await held.enter_async_context(self.commons.open(self.line))
             self._held = held.pop_all()
         return self
@@ -149,16 +152,14 @@ class RedisStore:
     ) -> None:
         await self._held.aclose()
 
-    def _line(
-        self, name: str, trouble: Trouble, *, greet: Greet | None = None
-    ) -> AbstractAsyncContextManager[Line]:
+    def _line(self, name: str, trouble: Trouble, *, greet: Greet | None = None) -> Line:
         return Line(
             self._address.connector(name, self._reply_seconds),
             trouble=trouble,
             greet=greet,
             reply_seconds=self._reply_seconds,
             usual_seconds=self._patience_seconds,
-        ).open()
+        )
 
     # --- Records -----------------------------------------------------------------------
 
@@ -468,8 +469,3 @@ def _understood() -> Iterator[None]:
         yield
     except (ValidationError, zlib.error):  # which quote what they are about
         raise StoreFailed("The Redis holds what is no session under its name.") from None
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -37,6 +37,7 @@ _MOST_BYTES_AT_ONCE = 1_000_000
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 """Seconds between attempts, each twice as long as the one before."""
+_CANCELLED_AGAIN_SECONDS = 0.1
 _CLOSING_SECONDS = 1.0
 """What is not answered so long after the end is given up."""
 
@@ -140,18 +141,18 @@ class Line:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Line]:
-        carrying = asyncio.create_task(self._carry(), name="commands to Redis")
-        try:
+        async with opened(self):
             yield self
-        finally:
-            self._is_closed = True
-            self._news.set()
-            await asyncio.wait([carrying], timeout=_CLOSING_SECONDS)
-            carrying.cancel()
-            await asyncio.wait([carrying])
-            for order in (*self._under_way, *self._waiting):
-                settle(order.done, StoreFailed("The server ends."))
-            await self._hang_up()
+
+    async def _end(self, carrying: asyncio.Task[None]) -> None:
+        """Take nothing more; what was asked for has a moment to be answered."""
+        self._is_closed = True
+        self._news.set()
+        await asyncio.wait([carrying], timeout=_CLOSING_SECONDS)
+        await ended(carrying)
+        for order in (*self._under_way, *self._waiting):
+            settle(order.done, StoreFailed("The server ends."))
+        await self._hang_up()
 
     async def ask(
         self,
@@ -343,3 +344,25 @@ class Line:
             is_vain = is_final and not order.patience.waits_for_room
             if (order.until <= now or is_vain) and not order.must_be_known:
                 settle(order.done, failure)
+
+
+@asynccontextmanager
+async def opened(*lines: Line) -> AsyncIterator[None]:
+    """Have several open, which end together: where nothing answers, that is waited for once."""
+    carrying = [asyncio.create_task(one._carry(), name="commands to Redis") for one in lines]
+    try:
+        yield
+    finally:
+        async with asyncio.TaskGroup() as tasks:
+            for line, task in zip(lines, carrying, strict=True):
+                tasks.create_task(line._end(task))
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task that talks to the Redis, and wait until it has ended.
+
+    Versions of redis-py lose a cancellation, such as while they connect.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCELLED_AGAIN_SECONDS)

@@ -19,6 +19,7 @@ from watchbuddy_core.redaction import Redaction
 from watchbuddy_server.cli.ending import Ending
 from watchbuddy_server.cli.outcome import TERMINATED, terminated
 
+_CANCELLED_AGAIN_SECONDS = 0.5
 _MOST_EARLY = 1000
 """Records that are kept until it is known how to log."""
 
@@ -182,12 +183,15 @@ def run(
 
 
 async def _end_others() -> None:
-    """Cancel what still runs, and wait until it has ended."""
+    """Cancel what still runs, and wait until it has ended.
+
+    Again and again: libraries are known to lose a cancellation, such as redis-py while it connects.
+    """
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    if others:
-        await asyncio.wait(others)
+    while others:
+        for task in others:
+            task.cancel()
+        _, others = await asyncio.wait(others, timeout=_CANCELLED_AGAIN_SECONDS)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

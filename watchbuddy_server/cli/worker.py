@@ -12,7 +12,7 @@ import click
 from watchbuddy_core.settings import Settings
 from watchbuddy_server.cli import options, programs
 
-_ENDING = 0.4
+_ENDING = 0.3
 """Of the time that a worker may take to end, for what is in work."""
 
 
