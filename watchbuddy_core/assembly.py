@@ -47,6 +47,7 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
     """
     _check_options(settings)
     generator = settings.generator or ("litellm" if settings.model else "offline")
+    _warn_of_what_does_nothing(settings, generator)
     allowed = _rules("allow_hosts", settings.allow_hosts)
     sites = _rules("ytdlp_hosts", settings.ytdlp_hosts)
     videos = _videos(settings, shared=isinstance(store, Shared))
@@ -81,6 +82,21 @@ def build_parts(settings: Settings, *, store: Store | None = None) -> Parts:
         fetching_seconds=settings.limits.fetching_seconds,
         preparing_seconds=settings.limits.preparing_seconds,
     )
+
+
+def _warn_of_what_does_nothing(settings: Settings, generator: str) -> None:
+    for folder in settings.libraries:
+        if not folder.expanduser().is_dir():  # it may come later, as a disk does
+            _log.warning("The library %s is no folder: nothing in it can be watched.", folder)
+    if "litellm" not in (generator, settings.stand_in):
+        for name, value in (("model", settings.model), ("api_base", settings.api_base)):
+            if value is not None:
+                _log.warning(
+                    "%s does nothing: it is the generator %s that thinks of what to say.%s",
+                    name,
+                    generator,
+                    "" if settings.model else " Name a model as well.",
+                )
 
 
 def _cache(settings: Settings, caches: Caches | None, name: str, most_bytes: int) -> Cache | None:

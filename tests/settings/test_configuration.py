@@ -346,6 +346,26 @@ def test_options_reach_the_plugin_and_one_that_it_does_not_take_is_told() -> Non
         build_parts(Settings(plugins={"nobody": {}}))
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"libraries": ("no-such-folder",)}, ["The library no-such-folder is no folder"]),
+        ({"api_base": "http://127.0.0.1:1"}, ["api_base does nothing", "Name a model as well."]),
+        ({"model": "ollama/x", "generator": "offline"}, ["model does nothing", "offline that"]),
+        ({"libraries": (".",)}, []),
+        ({"model": "ollama/x", "api_base": "http://127.0.0.1:1"}, []),
+        ({"model": "ollama/x", "generator": "offline", "stand_in": "litellm"}, []),
+    ],
+)
+def test_a_setting_that_does_nothing_is_told(
+    settings: dict[str, Any], told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="watchbuddy"):
+        build_parts(Settings(**settings))
+    assert len(caplog.records) == bool(told)
+    assert all(part in caplog.text for part in told)
+
+
 CHARACTER = 'id = "{id}"\n[name]\nen = "{name}"\n'
 
 
