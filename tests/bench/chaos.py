@@ -2,16 +2,18 @@
 `python tests/bench/chaos.py --kills 50 --seed 1`.
 
 Two web processes, two workers and a Redis, each of which is killed with SIGKILL, at moments that
-the seed draws: while a window is scripted, just when something was sent, as soon as it is up,
-before it is up, or at any other time; alone, or together with another. A hundred viewers watch,
-through one address, a session each. They play on and come back by themselves. Their whole
-records are compared with those of viewers of one `watchbuddy serve` that nobody disturbs: nothing
-may be missing that was due while there was a connection and a Redis, nothing begun twice, nothing
-early; and no window may have been generated again unless the worker was killed that had it in
-work.
+the seed draws: while a window is scripted or an answer thought of, just when something was sent,
+as viewers obey a jump of the companion's, before it is up, or at any other time; alone, or
+together with another. A hundred viewers watch, through one address, a session each. They play
+on and come back by themselves. Their whole records are compared with those of viewers of one
+`watchbuddy serve` that nobody disturbs: nothing may be missing that was due while there was a
+connection and a Redis, nothing begun twice, nothing early; every jump is made once and leads
+where it leads; what was said to the companion and taken in has its whole answer, once; a wish
+for silence that was accepted holds; and nothing may have been asked of the generator again
+unless the worker was killed that had it in work.
 
-A wave is a hundred viewers for twenty seconds. There are as many as it takes. Ends with 1, and
-says why, where anything was found.
+A wave is a hundred viewers for twenty-five seconds. There are as many as it takes. Ends with 1,
+and says why, where anything was found.
 """
 
 from __future__ import annotations
@@ -38,11 +40,14 @@ from crashing.film import make_film
 from crashing.installation import Installation, installation
 from crashing.place import Program
 from crashing.telling import told
-from crashing.verdict import Disturbed, judge_calls
+from crashing.verdict import Disturbed
 from crashing.wave import MANNERS, Wave
+from crashing.work import judge_calls
 
 WINDOW_SECONDS = 0.8
 """How long the generator takes for one."""
+_LANDING_SECONDS = 0.3
+"""From the beginning of a jump to when the server knows where it has led."""
 _WAVE_SECONDS = 180.0
 """Longer than any wave takes, also on a machine that is busy."""
 _PREPARED_SECONDS = 60.0
@@ -55,7 +60,7 @@ TOGETHER: tuple[tuple[Victim, ...], ...] = (
     ("a worker", "a web process"),
     VICTIMS,
 )
-Moment = Literal["a window in work", "just sent", "any"]
+Moment = Literal["in work", "just sent", "a jump", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +130,15 @@ class Killer:
     async def _wait_for(self, wave: Wave, moment: Moment) -> None:
         chance = self._chance
         match moment:
-            case "a window in work":
+            case "in work":
                 await _changes(lambda: len(self._killed.calls()))
                 await asyncio.sleep(chance.uniform(0.0, WINDOW_SECONDS))
             case "just sent":
                 await asyncio.sleep(chance.uniform(0.2, 1.5))
                 await _changes(lambda: wave.arrived)
+            case "a jump":
+                await _changes(lambda: wave.jumps)
+                await asyncio.sleep(chance.uniform(0.0, _LANDING_SECONDS))
             case "any":
                 await asyncio.sleep(chance.uniform(0.2, 3.5))
 
@@ -151,11 +159,11 @@ async def disturb(wave: Wave, killer: Killer, kills: int) -> None:
     """Watch the wave to its end, with kills all the time, up to so many in all."""
     before = len(killer.kills)
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(wave.watch())
+        tasks.create_task(wave.watch())
         while len(killer.kills) < min(before + len(VICTIMS), kills):
             await killer.kill(wave)
         await wave.watched_by(0.5)
-        while not watching.done() and len(killer.kills) < kills:
+        while wave.is_watched and len(killer.kills) < kills:
             await killer.kill(wave)
 
 

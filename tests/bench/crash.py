@@ -3,13 +3,16 @@
 
 Two servers, each `watchbuddy serve` over a folder of its own, have the same sessions with the
 same viewers. One is left alone. The other is killed with SIGKILL, at moments that the seed
-draws: while it scripts a window, just when it has written down that it delivers something, as
-soon as it is up, before it is up, or at any other time; and it may stay away for a while. The
-viewers play on and come back by themselves. Then their whole records are compared: nothing may
-be missing that was due while there was a connection, nothing begun twice, nothing early; and
-no window may have been generated again that was not in work at a kill.
+draws: while it scripts a window or thinks of an answer, just when it has written down that it
+delivers something, as viewers obey a jump of the companion's, as soon as it is up, before it is
+up, or at any other time; and it may stay away for a while. The viewers play on and come back by
+themselves. Then their whole records are compared: nothing may be missing that was due while
+there was a connection, nothing begun twice, nothing early; every jump is made once and leads
+where it leads; what was said to the companion and taken in has its whole answer, once; a wish
+for silence that was accepted holds; and nothing may have been asked of the generator again that
+was not in work at a kill.
 
-A wave is seven viewers for twenty seconds. There are as many as it takes. Ends with 1, and
+A wave is nine viewers for twenty-five seconds. There are as many as it takes. Ends with 1, and
 says why, where anything was found.
 """
 
@@ -20,6 +23,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,17 +36,24 @@ from crashing.comparing import Undisturbed, compare
 from crashing.film import make_film
 from crashing.server import Server
 from crashing.telling import told
-from crashing.verdict import Disturbed, Verdict, judge_calls
+from crashing.verdict import Disturbed, Verdict
 from crashing.wave import MANNERS, Wave
+from crashing.work import judge_calls
 
 WINDOW_SECONDS = 0.8
 """How long the generator takes for one."""
+_LANDING_SECONDS = 0.3
+"""From the beginning of a jump to when the server knows where it has led."""
 _WAVE_SECONDS = 200.0
 """Longer than any wave takes, also on a machine that is busy."""
 
-Moment = Literal["a window in work", "just delivered", "up", "starting", "any"]
-IN_PREPARATION: tuple[Moment, ...] = ("a window in work", "a window in work", "starting", "any")
-WHILE_WATCHING: tuple[Moment, ...] = ("just delivered", "just delivered", "any", "any", "up")
+Moment = Literal["in work", "just delivered", "a jump", "up", "starting", "any"]
+IN_PREPARATION: tuple[Moment, ...] = ("in work", "in work", "starting", "any")
+WHILE_WATCHING: tuple[Moment, ...] = (
+    *("just delivered", "just delivered", "a jump", "in work", "any", "any", "up"),
+)
+_WAITING_SECONDS = 3.0
+"""How long such a moment is waited for at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +77,12 @@ class Killer:
         """At such a moment, and wait until it serves again."""
         chance = self._chance
         match moment:
-            case "a window in work":
-                await self._in_work()
+            case "in work":
+                await _changes(lambda: len(self._server.calls()))
                 await asyncio.sleep(chance.uniform(0.0, WINDOW_SECONDS))
+            case "a jump":
+                await _changes(lambda: wave.jumps)
+                await asyncio.sleep(chance.uniform(0.0, _LANDING_SECONDS))
             case "just delivered":
                 await asyncio.sleep(chance.uniform(0.2, 1.5))
                 await asyncio.to_thread(self._delivered)
@@ -90,20 +104,20 @@ class Killer:
         self.kills.append(Kill(time.monotonic(), moment, phase))
         await self._server.kill()
 
-    async def _in_work(self) -> None:
-        """Wait until the generator has begun something, for a while."""
-        before = len(self._server.calls())
-        until = time.monotonic() + 3 * WINDOW_SECONDS
-        while len(self._server.calls()) == before and time.monotonic() < until:
-            await asyncio.sleep(0.02)
-
     def _delivered(self) -> None:
         """Wait for the next entry that says so, without a pause: it is sent at once."""
-        until = time.monotonic() + 3.0
+        until = time.monotonic() + _WAITING_SECONDS
         with self._server.counting("delivered") as count:
             before = count()
             while count() == before and time.monotonic() < until:
                 pass
+
+
+async def _changes(count: Callable[[], int]) -> None:
+    """Wait until there are more, for a while."""
+    before, until = count(), time.monotonic() + _WAITING_SECONDS
+    while count() == before and time.monotonic() < until:
+        await asyncio.sleep(0.005)
 
 
 async def run(kills: int, seed: int) -> bool:
@@ -131,13 +145,13 @@ async def run(kills: int, seed: int) -> bool:
             wave = await Wave.begin(killed, number, seats)
             calm = await Wave.begin(alone, number, seats)
             async with asyncio.timeout(_WAVE_SECONDS), asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(wave.watch())
+                tasks.create_task(wave.watch())
                 tasks.create_task(calm.watch())
                 await killer.kill(wave, chance.choice(IN_PREPARATION))
                 if len(killer.kills) < kills and chance.random() < 0.5:
                     await killer.kill(wave, chance.choice(WHILE_WATCHING))
                 await wave.watched_by()
-                while not watching.done() and len(killer.kills) < kills:
+                while wave.is_watched and len(killer.kills) < kills:
                     await killer.kill(wave, chance.choice(WHILE_WATCHING))
             async with asyncio.timeout(60):
                 await wave.prepared()

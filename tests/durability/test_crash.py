@@ -13,7 +13,8 @@ BENCH = Path(__file__).parents[1] / "bench" / "crash.py"
 
 @pytest.mark.timeout(500)  # a minute, where nothing else runs
 def test_over_five_kills_viewers_meet_what_they_would_have_met_without_them() -> None:
-    """But for what came due while there was no connection, too long ago to be sent late."""
+    """But for what came due while there was no connection, too long ago to be sent late. They
+    jump back with their companion, talk to it, and want it to be silent."""
     ran = subprocess.run(
         [sys.executable, BENCH, "--kills", "5", "--seed", "7"],
         capture_output=True,

@@ -10,10 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 from crashing.comparing import compare, undisturbed
-from crashing.film import make_film
+from crashing.film import END, START, make_film
 from crashing.installation import Installation, installation
-from crashing.verdict import Disturbed, judge_calls
-from crashing.wave import END, MANNERS, START, Wave, create, prepared
+from crashing.verdict import Disturbed
+from crashing.wave import MANNERS, Wave, create, prepared
+from crashing.work import judge_calls
 from patience import PATIENCE
 from shared import made_once
 

@@ -71,7 +71,10 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFinished:
-    """All of the answer has arrived; it may still be spoken. With the feature `chat`."""
+    """All of the answer has arrived; it may still be spoken. With the feature `chat`.
+
+    Of the last answer it may be told again after a reconnect.
+    """
 
     message_id: str
 

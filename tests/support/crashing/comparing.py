@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crashing.record import Record
 from crashing.server import Server
-from crashing.verdict import Disturbed, Verdict, judge, judge_log
-from crashing.viewer import Record
-from crashing.wave import END, MANNERS, NOBODY, Wave
+from crashing.talking import judge_talk
+from crashing.verdict import Disturbed, Verdict, Watched, judge
+from crashing.wave import MANNERS, NOBODY, Wave
+from crashing.work import judge_log
 from watchbuddy_core.entries import Logged
 
 
@@ -57,8 +59,10 @@ async def compare(
             alike = calm.logs[NOBODY if manner is None else manner.name]
             faults += [f"{name}: {fault}" for fault in judge_log(log, alike)]
             if manner is not None:
-                records = wave.viewers[name].record, calm.records[manner.name]
-                verdicts[manner.name] += judge(manner, *records, log, END, noticed)
+                watched = Watched(wave.viewers[name].record, log)
+                undisturbed = Watched(calm.records[manner.name], alike)
+                verdicts[manner.name] += judge(manner, watched, undisturbed, noticed)
+                verdicts[manner.name] += judge_talk(manner, watched, undisturbed, noticed)
     for name, verdict in verdicts.items():
         faults += [f"{name}: {fault}" for fault in verdict.faults]
     return verdicts, faults

@@ -1,4 +1,4 @@
-"""What is watched."""
+"""What is watched, and where."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from watchbuddy_core.clips import Picture, Shot, make_clip
 
 FILM_SECONDS = 180
 """Three windows."""
+START, END = 38.0, 54.0
+"""What viewers watch of it, in media seconds."""
 
 
 def make_film(folder: Path) -> None:

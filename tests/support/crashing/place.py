@@ -20,13 +20,14 @@ _ENDING_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The generator was asked for a window, or was through with it."""
+    """The generator was asked for something, or was through with it."""
 
     at: float
     """Monotonic seconds."""
     what: str
     wish: str
-    window: int
+    wanted: int | str
+    """A window, by its index, or an answer to this."""
     pid: int
     """Of the process that asked."""
 

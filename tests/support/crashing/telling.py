@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from crashing.verdict import Bought, Verdict
+from crashing.verdict import Verdict
+from crashing.work import Bought
 
 
 def told(
@@ -30,8 +31,8 @@ def told(
     reasons = sum((one.missing for one in verdicts.values()), Counter[str]())
     lines += [f"  {times} missing: {reason}" for reason, times in reasons.items()]
     lines.append(
-        f"windows: {bought.windows}, begun {bought.begun} times: "
-        f"{bought.begun - bought.windows} again after a kill had cut them off; "
+        f"windows and answers: {bought.wanted}, begun {bought.begun} times: "
+        f"{bought.begun - bought.wanted} again after a kill had cut them off; "
         f"finished {bought.finished} times"
     )
     lines += [story for one in verdicts.values() for story in one.stories]

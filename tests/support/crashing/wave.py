@@ -12,26 +12,44 @@ from typing import Protocol
 
 import httpx
 
-from crashing.film import FILM_SECONDS
+from crashing.film import END, FILM_SECONDS, START
+from crashing.own_viewer import OwnViewer
 from crashing.place import Call
-from crashing.viewer import BareViewer, Manner, OwnViewer, Viewer
+from crashing.record import Manner
+from crashing.viewer import BareViewer, Viewer
+from watchbuddy_core.actions import Jump
 from watchbuddy_core.entries import Logged
+from watchbuddy_core.session.history import History
 
-START, END = 38.0, 54.0
-"""What is watched, in media seconds: parts of two windows."""
-
-OWN = Manner("WatchClient", "hold,early_ready,progress", completes=True)
+OWN = Manner(
+    *("WatchClient", "hold,early_ready,progress,chat"),
+    completes=True,
+    wish="a replay",
+    says=(11.0, "Who is that?"),
+)
 """The client that we bring along. The others are bare."""
 MANNERS = (
-    Manner("as the API document has it"),
-    Manner("… completing", completes=True),
-    Manner("… seeking back", seeks=((9.0, 4.0),)),
-    Manner("early, completing", features="early_ready,progress", completes=True),
-    Manner("holding", features="hold"),
+    Manner("as the API document has it", wish="a jump back"),
+    Manner("… completing", completes=True, wish="a replay"),
+    Manner("… seeking back", wish="a jump back", seeks=((10.5, 4.0),)),
+    Manner(
+        *("early, completing", "early_ready,progress"),
+        completes=True,
+        tells_landings=True,
+        wish="a jump back",
+    ),
+    Manner("holding", "hold", tells_landings=True, wish="a replay"),
     Manner(
         *("early, holding, seeking", "early_ready,hold,progress"),
         completes=True,
         seeks=((12.0, 6.0),),
+    ),
+    Manner("talking", "chat", completes=True, says=(3.0, "What was that?")),
+    Manner(
+        *("muting, talking", "chat,feedback"),
+        completes=True,
+        says=(11.0, "And that?"),
+        mutes=8.0,
     ),
     OWN,
 )
@@ -79,8 +97,10 @@ class Wave:
         """
         async with httpx.AsyncClient(base_url=host.url, timeout=_CREATING_SECONDS) as client:
             sessions = {
-                name: await create(client, wish=f"{number}: {name}", start=START, end=END)
-                for name in seats
+                name: await create(
+                    client, wish=f"{number}: {name}: {manner.wish}", start=START, end=END
+                )
+                for name, manner in seats.items()
             }
             sessions[NOBODY] = await create(
                 client, wish=f"{number}: {NOBODY}", start=0.0, end=FILM_SECONDS
@@ -126,14 +146,24 @@ class Wave:
         """How many actions all viewers together have been sent."""
         return sum(len(viewer.record.arrived) for viewer in self.viewers.values())
 
+    @property
+    def jumps(self) -> int:
+        """How many jumps of the companion's all viewers together have begun to make."""
+        begun = (met for viewer in self.viewers.values() for met in viewer.record.begun)
+        return sum(isinstance(met.action, Jump) for met in begun)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody is not at the end yet."""
+        return any(viewer.is_watching for viewer in self.viewers.values())
+
     async def prepared(self) -> None:
         """Wait until all scripts are there, also the one that nobody waits for."""
         await prepared(self.host, self.sessions.values())
 
     @property
     def phase(self) -> str:
-        watched = any(viewer.is_watching for viewer in self.viewers.values())
-        match (bool(_open(self.host.calls())), watched):
+        match (bool(_open(self.host.calls())), self.is_watched):
             case (True, True):
                 return "preparing and watching"
             case (_, False):
@@ -143,9 +173,9 @@ class Wave:
 
 
 async def prepared(host: Host, session_ids: Iterable[str]) -> None:
-    """Wait until all these scripts are there."""
+    """Wait until all these scripts are there, and there is nothing else to do for them."""
     for session_id in session_ids:
-        while not any(one.entry.kind == "ready" for one in await host.log(session_id)):
+        while History(await host.log(session_id)).is_unfinished:
             await asyncio.sleep(0.2)
 
 
@@ -166,8 +196,8 @@ async def create(client: httpx.AsyncClient, *, wish: str, start: float, end: flo
 
 
 def _open(calls: Iterable[Call]) -> int:
-    """How many windows are in work, for all that is known."""
-    last = Counter[tuple[str, int]]()
+    """How much is in work, for all that is known."""
+    last = Counter[tuple[str, int | str]]()
     for call in calls:
-        last[call.wish, call.window] = 1 if call.what == "begun" else 0
+        last[call.wish, call.wanted] = 1 if call.what == "begun" else 0
     return last.total()
