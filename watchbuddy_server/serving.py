@@ -12,7 +12,6 @@ from socket import socket
 import uvicorn
 
 from watchbuddy_core.assembly import build_parts
-from watchbuddy_core.commons import Shared
 from watchbuddy_core.errors import InvalidSettings, WatchBuddyError
 from watchbuddy_core.folders import sessions_file
 from watchbuddy_core.session.job_queue import check_queue
@@ -70,7 +69,7 @@ async def serving(
 
     Raises:
         AddressTaken: it cannot listen there.
-        InvalidSettings: it needs tokens, and there is none; or a Redis.
+        InvalidSettings: it needs tokens, and there is none.
         TokenProblem: those that there are cannot be read.
         PluginProblem: the generator that was asked for cannot be had.
         StoreFailed, StorageFull: the Redis takes no jobs.
@@ -79,7 +78,7 @@ async def serving(
     tokens = Tokens(TokenFile(tokens_file(settings)), settings.token_hashes)
     store = MemoryStore() if store is None else store
     parts = build_parts(settings, store=store if lasts else None)
-    _lend_uploads(settings, parts, store)
+    _lend_uploads(settings, parts)
     operator = Operator.new(store.forget_user) if isinstance(store, SQLiteStore) else None
     app = create_app(
         parts=parts,
@@ -129,23 +128,13 @@ def _reachable(
 def refuse_alone(settings: Settings, what: str) -> None:
     """Raises: InvalidSettings: nothing is shared with other processes."""
     if not is_redis(settings.store):
-        raise _alone(what)
+        raise InvalidSettings(
+            f"{what} needs a Redis in which all processes keep sessions: --store redis://HOST:PORT/0."
+        )
 
 
-def _alone(what: str) -> InvalidSettings:
-    return InvalidSettings(
-        f"{what} needs a Redis in which all processes keep sessions: --store redis://HOST:PORT/0."
-    )
-
-
-def _lend_uploads(settings: Settings, parts: Parts, store: Store) -> None:
-    """Have other processes know where they get what is uploaded here.
-
-    Raises:
-        InvalidSettings: there can be none.
-    """
-    if settings.peer_url is not None and not isinstance(store, Shared):
-        raise _alone("--peer-url")
+def _lend_uploads(settings: Settings, parts: Parts) -> None:
+    """Have other processes know where they get what is uploaded here."""
     for source in parts.sources:
         if isinstance(source, UploadSource) and source.peers is not None:
             source.peers.own_url = settings.peer_url

@@ -65,7 +65,7 @@ def for_oneself(settings: Settings, libraries: tuple[Path, ...], **where: Any) -
     """For a server that nobody else uses: at any free port of this machine."""
     here = {"host": "127.0.0.1", "port": 0, "allow_origins": (), "server_names": ()}
     here = {**here, "access": "auto", "trusted_proxies": (), "path_prefix": ""}
-    here |= {"jobs": "local", "peer_url": None}
+    here["jobs"] = "local"
     return settings.model_copy(update={**here, "libraries": libraries, **where})
 
 
