@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from patience import PATIENCE
 
 from watchbuddy_server.cli.commands import cli
@@ -41,6 +42,7 @@ def sentence(ran, code: int) -> str:
         (["watch", "no-such-file.mp4"], "no-such-file.mp4 does not exist."),
         (["watch", "."], ". is no file."),
         (["watch", "library:a.mp4", "--server", "here"], "here is no address of a server"),
+        (["serve", "--open", "--need-token"], "say the opposite of each other"),
         (["serve", "--host", ""], "--host: String should have at least 1 character."),
         (["serve", "--peer-url", "http://a:1"], "--peer-url needs a Redis"),
         (["watch", "library:a.mp4", "--start", "soon"], "soon is no time such as 90 or 1:30"),
@@ -116,6 +118,15 @@ def test_a_value_that_no_request_takes_is_told_by_its_name(run, clip, arguments,
     assert field in said
     assert "pydantic" not in said
     assert "xxxx" not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--open", "open"), ("--need-token", "token"), (None, "auto")]
+)
+def test_of_two_options_of_one_setting_the_one_that_was_given_is_named(environment, option, value):
+    given = [option] if option else []
+    shown = CliRunner().invoke(cli, ["serve", *given, "--print-settings"], env=environment).stdout
+    assert f'access = "{value}"  # {option or "default"}\n' in shown
 
 
 FULL = "watchbuddy: Standard output cannot be written: No space left on device.\n"

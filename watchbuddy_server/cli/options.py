@@ -38,6 +38,13 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
     return value
 
 
+def _one(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """What options of one setting agree on; else the last one would count, unnoticed."""
+    if len(set(values)) > 1:
+        raise click.UsageError("--open and --need-token say the opposite of each other.", ctx)
+    return values[0] if values else None
+
+
 def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     def add(command: _F) -> _F:
         for option in reversed(options):
@@ -55,7 +62,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def configured(config: Path | None, given: Mapping[str, Any]) -> Configuration:
     """The settings in force for the command that runs; options that were not given say nothing."""
     params = click.get_current_context().command.params
-    spelled = {param.name: param.opts[0] for param in params if param.name is not None}
+    spelled: dict[str, str] = {}
+    for param in params:
+        meant = getattr(param, "flag_value", None)
+        if param.name is not None and (
+            not isinstance(meant, str) or meant == given.get(param.name)
+        ):
+            spelled.setdefault(param.name, param.opts[0])
     # An option that can be repeated, and was not given, is an empty tuple.
     arguments = {name: value or None if value == () else value for name, value in given.items()}
     return configure(arguments, spelled=spelled, file=config)
@@ -128,12 +141,16 @@ where = _options(
         "access",
         "--open",
         flag_value="open",
+        multiple=True,
+        callback=_one,
         help="Let everybody in who reaches the server, also from other machines.",
     ),
     setting(
         "access",
         "--need-token",
         flag_value="token",
+        multiple=True,
+        callback=_one,
         help="Let in who shows a token.  [default: where another machine reaches the server]",
     ),
 )
