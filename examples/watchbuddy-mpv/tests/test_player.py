@@ -110,6 +110,16 @@ async def test_what_the_viewer_does_is_a_change(told) -> None:
     assert told.changes == [False]
 
 
+async def test_what_the_viewer_undoes_at_once_is_seen_by_the_pictures_that_come(told) -> None:
+    """mpv says of a property how it is, and nothing where it is again as it said before."""
+    await told.player.resume()
+    await told.player.pause()
+    told.mpv.properties["pause"] = False
+    told.mpv.says_of("time-pos", 5.1)
+    await told.heard()
+    assert told.changes == [False]
+
+
 async def test_the_landing_of_an_earlier_seek_is_not_that_of_this_one(told) -> None:
     seeking = asyncio.create_task(told.player.seek(9.0))
     await told.heard()

@@ -184,6 +184,8 @@ class MpvPlayer:
     def _see_picture(self, picture: float) -> None:
         if self._seeking:
             return
+        if self._paused:  # or is it? Of what changes there and back at once, mpv says nothing
+            self._mpv.ask("get_property", "pause", then=self._see_pause)
         if abs(picture - self.position) > max(_LEAP_SECONDS, 2 * self._coast):
             self._mpv.ask("get_property", "time-pos", then=self._land)
             return
