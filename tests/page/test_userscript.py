@@ -70,8 +70,7 @@ def watch(viewer: Any, frame: Any, house: Any, *actions: Action) -> str:
     """Begin, and let the script be there; the session's id."""
     frame.locator(".portrait").click()
     frame.get_by_role("button", name="Watch").click()
-    frame.get_by_text("Fetching the video").wait_for()
-    viewer.until(lambda: house.do(house.store.list()))  # it says so before it has asked
+    viewer.until(lambda: house.do(house.store.list()))
     (record,) = house.do(house.store.list())
     assert record.video_url == LINK
     house.write(record.session_id, *actions)
