@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from patience import PATIENCE
 
 from watchbuddy_server.cli.commands import cli
@@ -123,9 +122,9 @@ def test_a_value_that_no_request_takes_is_told_by_its_name(run, clip, arguments,
 @pytest.mark.parametrize(
     ("option", "value"), [("--open", "open"), ("--need-token", "token"), (None, "auto")]
 )
-def test_of_two_options_of_one_setting_the_one_that_was_given_is_named(environment, option, value):
+def test_of_two_options_of_one_setting_the_one_that_was_given_is_named(run, option, value):
     given = [option] if option else []
-    shown = CliRunner().invoke(cli, ["serve", *given, "--print-settings"], env=environment).stdout
+    shown = run("serve", *given, "--print-settings").stdout
     assert f'access = "{value}"  # {option or "default"}\n' in shown
 
 

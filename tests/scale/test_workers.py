@@ -216,13 +216,13 @@ def test_when_a_worker_is_killed_another_goes_on_where_its_log_ends(
     async def scenario() -> None:
         session_id = await it.create("killed")
         worker = await it.is_at_work("killed")
-        while not any(call.window == 1 for call in it.calls("killed")):
+        while not any(call.wanted == 1 for call in it.calls("killed")):
             await asyncio.sleep(0.01)
         await worker.kill()
         await it.is_ready(session_id, web=1)
         calls = it.calls("killed")
         assert len({call.pid for call in calls}) == 2
-        finished = [call.window for call in calls if call.what == "ended"]
+        finished = [call.wanted for call in calls if call.what == "ended"]
         assert sorted(finished) == sorted(set(finished)), "nothing is paid for twice"
         await worker.start()
 
