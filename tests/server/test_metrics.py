@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +38,8 @@ from watchbuddy_core.session import LocalJobs, Parts, Sessions
 from watchbuddy_core.storage import SessionRecord, Store
 from watchbuddy_core.stores.memory import MemoryStore
 from watchbuddy_core.stores.observed import observed
+from watchbuddy_core.stores.redis import RedisStore
+from watchbuddy_core.stores.sqlite import SQLiteStore
 from watchbuddy_core.video import Window
 from watchbuddy_server import program_numbers
 from watchbuddy_server.metrics import Metrics
@@ -190,6 +194,21 @@ def test_who_was_replaced_is_no_failure_of_the_store(seen: Onlooking) -> None:
     with pytest.raises(StaleFence):
         asyncio.run(seen.store.append("a", [Ready()], Fence("producer", 7)))
     assert seen.value("store_errors_total", reason="other") == 0
+
+
+@pytest.mark.parametrize(
+    "store", [MemoryStore(), SQLiteStore(Path("unopened")), RedisStore("redis://127.0.0.1:1/0")]
+)
+def test_whether_a_store_can_do_more_does_not_depend_on_who_looks_on(store: Store) -> None:
+    """As Python sees it from 3.12 on, which asks the class and not `__getattr__`."""
+    seen = observed(store, SessionNumbers(Numbers(CollectorRegistry())))
+    for name in ("commons", "whereabouts", "check", "size_bytes"):
+        there = [hasattr_static(one, name) for one in (store, seen)]
+        assert there in ([True, True], [False, False]), name
+
+
+def hasattr_static(one: object, name: str) -> bool:
+    return inspect.getattr_static(one, name, None) is not None
 
 
 def test_an_onlooker_that_fails_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:

@@ -59,7 +59,15 @@ def observed(
 
     An observer that raises is put into the log, and does no harm.
     """
-    return cast(Store, _Observed(store, observer, now))
+    # Each as a name of the class: from Python 3.12 on, whoever asks whether it can do more than a
+    # Store has to, by `isinstance`, is told of no name that `__getattr__` would find.
+    others = [name for name in dir(store) if name[0] != "_" and not hasattr(_Observed, name)]
+    kind = type("Observed", (_Observed,), {name: _of_the_store(name) for name in others})
+    return cast(Store, kind(store, observer, now))
+
+
+def _of_the_store(name: str) -> property:
+    return property(lambda observed: getattr(observed._store, name))
 
 
 class _Observed:
@@ -69,9 +77,6 @@ class _Observed:
         self._store = store
         self._observer = observer
         self._now = now
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
 
     async def put(self, record: SessionRecord) -> None:
         try:
